@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bursar.dynamo import Engine
+from bursar.dynamo import Engine, past_commands
 from bursar.dynamo.commands import dynamo
+from bursar.dynamo.storage.history import DAY_S, PERIOD_DAYS_MAX
 from bursar.dynamo.storage.integrity_check import check_store
 from tests.support.dynamo.past import TABLE, held, turn_on
 from tests.support.dynamo.stream_readers import HandClock
@@ -15,10 +16,17 @@ from tests.support.dynamo.tables import item, put, table
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    """Return a store whose item ``a`` was put, changed and deleted, a second apart, and whose item ``b`` is older."""
+def clock(monkeypatch: pytest.MonkeyPatch) -> HandClock:
+    """Return the clock of the store and of the commands."""
     clock = HandClock()
     clock.now = 1_700_000_000.0
+    monkeypatch.setattr(past_commands, "system_clock", clock)
+    return clock
+
+
+@pytest.fixture
+def path(tmp_path: Path, clock: HandClock) -> Path:
+    """Return a store whose item ``a`` was put, changed and deleted, a second apart, and whose item ``b`` is older."""
     file = tmp_path / "store.db"
     engine = Engine.open(str(file), clock=clock, randomness=random.Random(1))
     engine.execute("CreateTable", table())
@@ -64,6 +72,15 @@ def test_diff_shows_what_changed_between_two_instants(path: Path) -> None:
     assert check_store(str(path)) == []
 
 
+def test_a_diff_does_not_reach_into_the_part_of_the_past_that_is_removed(path: Path, clock: HandClock) -> None:
+    clock.now = 1_700_000_001.5 + PERIOD_DAYS_MAX * DAY_S
+    refused = run("diff", "--data", path, TABLE, "1700000001")
+    assert refused.output == (
+        "bursar dynamo: instant: must not be before the table's past, which begins at 2023-11-14T22:13:21.500000Z\n"
+    )
+    assert len(run("diff", "--data", path, TABLE, "1700000002").output.splitlines()) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -75,6 +92,12 @@ def test_diff_shows_what_changed_between_two_instants(path: Path) -> None:
         (
             ("diff", TABLE, "1600000000"),
             "instant: must not be before the table's past, which begins at 2023-11-14T22:13:20.000000Z",
+        ),
+        (("diff", TABLE, "nan"), "instant: must be ISO 8601, seconds since the epoch, or now; got nan"),
+        (("diff", TABLE, "1e300"), "instant: must be ISO 8601, seconds since the epoch, or now; got 1e300"),
+        (
+            ("diff", TABLE, "now", "1700000001"),
+            "instant: must not be before the earlier one, which is given first",
         ),
         (("rollback", "--yes", "x"), "there is no snapshot x; there are: none"),
     ],

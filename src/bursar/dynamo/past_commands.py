@@ -104,8 +104,9 @@ def diff_command(context: click.Context, path: str | None, table: str, earlier: 
     from bursar.dynamo.tools.item_versions import differences
 
     with _refusals():
-        start, end = _instant(earlier), _instant(later)
-        for old, new in differences(existing_file(context, path), table, start, end):
+        now = system_clock()
+        start, end = _instant(earlier, now), _instant(later, now)
+        for old, new in differences(existing_file(context, path), table, start, end, now):
             for sign, item in (("-", old), ("+", new)):
                 if item is not None:
                     click.echo(f"{sign} {orjson.dumps(item).decode()}")
@@ -114,11 +115,11 @@ def diff_command(context: click.Context, path: str | None, table: str, earlier: 
 PAST_COMMANDS = (branch_command, snapshot_command, rollback_command, reset_command, log_command, diff_command)
 
 
-def _instant(text: str) -> float:
+def _instant(text: str, now: float) -> float:
     from bursar.dynamo.tools.item_versions import parse_instant
 
     try:
-        return parse_instant(text, system_clock())
+        return parse_instant(text, now)
     except ValueError:
         raise DynamoCommandRefused(f"instant: must be ISO 8601, seconds since the epoch, or now; got {text}") from None
 

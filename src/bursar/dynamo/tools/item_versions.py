@@ -9,6 +9,7 @@ import orjson
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import Item
+from bursar.dynamo.operations.requests.timestamps import LATEST_S
 from bursar.dynamo.storage.history import MICROS, History, micros, recovery_of
 from bursar.dynamo.storage.sqlite_file import Storage
 from bursar.dynamo.storage.table import Table
@@ -48,13 +49,15 @@ def item_versions(path: str, table_name: str, key: Sequence[str]) -> list[Versio
         return versions if versions[0].item is not None else versions[1:]
 
 
-def differences(path: str, table_name: str, earlier: float, later: float) -> Iterator[ImagePair]:
+def differences(path: str, table_name: str, earlier: float, later: float, now: float) -> Iterator[ImagePair]:
     """Yield the items that differ between two instants (epoch s), in the keys' order. Raises :class:`PastRefused`."""
     with _past_of(path, table_name) as (storage, table, history):
         recovery = recovery_of(table)
-        if recovery is not None and earlier < recovery.enabled_at:
-            since = iso_micros(micros(recovery.enabled_at))
+        if recovery is not None and earlier < recovery.earliest(now):
+            since = iso_micros(micros(recovery.earliest(now)))
             raise PastRefused(f"instant: must not be before the table's past, which begins at {since}")
+        if later < earlier:
+            raise PastRefused("instant: must not be before the earlier one, which is given first")
         with storage.scratch_on_disk(), storage.snapshot():
             for change in changes_between(storage, table, history, micros(earlier), micros(later)):
                 if change.old != change.new:
@@ -66,10 +69,13 @@ def parse_instant(text: str, now: float) -> float:
     if text == "now":
         return now
     try:
-        return float(text)
+        seconds = float(text)
     except ValueError:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= seconds <= LATEST_S:  # so is no number, which is written as nan
+        raise ValueError(text)
+    return seconds
 
 
 def iso_micros(at: int) -> str:
