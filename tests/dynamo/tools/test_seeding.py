@@ -172,6 +172,13 @@ def test_a_list_of_create_table_requests(engine: Engine, tmp_path: Path) -> None
          'TableName: must be text, or Ref or Fn::Sub of a parameter with a default; got {"Ref":"P"}'),
         ("t.yaml", 'Resources: {T: {Type: "AWS::DynamoDB::Table", Properties: {TableName: !Sub "${P}"}}}',
          "T.TableName: P must be a parameter with a default"),
+        ("t.json", '{"Resources": {"T": {"Type": "AWS::DynamoDB::Table", "Properties": [1]}}}',
+         "T: must be a complete AWS::DynamoDB::Table; AttributeError"),
+        ("t.yaml", 'Resources: {T: {Type: "AWS::DynamoDB::Table", Properties: {TableName: !Join [",", 5]}}}',
+         "T: must be a complete AWS::DynamoDB::Table; TypeError"),
+        ("t.yaml", TEMPLATE.replace('"5"', "five"), "Orders: must be a complete AWS::DynamoDB::Table; ValueError"),
+        ("t.yaml", 'Parameters: {P: }\nResources: {T: {Type: "AWS::Serverless::SimpleTable", Properties: !Sub "${P}"}}',
+         "T: P must be a parameter with a default"),
         ("t.jsonl", DUMP + b"[]", "line 3: must be a JSON object; got list"),
     ],
 )  # fmt: skip
@@ -185,6 +192,15 @@ def test_a_bad_file_is_named_and_leaves_nothing(
     assert message in str(refused.value)
     assert str(refused.value).startswith(f"{paths[1]}: ")
     assert engine.execute("ListTables", {})["TableNames"] == []
+
+
+def test_lines_are_counted_beside_kept_tables(engine: Engine, tmp_path: Path) -> None:
+    seed(engine.execute, [file(tmp_path, "t.jsonl", DUMP)])
+    other = DUMP.replace(b"orders", b"others")
+    with pytest.raises(SeedError, match=r"line 5: must be a JSON object; got list"):
+        seed(engine.execute, [file(tmp_path, "u.jsonl", DUMP + other + b"[]")], keep=True)
+    with pytest.raises(SeedError, match=r"line 3: must be JSON"):
+        seed(engine.execute, [file(tmp_path, "v.jsonl", DUMP + b'{"CreateTable"')], keep=True)
 
 
 def test_a_missing_file_is_named(engine: Engine) -> None:

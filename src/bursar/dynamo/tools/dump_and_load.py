@@ -11,7 +11,7 @@ anything that executes operations: an engine in this process, or a server of Dyn
 import gzip
 import io
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import IO, Any, Final
 
 import orjson
@@ -91,12 +91,14 @@ def load(
     progress: Progress,
     *,
     add: bool = False,
+    skip: Container[str] = (),
     put_rules: Callable[[str, str], None] | None = None,
 ) -> dict[str, int]:
     """Create the tables of a dump and put their items; return the number of items of each table.
 
-    ``put_rules`` gives a table its rules. Raises :class:`DumpError` for a table that already exists, unless ``add``:
-    then its items are put, over those with the same key. Raises ``DynamoError`` for requests that the store refuses.
+    The tables of ``skip`` are left as they are; ``put_rules`` gives a table its rules. Raises :class:`DumpError` for a
+    table that already exists, unless ``add``: then its items are put, over those with the same key. Raises
+    ``DynamoError`` for requests that the store refuses.
     """
     counts: dict[str, int] = {}
     rules: dict[str, str] = {}
@@ -106,12 +108,17 @@ def load(
         document = _document(number, line)
         if "CreateTable" in document:
             put_items(execute, table, batch, progress)
-            table = _create(execute, number, document["CreateTable"], add)
+            table = _table_name(number, document["CreateTable"])
+            if table in skip:
+                continue
+            _create(execute, number, document["CreateTable"], add)
             counts[table] = 0
             if "Rules" in document:
                 if put_rules is None:
                     raise DumpError(f"line {number}: table {table} has rules, which only a file can hold")
                 rules[table] = document["Rules"]
+        elif "Item" in document and table in skip:
+            continue
         elif "Item" in document and table:
             batch.append(document["Item"])
             counts[table] += 1
@@ -163,18 +170,22 @@ def _document(number: int, line: bytes) -> dict[str, Any]:
     return document
 
 
-def _create(execute: Execute, number: int, request: Any, add: bool) -> str:
+def _table_name(number: int, request: Any) -> str:
     if not isinstance(request, dict) or not isinstance(request.get("TableName"), str):
         raise DumpError(f"line {number}: CreateTable must have a TableName")
     table: str = request["TableName"]
+    return table
+
+
+def _create(execute: Execute, number: int, request: Mapping[str, Any], add: bool) -> None:
     try:
         execute("CreateTable", request)
     except DynamoError as error:
         if error.code != "ResourceInUseException":
             raise
         if not add:
-            raise DumpError(f"line {number}: table {table} exists already; --add puts items into it") from None
-    return table
+            name = request["TableName"]
+            raise DumpError(f"line {number}: table {name} exists already; --add puts items into it") from None
 
 
 def put_items(execute: Execute, table: str, batch: list[dict[str, Any]], progress: Progress) -> None:

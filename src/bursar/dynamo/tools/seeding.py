@@ -101,8 +101,7 @@ def _seed_file(
 ) -> Iterator[tuple[str, int]]:
     name = path.with_suffix("") if path.suffix == ".gz" else path
     if name.suffix in DUMPS:
-        lines = _without(lines_of(file), kept)
-        yield from load(execute, lines, progress, add=True, put_rules=put_rules).items()
+        yield from load(execute, lines_of(file), progress, add=True, skip=kept, put_rules=put_rules).items()
     elif name.suffix == ".csv":
         if name.stem not in kept:
             yield name.stem, _put_all(execute, name.stem, _csv_items(execute, name.stem, file), progress)
@@ -114,18 +113,6 @@ def _seed_file(
     else:
         kinds = ", ".join((*DUMPS, ".csv", ".json", *TEMPLATES))
         raise SeedError(f"must end with {kinds}, or one of them and .gz")
-
-
-def _without(lines: Iterator[bytes], kept: set[str]) -> Iterator[bytes]:
-    """Yield the lines of a dump, except those of some tables."""
-    passed_over = False
-    for line in lines:
-        if b'"CreateTable"' in line:
-            document = orjson.loads(line)
-            if isinstance(document, dict) and isinstance(document.get("CreateTable"), dict):
-                passed_over = document["CreateTable"].get("TableName") in kept
-        if not passed_over:
-            yield line
 
 
 def _document(suffix: str, content: bytes) -> Any:

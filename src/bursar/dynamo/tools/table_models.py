@@ -55,17 +55,24 @@ class DescribedTable:
 
 def template_tables(template: Mapping[str, Any]) -> Iterator[DescribedTable]:
     """Yield the tables of a template. Raises :class:`ModelError`."""
-    parameters = template.get("Parameters") or {}
-    values = _PSEUDO | {name: given["Default"] for name, given in parameters.items() if "Default" in given}
+    parameters = template.get("Parameters")
+    values = _PSEUDO | {
+        name: given["Default"]
+        for name, given in (parameters.items() if isinstance(parameters, Mapping) else ())
+        if isinstance(given, Mapping) and "Default" in given
+    }
     for name, resource in template["Resources"].items():
         kind = resource.get("Type") if isinstance(resource, Mapping) else None
-        if kind in _RESOURCES:
-            properties = _resolved(resource.get("Properties") or {}, values, name)
-            properties.setdefault("TableName", name)
+        if isinstance(kind, str) and kind in _RESOURCES:
             try:
-                yield _RESOURCES[kind](properties)
-            except (KeyError, TypeError, AttributeError) as error:
+                properties = _resolved(resource.get("Properties") or {}, values, name)
+                properties.setdefault("TableName", name)
+                table = _RESOURCES[kind](properties)
+            except ModelError:
+                raise
+            except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise ModelError(f"{name}: must be a complete {kind}; {type(error).__name__}: {error}") from None
+            yield table
 
 
 def _resolved(value: Any, values: Mapping[str, Any], where: str) -> Any:
