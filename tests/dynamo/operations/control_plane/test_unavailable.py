@@ -121,7 +121,7 @@ KINESIS = {"TableName": "orders", "StreamArn": "arn:aws:kinesis:us-east-1:000000
             "StartBulkPutItems",
             BULK_PUT,
             "ValidationException",
-            "StartBulkPutItems is not available in this engine: there is no Amazon S3; `bursar dynamo load` is",
+            "StartBulkPutItems is not available in this engine; ImportTable and `bursar dynamo load` are",
         ),
         (
             "StartBulkPutItems",

@@ -121,8 +121,8 @@ def refuse_for_table(error: Callable[[Table], DynamoError]) -> Run:
 
 
 def no_bulk_put(_table: Table) -> DynamoError:
-    """Return the error of StartBulkPutItems, whose items lie in Amazon S3."""
-    return invalid("StartBulkPutItems is not available in this engine: there is no Amazon S3; `bursar dynamo load` is")
+    """Return the error of StartBulkPutItems."""
+    return invalid("StartBulkPutItems is not available in this engine; ImportTable and `bursar dynamo load` are")
 
 
 # Contributor insights, replicas, Kinesis, vectors -------------------------------------------------------------
@@ -218,7 +218,7 @@ _no_bulk_operation = answer_not_found(
 )
 
 UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
-    "StartBulkPutItems": (BULK_PUT, refuse_for_table(no_bulk_put), "refused: there is no S3 here; see `load`"),
+    "StartBulkPutItems": (BULK_PUT, refuse_for_table(no_bulk_put), "refused: ImportTable and `load` are served"),
     "DescribeBulkOperation": (BY_BULK_OPERATION, _no_bulk_operation, _NONE),
     "CancelBulkOperation": (BY_BULK_OPERATION, _no_bulk_operation, _NONE),
     "ListBulkOperations": (LIST_BULK_OPERATIONS, answer_empty_list("BulkOperationsSummaryList"), _NONE),
