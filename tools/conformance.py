@@ -10,22 +10,19 @@ code is 1 when a test failed.
 import argparse
 import json
 import os
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tools import compatibility  # noqa: E402 - the tool runs as a script too
+from bursar.dynamo.tools.testing import Server  # noqa: E402 - the tool runs as a script too
+from tools import compatibility  # noqa: E402 - likewise
 
-SERVER_WAIT_S = 60.0
 FAILURE_CHARACTERS_MAX = 300
 SUITE_KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}
 
@@ -33,37 +30,13 @@ SUITE_KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGIO
 def run_suite(suite: Path, report: Path, tests: list[str]) -> dict[str, Any]:
     """Run the suite against a separate engine and return vitest's report."""
     command = ["npx", "vitest", "run", "--reporter=json", f"--outputFile={report}", *tests]
-    with engine() as endpoint:
-        environment = {**os.environ, **SUITE_KEYS, "DYNAMODB_ENDPOINT": endpoint}
+    with Server() as server:
+        environment = {**os.environ, **SUITE_KEYS, "DYNAMODB_ENDPOINT": server.url}
         code = subprocess.run(command, cwd=suite, env=environment, stdout=sys.stderr, check=False).returncode
     if not report.exists():
         raise SystemExit(f"vitest ended with code {code} and no report")
     found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
     return found
-
-
-@contextmanager
-def engine() -> Iterator[str]:
-    """Run `bursar dynamo` in memory on a free port of loopback and yield its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = (str(Path(sys.executable).with_name("bursar")), "dynamo", "--data", ":memory:", "--port", str(port))
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    try:
-        until = time.monotonic() + SERVER_WAIT_S
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                if time.monotonic() > until or server.poll() is not None:
-                    raise
-                time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def failures(run: dict[str, Any]) -> Iterator[str]:

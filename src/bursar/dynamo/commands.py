@@ -14,6 +14,8 @@ from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, ser
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
+    from gzip import GzipFile
+
     from bursar.dynamo.buckets.port import Buckets
     from bursar.dynamo.engine.engine import Engine
     from bursar.dynamo.server.credentials import AccessKeys
@@ -187,14 +189,15 @@ def dump_command(
 
 
 @contextmanager
-def _packed(target: IO[bytes]) -> Iterator[IO[bytes]]:
+def _packed(target: IO[bytes]) -> "Iterator[IO[bytes] | GzipFile]":
+    """Yield a file to write to, compressed by gzip if its name ends with ``.gz``."""
     if not str(getattr(target, "name", "")).endswith(".gz"):
         yield target
         return
     import gzip
 
     with gzip.GzipFile(fileobj=target, mode="wb", filename="", mtime=0) as file:
-        yield file  # type: ignore[misc]  # it writes bytes
+        yield file
 
 
 @dynamo.command("load")

@@ -9,9 +9,8 @@ system clock does. All changes of one request have the same instant.
     the item under a key at an instant = the item in the key's first row after the instant, or the present item
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from bursar.clock import Clock
 from bursar.dynamo.storage.sqlite_file import Storage
@@ -20,8 +19,6 @@ from bursar.dynamo.storage.table import ItemWrite, Table
 MICROS = 1_000_000
 DAY_S = 24 * 3600
 PERIOD_DAYS_MAX = 35
-NO_ITEM = b""
-"""In an items table that is being filled: there was no item under the key. No stored item is so short."""
 
 
 def micros(seconds: float) -> int:
@@ -52,15 +49,11 @@ class TransactionInstant:
         self.transaction += 1
 
 
-@dataclass(frozen=True, slots=True)
-class OldItem:
-    """One row of a history: the item before a change, with its size in bytes; None where there was none."""
+class OldItem(NamedTuple):
+    """An item before a change; None where there was none."""
 
-    id: int
     at: int
     """The instant of the change, in microseconds since the epoch."""
-    key: bytes
-    size: int
     item: bytes | None
 
 
@@ -125,42 +118,24 @@ class History:
 
     def of_key(self, key: bytes) -> list[OldItem]:
         """Return the rows of one key, oldest first. Reads the whole history."""
-        rows = self._connection.execute(
-            f"SELECT id, at, key, size, item FROM {self.name} WHERE key = ? ORDER BY id", (key,)
-        )
+        rows = self._connection.execute(f"SELECT at, item FROM {self.name} WHERE key = ? ORDER BY id", (key,))
         return [OldItem(*row) for row in rows]
 
-    def first_of_each_key(self, first: int, end: int) -> Iterator[OldItem]:
-        """Return the first row of each key among the ids from ``first`` to before ``end``, in the order of the keys."""
-        rows: Iterator[Any] = self._connection.execute(
-            f"SELECT h.id, h.at, h.key, h.size, h.item FROM (SELECT key, min(id) AS id FROM {self.name}"
-            f" WHERE id >= ? AND id < ? GROUP BY key) f JOIN {self.name} h ON h.id = f.id ORDER BY f.key",
-            (first, end),
-        )
-        return (OldItem(*row) for row in rows)
-
-    def fill(self, target: str, source: str, instant: int | None) -> None:
-        """Fill the empty items table ``target`` with the items of ``source`` at an instant (µs; None: at present).
+    def fill(self, target: str, source: str, instant: int) -> None:
+        """Fill the empty items table ``target`` with the items of ``source`` at an instant (µs).
 
         Memory does not grow with the table.
         """
         execute = self._connection.execute
-        if instant is not None:
-            execute(
-                f"INSERT OR IGNORE INTO {target} (key, size, item) SELECT key, size, coalesce(item, x'')"
-                f" FROM {self.name} WHERE id >= ? ORDER BY id",
-                (self.first_after(instant),),
-            )
+        # An empty item, which no table stores, means that there was none under the key.
+        execute(
+            f"INSERT OR IGNORE INTO {target} (key, size, item) SELECT key, size, coalesce(item, x'')"
+            f" FROM {self.name} WHERE id >= ? ORDER BY id",
+            (self.first_after(instant),),
+        )
         changed = execute(f"SELECT coalesce(max(id), 0) FROM {target}").get
-        copy_items(self._connection, target, source)
+        execute(f"INSERT OR IGNORE INTO {target} (key, size, item) SELECT key, size, item FROM {source} ORDER BY key")
         execute(f"DELETE FROM {target} WHERE id <= ? AND item = x''", (changed,))
-
-
-def copy_items(connection: Any, target: str, source: str) -> None:
-    """Add the items of ``source`` whose key ``target`` does not have."""
-    connection.execute(
-        f"INSERT OR IGNORE INTO {target} (key, size, item) SELECT key, size, item FROM {source} ORDER BY key"
-    )
 
 
 class HistoryRecorder:

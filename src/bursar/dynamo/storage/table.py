@@ -65,14 +65,11 @@ class SecondaryIndex:
 
         An item that is older than the index may have an attribute that is unfit for the key: it stays out of the index.
         """
+        if not self.holds(item):
+            return None
         encoded = b""
-        for name, kind in self.key_types:
-            value = item.get(name)
-            if value is None or kind not in value:
-                return None
-            if not 0 < len(value[kind]) <= PLAIN_TEXT_MAX and not self._fits(name, kind, value[kind]):
-                return None
-            encoded += encode_key_value(value)
+        for name, _ in self.key_types:
+            encoded += encode_key_value(item[name])
         return encoded
 
     def holds(self, item: Item) -> bool:

@@ -114,8 +114,8 @@ def test_an_index_names_no_attribute_twice(engine: Engine) -> None:
     twice = {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["a", "b", "a"]}
     request = table(global_indexes={"by-state": ("state:S",)}, projection=twice)
     assert "Duplicate attribute name in NonKeyAttributes: a" in refusal(engine, "CreateTable", request)
-    for kind in ("global_indexes", "local_indexes"):
-        request = table(**{kind: {"twice": ("pk:S", "pk:S")}})  # type: ignore[arg-type]  # one of two like arguments
+    keys = {"twice": ("pk:S", "pk:S")}
+    for request in (table(global_indexes=keys), table(local_indexes=keys)):
         assert refusal(engine, "CreateTable", request) == (
             "Both the Hash Key and the Range Key element in the KeySchema have the same name"
         )

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo import Engine
-from tests.support.dynamo.tables import item, put, refusal, refused, table
+from tests.support.dynamo.tables import item, put, refusal, table
 
 NOT_WELL_FORMED = "Statement wasn't well formed, can't be processed: "
 LEFTOVER = f"{NOT_WELL_FORMED}Unexpected token after expression"
@@ -319,8 +319,7 @@ def test_an_update_may_begin_with_from(tables: Engine) -> None:
         """FROM "text" WHERE pk = 'i' AND c = 1 SET c = 5""",
         """FROM "text" WHERE pk = 'none' SET c = 1""",
     ):
-        request = {"Statement": statement}
-        refused(lambda: tables.execute("ExecuteStatement", request), "ConditionalCheckFailedException")  # noqa: B023
+        refusal(tables, "ExecuteStatement", {"Statement": statement}, "ConditionalCheckFailedException")
     assert tables.execute("GetItem", {"TableName": "text", "Key": item(pk="none")}) == {}
 
 

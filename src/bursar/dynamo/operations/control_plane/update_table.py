@@ -137,12 +137,11 @@ def _set_billing(core: Core, document: dict[str, Any], request: Mapping[str, Any
         )
     if now_on_demand and document["BillingMode"] != mode:
         document["OnDemandSince"] = round(core.clock(), 3)
-    elif document["BillingMode"] != mode:
-        document.setdefault("OnDemandSince", document["CreationDateTime"])
-    if now_on_demand and document["BillingMode"] != mode:
         document.pop("ProvisionedThroughput", None)
         for index in document[GLOBAL]:
             index.pop("ProvisionedThroughput", None)
+    elif document["BillingMode"] != mode:
+        document.setdefault("OnDemandSince", document["CreationDateTime"])
     document["BillingMode"] = mode
 
 

@@ -17,8 +17,6 @@ from bursar.dynamo.storage.table import SecondaryIndex, Table
 READ_UNIT_BYTES = 4096
 WRITE_UNIT_BYTES = 1024
 TRANSACTION_FACTOR = 2.0
-INDEX_ENTRY_BYTES = 100
-"""The bytes that a secondary index stores per item besides its attributes."""
 
 
 def read_units(size_bytes: int, *, consistent: bool, transactional: bool = False) -> float:

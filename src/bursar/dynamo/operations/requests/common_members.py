@@ -62,7 +62,6 @@ class TableNamesOfAMap:
 
 
 NAME = StringShape(3, 255, NAME_PATTERN)
-ATTRIBUTE_NAME_LONGEST = 65535
 CAPACITY = StringShape(choices=("INDEXES", "TOTAL", "NONE"))
 METRICS = StringShape(choices=("SIZE", "NONE"))
 NEWER_ENUMS = {
