@@ -19,6 +19,8 @@ from bursar.dashboard.text.catalogue import LANGUAGES, Text, chosen_language, te
 from bursar.web.binding import is_loopback
 
 FORM_BYTES_MAX: Final = 64 * 1024
+NUMBER_DIGITS_MAX: Final = 18
+"""Digits of a number in a URL or a form: SQLite's numbers have 64 bits."""
 THEMES: Final = ("system", "light", "dark")
 SESSION_COOKIE: Final = "bursar_session"
 FORM_COOKIE: Final = "bursar_form"
@@ -29,6 +31,11 @@ PREFERENCES_S: Final = 365 * 24 * 3600
 NAVIGATION: Final = (
     "overview", "transactions", "reports", "sql", "reconciliation", "operations", "access_log", "sandbox",
 )  # fmt: skip
+
+
+def whole_number(text: str) -> int | None:
+    """Return a text of at most :data:`NUMBER_DIGITS_MAX` digits as a number; None for any other text."""
+    return int(text) if text.isdecimal() and len(text) <= NUMBER_DIGITS_MAX else None
 
 
 class PageError(Exception):
@@ -124,6 +131,10 @@ class Visit:
         """Return a field of the form without surrounding spaces; an empty text if it is missing."""
         return self.form.get(name, "").strip()
 
+    def number(self, name: str) -> int | None:
+        """Return a parameter of the URL as a whole number; None if it is missing or not a usable number."""
+        return whole_number(self.request.query_params.get(name, ""))
+
     async def read_form(self) -> None:
         """Read the form of the request. Raises :class:`PageError` if it is too large."""
         sent = b""
@@ -150,9 +161,11 @@ class Visit:
         ``whole_page``: if a part of a page was asked for, load the whole page instead.
         """
         safe = path if path.startswith(f"{PREFIX}/") and "\\" not in path and "//" not in path else f"{PREFIX}/"
+        redirect = RedirectResponse(safe, 303, {"cache-control": "no-store"})
         if whole_page and self.request.headers.get("hx-request") == "true":
-            return Response(status_code=204, headers={"hx-redirect": safe, "cache-control": "no-store"})
-        return RedirectResponse(safe, 303, {"cache-control": "no-store"})
+            headers = {"hx-redirect": redirect.headers["location"], "cache-control": "no-store"}
+            return Response(status_code=204, headers=headers)
+        return redirect
 
     def set_cookie(self, name: str, value: str, seconds: int | None = None) -> None:
         """Set a cookie with the answer; 0 seconds remove it."""

@@ -35,6 +35,14 @@ async def test_the_access_log_is_searched_and_exported(office: Office) -> None:
     assert rows[-1]["target"].endswith(attempt.reference)
 
 
+@pytest.mark.parametrize("before", ["9" * 19, "9" * 5_000, "-1", "one"])
+async def test_the_access_log_begins_at_its_newest_entry_for_an_impossible_number(office: Office, before: str) -> None:
+    await office.visitor("viewer").get("/dashboard/access-log")
+    page = await office.visitor("auditor").get(f"/dashboard/access-log?before={before}")
+    assert page.status == 200
+    assert "Refused" in page.text
+
+
 @pytest.mark.parametrize("statement", ["DELETE FROM access", "UPDATE access SET name = 'eve'"])
 async def test_no_entry_is_changed_or_removed(office: Office, statement: str) -> None:
     await office.visitor("viewer").get("/dashboard/access-log")

@@ -35,6 +35,13 @@ async def test_a_view_is_shared_with_a_role_and_only_its_owner_removes_it(office
     assert "For auditors" in (await auditor.get(PATH)).text
 
 
+@pytest.mark.parametrize("number", ["9" * 19, "9" * 5_000, "one"])
+async def test_a_view_of_an_impossible_number_is_not_found(office: Office, number: str) -> None:
+    browser = office.visitor("viewer")
+    await browser.get(PATH)
+    assert (await browser.post(f"/dashboard/views/{number}/remove")).status == 404
+
+
 @pytest.mark.parametrize(("name", "role"), [("", ""), ("x" * 81, ""), ("x", "king")])
 async def test_a_view_without_a_usable_name_or_role_is_refused(office: Office, name: str, role: str) -> None:
     assert await save(office.visitor("viewer"), name, "", role) == 400

@@ -156,3 +156,11 @@ async def test_sign_ins_are_in_the_access_log(browser: Visitor, office: Office) 
     await sign_in(browser, "wrong")
     await sign_in(browser)
     assert [entry.action for entry in office.visitor_log()] == ["sign_in_failed", "signed_in"]
+
+
+@pytest.mark.parametrize("back", ["/dashboard/\u20ac", "/dashboard/\r\nset-cookie: a=b"])
+async def test_a_redirect_of_a_part_of_a_page_is_a_valid_header(browser: Visitor, back: str) -> None:
+    await browser.get(SIGN_IN)
+    page = await browser.post("/dashboard/preferences", {"theme": "dark", "back": back}, hx_request="true")
+    assert page.status == 204
+    assert page.header("hx-redirect").startswith("/dashboard/%")

@@ -18,11 +18,8 @@ COLUMNS: Final = ("at", "name", "roles", "address", "action", "target", "detail"
 
 async def show_access_log(visit: Visit) -> Response:
     """Show the newest entries that contain the search text."""
-    query = visit.request.query_params
-    search, before = query.get("search", "")[:SEARCH_CHARS_MAX], query.get("before", "")
-    entries = await asyncio.to_thread(
-        visit.site.access_log.entries, search=search, before=int(before) if before.isdecimal() else None
-    )
+    search = visit.request.query_params.get("search", "")[:SEARCH_CHARS_MAX]
+    entries = await asyncio.to_thread(visit.site.access_log.entries, search=search, before=visit.number("before"))
     older = [("search", search), ("before", str(entries[-1].number))] if len(entries) == ENTRIES_MAX else []
     return visit.page("access_log.html", entries=entries, search=search, older=older)
 

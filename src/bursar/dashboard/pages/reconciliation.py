@@ -27,7 +27,6 @@ RUNS_SHOWN_MAX: Final = 50
 ROWS_SHOWN_MAX: Final = 200
 DAY_TOTALS_SHOWN_MAX: Final = 500
 REASON_CHARS_MAX: Final = 500
-PLACE_DIGITS_MAX: Final = 6
 CHUNK_CHARS: Final = 64 * 1024
 COLUMNS: Final = (
     "day", "class", "file", "line", "agency_tracking_id", "paygov_tracking_id", "client", "reference", "file_amount",
@@ -84,8 +83,7 @@ async def show_run(visit: Visit) -> Response:
     """Show the totals and the differences of a run; ``class`` chooses one class, ``after`` leaves rows out."""
     run, signed = await _run(visit)
     only = _chosen_class(visit)
-    place = visit.request.query_params.get("after", "")[:PLACE_DIGITS_MAX]
-    after = int(place) if place.isdecimal() else 0
+    after = visit.number("after") or 0
     rows = await _rows(visit, run, only, after)
     await visit.log("viewed", _target(run))
     sums = _sums(run)

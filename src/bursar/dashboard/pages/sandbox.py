@@ -18,7 +18,7 @@ import orjson
 from starlette.responses import RedirectResponse, Response
 
 from bursar.dashboard.parts import SandboxParts
-from bursar.dashboard.visit import PageError, Visit
+from bursar.dashboard.visit import PageError, Visit, whole_number
 from bursar.payments.fees import Fee
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.status import payment_status
@@ -163,8 +163,8 @@ def _init_body(portal: Portal, sandbox: SandboxParts, visit: Visit, reference: s
     for field in _metadata_fields(fee):
         text = visit.field(f"metadata.{field['name']}")
         if text:
-            whole = field["type"] == "integer" and text.isdecimal()
-            body["metadata"][field["name"]] = int(text) if whole else text
+            whole = whole_number(text) if field["type"] == "integer" else None
+            body["metadata"][field["name"]] = text if whole is None else whole
     if fee.variable and visit.field("amount"):
         body["amount"] = orjson.Fragment(_json_number(visit.field("amount")))
     return body

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from bursar.dashboard.queries.filters import read_filter
 from bursar.dashboard.saved_views import NAME_CHARS_MAX, TooManyViews
 from bursar.dashboard.sign_in.roles import ROLES, role_named
-from bursar.dashboard.visit import PageError, Visit
+from bursar.dashboard.visit import PageError, Visit, whole_number
 from bursar.portal.contract.periods import court_day
 
 
@@ -30,8 +30,8 @@ async def save_view(visit: Visit) -> Response:
 
 async def remove_view(visit: Visit) -> Response:
     """Remove a view of the person."""
-    number = visit.request.path_params["view"]
-    if not number.isdecimal() or not await asyncio.to_thread(visit.site.saved_views.remove, visit.account, int(number)):
+    number = whole_number(visit.request.path_params["view"])
+    if number is None or not await asyncio.to_thread(visit.site.saved_views.remove, visit.account, number):
         raise PageError(404, "errors.not_found")
     await visit.log("changed", "saved view", change="remove", number=number)
     return visit.redirect(visit.path("transactions"))
