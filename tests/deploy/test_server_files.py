@@ -87,11 +87,27 @@ def test_containers_meet_the_restricted_pod_security_standard() -> None:
     assert pod["securityContext"]["runAsNonRoot"]
     assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
     (container,) = pod["containers"]
-    assert container["securityContext"] == {
-        "allowPrivilegeEscalation": False,
-        "readOnlyRootFilesystem": True,
-        "capabilities": {"drop": ["ALL"]},
-    }
+    for each in (container, *pod["initContainers"]):
+        assert each["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
     assert documents["StatefulSet"]["spec"]["replicas"] == 1
     assert {"startupProbe", "readinessProbe", "livenessProbe", "resources"} <= container.keys()
     assert documents["Service"]["spec"]["selector"] == documents["StatefulSet"]["spec"]["selector"]["matchLabels"]
+
+
+def test_the_group_of_the_pod_gets_no_rights_to_private_files() -> None:
+    """With ``fsGroup``, a pod's group may read the files of a secret, and at each start all files of a volume."""
+    documents = {each["kind"]: each for each in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())}
+    pod = documents["StatefulSet"]["spec"]["template"]["spec"]
+    assert pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
+    secrets = {volume["name"] for volume in pod["volumes"] if "secret" in volume}
+    (portal,), (copies,) = pod["containers"], pod["initContainers"]
+    assert not secrets & {mount["name"] for mount in portal["volumeMounts"]}
+    assert {"install", "--mode=600"} <= set(copies["command"])
+    folder = next(mount["mountPath"] for mount in portal["volumeMounts"] if mount["name"] == "private")
+    used = {each["value"] for each in portal["env"] if each["value"].startswith(folder)}
+    copied = {path.rpartition("/")[2] for path in copies["command"] if path.startswith("/secret/")}
+    assert used == {f"{folder}/{name}" for name in copied}
