@@ -106,6 +106,5 @@ def test_clients_in_secrets_manager_change_without_a_deployment(aws: MotoAws, mo
         assert asked(door, "GET", path)[0] == 404
         manager.put_secret_value(SecretId=arn, SecretString=CLIENTS.replace("role/dawson", "role/another"))
         assert asked(door, "GET", path)[0] == 403
-        monkeypatch.setenv("BURSAR_CLIENTS", "secretsmanager:none")
     finally:
         door.instance.close()

@@ -23,7 +23,6 @@ from bursar.portal.use_cases.observer import NoObserver, OutcomeName, SweepResul
 NAMESPACE: Final = "Bursar"
 UNITS: Final[Mapping[str, str]] = {
     "UnknownOutcomes": "Count",
-    "Alerts": "Count",
     "PayGovFailures": "Count",
     "Swept": "Count",
     "WatermarkAge": "Seconds",

@@ -51,8 +51,8 @@ class FunctionParts(Generic[Made]):
 
             secrets = await ending.enter_async_context(SecretFiles(settings))
             settings = secrets.settings
-        # AWS requires that everyone may read a function's files; no other user is on the instance.
         metrics = EmbeddedMetrics(settings.environment)
+        # AWS requires that everyone may read a function's files; no other user is on the instance.
         parts = Composition(settings, creates_store=False, other_users=False, observer=metrics)
         made = await self._make_of(await ending.enter_async_context(parts), metrics)
         self._secrets = secrets

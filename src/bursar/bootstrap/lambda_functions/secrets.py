@@ -9,7 +9,6 @@ cannot be read then, the known ones stay in force.
 
 import asyncio
 import base64
-import json
 import logging
 import shutil
 import tempfile
@@ -136,7 +135,7 @@ async def read_secret(secret_id: str) -> bytes:
             url, headers, body, await keys.keys(), service=SERVICE, region=region, now=system_clock()
         )
         reply = await http.post(url, body, signed, READ_TIMEOUT_S)
-        answer: dict[str, Any] = json.loads(reply.body)
+        answer: dict[str, Any] = orjson.loads(reply.body)
     except (HttpClientError, KeysNotFound, ValueError) as error:
         raise SecretUnavailable(f"the secret {secret_id}: {error}") from error
     finally:
