@@ -27,9 +27,7 @@ WITHOUT_SIGN_IN = [pytest.param(route, id=route.name) for route in ROUTES if rou
 
 
 def target(route: PageRoute) -> str:
-    return PREFIX + route.path.format_map(
-        {**FIELDS, "attempt": "a", "number": "1", "name": "sla", "form": "csv", "view": "1"}
-    )
+    return PREFIX + route.path.format_map(FIELDS)
 
 
 async def send(visitor: Visitor, route: PageRoute) -> int:

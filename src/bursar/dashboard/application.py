@@ -25,7 +25,6 @@ from bursar.dashboard.route_table import ROUTES
 from bursar.dashboard.security_headers import security_headers
 from bursar.dashboard.sign_in.accounts import DEVELOPER
 from bursar.dashboard.sign_in.csrf import FIELD, SAFE_METHODS, is_csrf_token, is_from_own_site
-from bursar.dashboard.sign_in.sessions import PersonSession
 from bursar.dashboard.site import PREFIX, PageRoute, Site
 from bursar.dashboard.static_files import static_response
 from bursar.dashboard.visit import FORM_COOKIE, SESSION_COOKIE, PageError, Visit
@@ -208,9 +207,3 @@ def _finish(visit: Visit, response: Response) -> None:
 def _origin(url: str) -> str:
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
-
-
-def end_session(visit: Visit, session: PersonSession) -> None:
-    """Forget a session in the browser."""
-    visit.session = None
-    visit.set_cookie(SESSION_COOKIE, "", 0)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Final
 
@@ -46,19 +46,6 @@ class BarChart:
     scale: Sequence[Tick]
     labels: Sequence[Tick]
     series: Sequence[str]
-
-
-def buckets_between(first: date, last: date, step: str) -> list[date]:
-    """Return the first day of each day, week (from Sunday) or month between two days."""
-    if step == "month":
-        found, day = [], first.replace(day=1)
-        while day <= last:
-            found.append(day)
-            day = (day + timedelta(days=32)).replace(day=1)
-        return found
-    length = 7 if step == "week" else 1
-    begin = first - timedelta(days=first.isoweekday() % 7) if step == "week" else first
-    return [begin + timedelta(days=number) for number in range(0, (last - begin).days + 1, length)]
 
 
 def bar_chart(values: Mapping[tuple[date, str], Decimal], buckets: Sequence[date]) -> BarChart:

@@ -32,10 +32,15 @@ MEDIA_TYPES: Final = {
 EXPORT_FORMS: Final = tuple(MEDIA_TYPES)
 
 
+def download_headers(name: str) -> dict[str, str]:
+    """Return the headers of a file that the browser stores as ``name``, and that no cache keeps."""
+    return {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+
+
 def export(reports: PaymentReports, question: Question, form: str, name: str, subject: Subject) -> StreamingResponse:
     """Return the answer to ``question`` as a download ``name.form``, one of :data:`EXPORT_FORMS`."""
-    headers = {"content-disposition": f'attachment; filename="{name}.{form}"', "cache-control": "no-store"}
-    return StreamingResponse(_chunks(reports, question, form, subject), media_type=MEDIA_TYPES[form], headers=headers)
+    chunks, headers = _chunks(reports, question, form, subject), download_headers(f"{name}.{form}")
+    return StreamingResponse(chunks, media_type=MEDIA_TYPES[form], headers=headers)
 
 
 async def _chunks(reports: PaymentReports, question: Question, form: str, subject: Subject) -> AsyncIterator[bytes]:

@@ -29,9 +29,9 @@ class SandboxParts:
 class DashboardParts:
     """The parts of the pages.
 
-    ``portal``: runs the actions of operators; None for pages that only read. ``record``: judges what needs attention,
-    and asks Pay.gov nothing. ``own_url``: the address under which
-    people reach the pages; None for loopback alone. ``sandbox``: the page that makes payments, under `bursar up`.
+    ``record``: judges what needs attention, and asks Pay.gov nothing. ``portal``: runs the actions of operators; None
+    for pages that only read. ``own_url``: the address under which people reach the pages; None for loopback alone.
+    ``sandbox``: the page that makes payments, under `bursar up`.
     """
 
     ledger: Ledger
@@ -40,11 +40,11 @@ class DashboardParts:
     clients: Clients
     accounts: Accounts
     state: StateFile
+    record: "Portal"
     clock: Clock
     environment: str = "unknown"
     own_url: str | None = None
     portal: "Portal | None" = None
-    record: "Portal | None" = None
     sandbox: SandboxParts | None = None
 
     @property

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.dashboard.queries.periods import PERIODS, days_of_period, period_before, period_of_days
+from bursar.dashboard.queries.periods import (
+    PERIODS,
+    buckets_between,
+    days_of_period,
+    period_before,
+    period_of_days,
+)
 
 TODAY = date(2026, 11, 22)  # a Sunday
 
@@ -47,3 +53,12 @@ def test_days_have_the_name_of_their_period() -> None:
     assert period_of_days(date(2026, 10, 1), date(2026, 10, 31), TODAY) == "last_month"
     assert period_of_days(date(2026, 10, 1), date(2026, 10, 30), TODAY) is None
     assert period_of_days(None, None, TODAY) is None
+
+
+@pytest.mark.parametrize(
+    ("step", "first", "count"),
+    [("day", date(2026, 2, 3), 60), ("week", date(2026, 2, 1), 9), ("month", date(2026, 2, 1), 3)],
+)
+def test_buckets_cover_the_days(step: str, first: date, count: int) -> None:
+    found = buckets_between(date(2026, 2, 3), date(2026, 4, 3), step)
+    assert (found[0], len(found)) == (first, count)

@@ -8,6 +8,7 @@ from typing import Final
 from starlette.responses import Response
 
 from bursar.dashboard.access_log import ENTRIES_MAX, AccessEntry
+from bursar.dashboard.exports import MEDIA_TYPES, download_headers
 from bursar.dashboard.formatting import cell_text, eastern
 from bursar.dashboard.visit import Visit
 
@@ -29,8 +30,8 @@ async def export_access_log(visit: Visit) -> Response:
     search = visit.request.query_params.get("search", "")[:SEARCH_CHARS_MAX]
     await visit.log("exported", "access log", search=search, form="csv")
     entries = await asyncio.to_thread(visit.site.access_log.entries, search=search, limit=EXPORT_ENTRIES_MAX)
-    headers = {"content-disposition": 'attachment; filename="access-log.csv"', "cache-control": "no-store"}
-    return Response(await asyncio.to_thread(_csv, entries), headers=headers, media_type="text/csv; charset=utf-8")
+    content = await asyncio.to_thread(_csv, entries)
+    return Response(content, headers=download_headers("access-log.csv"), media_type=MEDIA_TYPES["csv"])
 
 
 def _csv(entries: list[AccessEntry]) -> str:

@@ -39,12 +39,8 @@ async def show_operations(visit: Visit) -> Response:
         from bursar.portal.use_cases.health import health
 
         report = await health(portal)
-    judge = portal or visit.parts.record
     return visit.page(
-        "operations.html",
-        health=report,
-        sweeper=None if judge is None else await _sweeper(judge),
-        reports=await _reports(visit),
+        "operations.html", health=report, sweeper=await _sweeper(visit.parts.record), reports=await _reports(visit)
     )
 
 

@@ -8,18 +8,19 @@ import csv
 import io
 from dataclasses import dataclass
 from datetime import date
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 
 from bursar.dashboard import drawing
-from bursar.dashboard.formatting import harmless
+from bursar.dashboard.exports import MEDIA_TYPES, download_headers
+from bursar.dashboard.formatting import cell_text, month_text, short_day_text
 from bursar.dashboard.pages.reconciliation import unsigned_runs
 from bursar.dashboard.queries.filters import TransactionFilter, read_filter
 from bursar.dashboard.queries.overview import Overview, change_of, overview_of
-from bursar.dashboard.queries.periods import PERIODS, days_of_period, period_of_days
+from bursar.dashboard.queries.periods import PERIODS, STEPS, buckets_between, days_of_period, period_of_days
 from bursar.dashboard.visit import PageError, Visit
+from bursar.payments.reversals import RefundRequest
 from bursar.portal.contract.periods import court_day
 
 if TYPE_CHECKING:
@@ -29,15 +30,15 @@ DEFAULT_PERIOD: Final = "last_30_days"
 DAYS_MAX: Final = 3_660
 ATTENTION_SHOWN_MAX: Final = 200
 OPEN_REFUNDS_MAX: Final = 200
-CHART_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png", "csv": "text/csv; charset=utf-8"}
+CHART_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png", "csv": MEDIA_TYPES["csv"]}
 
 
 @dataclass(frozen=True, slots=True)
 class NeedsAttention:
     """The work that waits for a person: attempts, contradictions, and refunds that wait for a decision."""
 
-    attempts: list[Any]
-    refunds: list[Any]
+    attempts: "list[AttentionItem]"
+    refunds: list[RefundRequest]
 
 
 async def show_overview(visit: Visit) -> Response:
@@ -45,7 +46,7 @@ async def show_overview(visit: Visit) -> Response:
     first, last, period, today = _days(visit)
     shown = await overview_of(visit.parts.reports, visit.account, first, last, today)
     values = {(point.bucket, point.fee): point.total.amount for point in shown.series}
-    buckets = drawing.buckets_between(first, last, shown.step)
+    buckets = buckets_between(first, last, shown.step)
     return visit.page(
         "overview.html",
         shown=shown,
@@ -57,7 +58,7 @@ async def show_overview(visit: Visit) -> Response:
         size=drawing,
         values=values,
         buckets=buckets,
-        bucket_filter=lambda bucket, fee: _bucket_filter(shown, buckets, bucket, fee),
+        bucket_filter=lambda bucket, fee: _bucket_filter(shown, bucket, fee),
         attention=await needs_attention(visit),
         unsigned=await unsigned_runs(visit),
         change_of=change_of,
@@ -73,10 +74,9 @@ async def download_chart(visit: Visit) -> Response:
         raise PageError(404, "errors.not_found")
     first, last, _, today = _days(visit)
     shown = await overview_of(visit.parts.reports, visit.account, first, last, today)
-    content = await asyncio.to_thread(_chart_csv if form == "csv" else _chart_picture, visit, shown, form)
+    content = _chart_csv(shown) if form == "csv" else await asyncio.to_thread(_chart_picture, visit, shown, form)
     name = f"collected-{first.isoformat()}-{last.isoformat()}.{form}"
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return Response(content, headers=headers, media_type=CHART_TYPES[form])
+    return Response(content, headers=download_headers(name), media_type=CHART_TYPES[form])
 
 
 async def show_attention(visit: Visit) -> Response:
@@ -89,15 +89,12 @@ async def show_attention(visit: Visit) -> Response:
     )
 
 
-async def needs_attention(visit: Visit) -> NeedsAttention | None:
-    """Return what needs a person, of what the account may see; None where no portal can judge it."""
-    portal = visit.parts.record
-    if portal is None:
-        return None
+async def needs_attention(visit: Visit) -> NeedsAttention:
+    """Return what needs a person, of what the account may see."""
     from bursar.portal.upkeep.attention import attention
 
-    account = visit.account
-    found: list[AttentionItem] = await attention(portal)
+    portal, account = visit.parts.record, visit.account
+    found = await attention(portal)
     refunds = await portal.ledger.open_refunds(OPEN_REFUNDS_MAX)
     seen = [each for each in found if account.may_see(each.attempt.client, each.attempt.fee)]
     if account.is_limited:
@@ -120,26 +117,24 @@ def _days(visit: Visit) -> tuple[date, date, str, date]:
     return first, last, period_of_days(first, last, today) or "", today
 
 
-def _bucket_filter(shown: Overview, buckets: list[date], bucket: date, fee: str) -> TransactionFilter:
+def _bucket_filter(shown: Overview, bucket: date, fee: str) -> TransactionFilter:
     """Return the filter of one number of the chart's table."""
-    later = [each for each in buckets if each > bucket]
-    end = date.fromordinal(later[0].toordinal() - 1) if later else shown.last
-    fees = (fee,) if fee else ()
-    return TransactionFilter(dated="collected", first=max(bucket, shown.first), last=min(end, shown.last), fees=fees)
+    first, last = STEPS[shown.step](bucket)
+    return TransactionFilter(
+        dated="collected", first=max(first, shown.first), last=min(last, shown.last), fees=(fee,) if fee else ()
+    )
 
 
 def _bucket_label(visit: Visit, step: str, bucket: date) -> str:
-    from bursar.dashboard.formatting import month_text, short_day_text
-
     return month_text(visit.text, bucket) if step == "month" else short_day_text(visit.text, bucket)
 
 
-def _chart_csv(visit: Visit, shown: Overview, form: str) -> bytes:
+def _chart_csv(shown: Overview) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
     writer.writerow(["begins_on", "fee", "payments", "collected"])
     for point in shown.series:
-        writer.writerow([point.bucket.isoformat(), harmless(point.fee), point.total.count, point.total.amount])
+        writer.writerow([point.bucket.isoformat(), cell_text(point.fee), point.total.count, point.total.amount])
     return text.getvalue().encode()
 
 
@@ -149,8 +144,7 @@ def _chart_picture(visit: Visit, shown: Overview, form: str) -> bytes:
     series: dict[str, list[tuple[str, float]]] = {}
     for point in shown.series:
         name = visit.parts.fees.name(point.fee)
-        amount: Decimal = point.total.amount
-        series.setdefault(name, []).append((point.bucket.isoformat(), float(amount)))
+        series.setdefault(name, []).append((point.bucket.isoformat(), float(point.total.amount)))
     title, axis = visit.text("overview.chart_title"), visit.text(f"overview.steps.{shown.step}")
     theme: Theme = "dark" if visit.theme == "dark" else "light"
     return draw(Chart("bars", title, axis, "USD", series), theme=theme, form="png" if form == "png" else "svg")

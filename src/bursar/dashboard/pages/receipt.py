@@ -12,6 +12,7 @@ from typing import Final
 from markupsafe import Markup
 from starlette.responses import Response
 
+from bursar.dashboard.exports import download_headers
 from bursar.dashboard.formatting import dollars, harmless, zoned_time_text
 from bursar.dashboard.pages.payment import PaymentOnPage, read_payment
 from bursar.dashboard.visit import PageError, Visit
@@ -44,8 +45,8 @@ async def send_receipt_pdf(visit: Visit) -> Response:
     payment = await _paid(visit)
     await visit.log("exported", visit.path("payment", client=payment.client, reference=payment.reference), form="pdf")
     content = await asyncio.to_thread(_pdf, visit, payment)
-    headers = {"content-disposition": f'attachment; filename="receipt-{payment.reference}.pdf"'}
-    return Response(content, headers=headers | {"cache-control": "no-store"}, media_type="application/pdf")
+    headers = download_headers(f"receipt-{payment.reference}.pdf")
+    return Response(content, headers=headers, media_type="application/pdf")
 
 
 def payment_url(visit: Visit, payment: PaymentOnPage) -> str:

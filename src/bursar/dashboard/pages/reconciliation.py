@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
+from bursar.dashboard.exports import MEDIA_TYPES, download_headers
 from bursar.dashboard.formatting import cell_text, dollars, short_day_text
 from bursar.dashboard.pages.reports import require_no_limits
 from bursar.dashboard.visit import PageError, Visit
@@ -113,9 +114,8 @@ async def export_run(visit: Visit) -> Response:
     run, _ = await _run(visit)
     only = _chosen_class(visit)
     await visit.log("exported", _target(run), form="csv", **({"class": only} if only else {}))
-    name = f"reconciliation-{run.run_id}.csv"
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return StreamingResponse(_csv(visit, run, only), media_type="text/csv; charset=utf-8", headers=headers)
+    headers = download_headers(f"reconciliation-{run.run_id}.csv")
+    return StreamingResponse(_csv(visit, run, only), media_type=MEDIA_TYPES["csv"], headers=headers)
 
 
 async def confirm_sign_off(visit: Visit) -> Response:

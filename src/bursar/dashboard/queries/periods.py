@@ -9,7 +9,8 @@ from bursar.portal.contract.periods import FISCAL_YEAR_FIRST_MONTH
 Days = tuple[date, date]
 
 
-def _month(day: date) -> Days:
+def month_of(day: date) -> Days:
+    """Return the first and the last day of the month that holds ``day``."""
     first = day.replace(day=1)
     return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
 
@@ -19,7 +20,8 @@ def _quarter(day: date) -> Days:
     return first, (first + timedelta(days=93)).replace(day=1) - timedelta(days=1)
 
 
-def _week(day: date) -> Days:
+def week_of(day: date) -> Days:
+    """Return the first and the last day of the week that holds ``day``."""
     first = day - timedelta(days=day.isoweekday() % 7)  # from Sunday, as everywhere in the court
     return first, first + timedelta(days=6)
 
@@ -36,10 +38,10 @@ def _before(period: Callable[[date], Days]) -> Callable[[date], Days]:
 PERIODS: Final[Mapping[str, Callable[[date], Days]]] = {
     "today": lambda today: (today, today),
     "yesterday": lambda today: (today - timedelta(days=1), today - timedelta(days=1)),
-    "this_week": _week,
-    "last_week": _before(_week),
-    "this_month": _month,
-    "last_month": _before(_month),
+    "this_week": week_of,
+    "last_week": _before(week_of),
+    "this_month": month_of,
+    "last_month": _before(month_of),
     "this_quarter": _quarter,
     "last_quarter": _before(_quarter),
     "this_fiscal_year": _fiscal_year,
@@ -48,6 +50,24 @@ PERIODS: Final[Mapping[str, Callable[[date], Days]]] = {
     "last_90_days": lambda today: (today - timedelta(days=89), today),
 }
 """Name of a period → its first and last day, given today's date."""
+
+
+STEPS: Final[Mapping[str, Callable[[date], Days]]] = {
+    "day": lambda day: (day, day),
+    "week": week_of,
+    "month": month_of,
+}
+"""Name of a chart's step → the first and the last day of the bucket that holds a day."""
+
+
+def buckets_between(first: date, last: date, step: str) -> list[date]:
+    """Return the first day of each bucket between two days; ``step`` is one of :data:`STEPS`."""
+    begin, end = STEPS[step](first)
+    found = []
+    while begin <= last:
+        found.append(begin)
+        begin, end = STEPS[step](end + timedelta(days=1))
+    return found
 
 
 def days_of_period(name: str, today: date) -> Days:
@@ -67,7 +87,7 @@ def period_before(first: date, last: date) -> Days:
 
     A whole calendar month, quarter or fiscal year is compared with the one before.
     """
-    for whole in (_month, _quarter, _fiscal_year):
+    for whole in (month_of, _quarter, _fiscal_year):
         if whole(first) == (first, last):
             return _before(whole)(first)
     days = (last - first).days + 1

@@ -12,13 +12,13 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
 from bursar.dashboard.queries.conditions import SqlCondition, all_of, one_of
 from bursar.dashboard.queries.filters import UNKNOWN, read_dollars
-from bursar.dashboard.queries.periods import PERIODS, days_of_period
+from bursar.dashboard.queries.periods import PERIODS, days_of_period, month_of
 from bursar.dashboard.text.catalogue import LANGUAGES, text_in
 from bursar.payments.status import STATUSES
 
@@ -285,8 +285,7 @@ def _day(year: int, month: int, day: int) -> tuple[date, date] | None:
 
 def _whole_month(year: int, month: int) -> tuple[date, date] | None:
     try:
-        first = date(year, month, 1)
-        return first, (first + timedelta(days=31)).replace(day=1) - timedelta(days=1)
+        return month_of(date(year, month, 1))
     except (ValueError, OverflowError):
         return None
 

@@ -39,10 +39,6 @@ class Text:
         """Return the name of one of our words, such as a status; ``value`` itself if the catalogue has none."""
         return self.texts.get(f"{group}.{value}", value)
 
-    def has(self, key: str) -> bool:
-        """Return whether the catalogue has this key."""
-        return key in self.texts
-
 
 @cache
 def text_in(language: Language) -> Text:
