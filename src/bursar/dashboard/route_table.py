@@ -9,9 +9,6 @@ from bursar.dashboard.pages import (
     access_log,
     operations,
     overview,
-    payment,
-    payment_actions,
-    receipt,
     reconciliation,
     reports,
     sandbox,
@@ -20,6 +17,7 @@ from bursar.dashboard.pages import (
     sql,
     transactions,
 )
+from bursar.dashboard.pages.payment import actions, page, receipt
 from bursar.dashboard.sign_in.roles import (
     AUDITORS,
     EVERY_ROLE,
@@ -40,8 +38,8 @@ def _action(name: str, path: str, roles: frozenset[Role]) -> tuple[PageRoute, Pa
     """Return the confirmation of an action of a payment, and the action."""
     target = f"/attempts/{{attempt}}/{path}"
     return (
-        PageRoute(f"confirm_{name}", "GET", target, payment_actions.confirm(name), roles, "portal"),
-        PageRoute(f"send_{name}", "POST", target, payment_actions.send(name), roles, "portal"),
+        PageRoute(f"confirm_{name}", "GET", target, actions.confirm(name), roles, "portal"),
+        PageRoute(f"send_{name}", "POST", target, actions.send(name), roles, "portal"),
     )
 
 
@@ -59,9 +57,9 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
     PageRoute("export_transactions", "GET", "/transactions.{form}", transactions.export_transactions, EXPORTERS),
     PageRoute("save_view", "POST", "/views", saved_views.save_view, EVERY_ROLE),
     PageRoute("remove_view", "POST", "/views/{view}/remove", saved_views.remove_view, EVERY_ROLE),
-    PageRoute("payment", "GET", "/payments/{client}/{reference}", payment.show_payment, EVERY_ROLE),
+    PageRoute("payment", "GET", "/payments/{client}/{reference}", page.show_payment, EVERY_ROLE),
     PageRoute(
-        "show_personal_data", "POST", "/payments/{client}/{reference}/personal-data", payment.show_personal_data,
+        "show_personal_data", "POST", "/payments/{client}/{reference}/personal-data", page.show_personal_data,
         SEE_PERSONAL_DATA,
     ),
     PageRoute("receipt", "GET", "/payments/{client}/{reference}/receipt", receipt.show_receipt, EVERY_ROLE),

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from bursar.dashboard.exports import download_headers
 from bursar.dashboard.formatting import dollars, harmless, zoned_time_text
-from bursar.dashboard.pages.payment import PaymentOnPage, read_payment
+from bursar.dashboard.pages.payment.page import PaymentOnPage, read_payment
 from bursar.dashboard.visit import PageError, Visit
 
 CODE_SCALE: Final = 4

@@ -6,7 +6,7 @@ from typing import Final
 
 from starlette.responses import Response
 
-from bursar.dashboard.pages.payment_actions import ACTIONS, offered_actions
+from bursar.dashboard.pages.payment.actions import ACTIONS, offered_actions
 from bursar.dashboard.visit import PageError, Visit
 from bursar.payments.audit.chain_check import ChainFinding, check_obligation
 from bursar.payments.obligation_view import ObligationView
