@@ -1,8 +1,9 @@
 """The first records of an attempt, in one transaction: it, its first event, and its obligation if that is new."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
+from bursar.clock import MILLISECOND_S
 from bursar.payments.event_chain import event_hash
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (
@@ -16,8 +17,6 @@ from bursar.payments.records import (
 )
 from bursar.payments.status import Actor, EventName
 from bursar.rules import Put, RuledTable
-
-MILLISECOND_S: Final = 0.001
 
 
 def next_created_at(view: ObligationView, earliest: float) -> float:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from bursar.clock import MILLISECOND_S, Clock, iso_ms
+from bursar.clock import Clock, iso_ms
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import ImportRefused, LedgerBusy
 from bursar.payments.fees import Fee

@@ -8,7 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 
-from bursar.clock import MILLISECOND_S, Clock
+from bursar.clock import Clock
 from bursar.payments.attempt_ids import next_attempt_id
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import (
