@@ -99,7 +99,7 @@ def test_containers_meet_the_restricted_pod_security_standard() -> None:
 
 
 def test_the_group_of_the_pod_gets_no_rights_to_private_files() -> None:
-    """Read the pod: with ``fsGroup``, its group may read the files of a secret, and at each start all files of a volume."""
+    """Read the pod: with ``fsGroup``, its group may read its secret, and at each start all files of a volume."""
     documents = {each["kind"]: each for each in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text())}
     pod = documents["StatefulSet"]["spec"]["template"]["spec"]
     assert pod["securityContext"]["fsGroupChangePolicy"] == "OnRootMismatch"
