@@ -78,7 +78,7 @@ test-cloud: .venv/.synced ## Deploy to a whole AWS on this machine, pay through 
 	@if [ -x .tools/cloud/bin/ministack ]; then \
 	  .tools/cloud/bin/python tools/package.py --out .tools/cloud/packages --platform x86_64-manylinux_2_28 portal lake && \
 	  cp .tools/cloud/packages/lake.zip .tools/cloud/packages/dashboard.zip; fi
-	@$(BIN)/pytest -q tests/cloud
+	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile tests/cloud
 
 package: | $(UV) ## Build the zips of the Lambda functions into dist/ (needs Python 3.13)
 	@python=$$(tools/find-python-3.13) && $$python tools/package.py --out dist

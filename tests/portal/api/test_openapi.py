@@ -38,7 +38,7 @@ ENDPOINTS = all_endpoints(FakeLog(), Metrics(), reports=EmptyReports())
 DOCUMENT = json.loads(json.dumps(openapi(ENDPOINTS), default=str))
 API = schemathesis.openapi.from_dict(DOCUMENT)
 CHECKS = (status_code_conformance, content_type_conformance, response_schema_conformance)
-EXAMPLES_MAX = 25
+EXAMPLES_MAX = 12
 
 
 def test_the_document_is_valid_openapi() -> None:
