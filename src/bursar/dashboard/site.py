@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlencode
@@ -60,17 +60,10 @@ class Site:
         self.csrf_key = parts.state.key("forms")
         self.password_checks = ThreadPoolExecutor(PASSWORD_CHECKS_AT_ONCE_MAX, "bursar-passwords")
 
-    @cached_property
+    @property
     def templates(self) -> Environment:
         """The templates. Every value that they print is escaped, and its invisible characters are made visible."""
-        return Environment(
-            loader=FileSystemLoader(_TEMPLATES),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=_printed,
-        )
+        return _environment()
 
     def path(self, name: str, query: Iterable[tuple[str, str]] = (), /, **fields: str) -> str:
         """Return the path of a page with its fields filled in, and with a query."""
@@ -81,6 +74,18 @@ class Site:
     def static(self, name: str) -> str:
         """Return the path of a static file, which changes with the files."""
         return f"{PREFIX}/static/{static_version()}/{name}"
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_printed,
+    )
 
 
 def _printed(value: Any) -> Any:

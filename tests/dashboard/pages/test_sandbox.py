@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.bootstrap.whole_system import Up, running_up
-from tests.support.dashboard.office import Office
 from tests.support.dashboard.served import NEEDS_BROWSER, open_browser
 
 SETTLES_WITHIN_MS = 120_000
@@ -169,12 +168,3 @@ def test_the_data_is_there_again_after_a_restart(page: Page, tmp_path: Path) -> 
     with running_up(tmp_path / "data") as second:
         page.goto(second.portal_url + path)
         expect(page.locator("#status")).to_have_text("Success")
-
-
-async def test_a_number_of_any_length_is_refused_as_bad_input(office: Office) -> None:
-    visitor = office.visitor("operator", portal=office.portal(), sandbox=office.sandbox())
-    await visitor.get(f"{SANDBOX}?fee=COPY_FEE")
-    fields = {"fee": "COPY_FEE", "amount": "1.00", "metadata.copyRequestId": "CR-1"}
-    page = await visitor.post(SANDBOX, {**fields, "metadata.numberOfPages": "9" * 5_000})
-    assert page.status == 400
-    assert "numberOfPages" in page.text
