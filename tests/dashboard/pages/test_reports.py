@@ -9,6 +9,7 @@ import pytest
 
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.reports.named_reports import named_reports
+from bursar.reports.report_parameters import past_instant
 from tests.support.dashboard.office import Office
 
 LIMITED = Account("ada", frozenset({"finance"}), clients=frozenset({"dawson"}))
@@ -99,3 +100,16 @@ async def test_a_statement_that_is_refused_is_a_message(office: Office, text: st
     for path in ("/dashboard/sql", "/dashboard/sql/export"):
         page = await browser.post(path, {"text": text, "form": "csv"})
         assert (page.status, page.header("content-disposition")) == (400, ""), path
+
+
+async def test_a_report_of_a_past_day_says_so_and_keeps_it(busy_office: Office) -> None:
+    browser = busy_office.visitor("finance")
+    assert "/dashboard/reports/sla?as_of=2026-09-30" in (await browser.get("/dashboard/reports?as_of=2026-09-30")).text
+    page = await browser.get("/dashboard/reports/status_by_client?as_of=2026-09-30")
+    answer = await busy_office.reports.report("status_by_client", as_of=past_instant("2026-09-30"))
+    assert len(cells(page.text)) == len(answer.columns) * (len(answer.rows) + 1)
+    assert "As of Sep 30, 2026" in page.text[: page.text.index("</title>")]
+    assert "/dashboard/reports/status_by_client/csv?as_of=2026-09-30" in page.text
+    assert (await browser.get("/dashboard/reports/status_by_client/csv?as_of=2026-09-30")).status == 200
+    for path in ("status_by_client", "status_by_client/csv"):
+        assert (await browser.get(f"/dashboard/reports/{path}?as_of=2030-01-01")).status == 400, path

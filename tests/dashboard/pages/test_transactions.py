@@ -12,6 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from bursar.dashboard.sign_in.accounts import Account
+from bursar.reports.report_parameters import past_instant
+from bursar.reports.sql.answer import Question
 from tests.support.dashboard.office import HOSTILE, Office
 
 PATH = "/dashboard/transactions"
@@ -125,3 +127,36 @@ async def test_an_account_with_limits_exports_no_more_than_it_sees(busy_office: 
     limited = Account("ada", frozenset({"finance"}), clients=frozenset({"exams"}))
     page = await busy_office.visitor(limited).get(f"{PATH}.csv")
     assert {row["client"] for row in csv.DictReader(io.StringIO(page.text))} == {"exams"}
+
+
+async def test_the_state_of_a_past_day_is_in_the_url_the_head_and_the_export(busy_office: Office) -> None:
+    browser = busy_office.visitor("finance")
+    page = await browser.get("/dashboard/transactions?as_of=2026-09-30")
+    [answer] = await busy_office.reports.answers(
+        [Question("SELECT count(*) FROM payments", as_of=past_instant("2026-09-30"))]
+    )
+    count = answer.rows[0][0]
+    assert 0 < count < len(busy_office.attempts)
+    assert f"{count:,} transactions" in page.text
+    moment = "Sep 30, 2026, 11:59:59 p.m. Eastern time (EDT)"
+    assert f"As of {moment}." in page.text[: page.text.index("</title>")]
+    assert f"as they were: {moment}" in page.text
+    assert "/dashboard/transactions.csv?as_of=2026-09-30" in page.text
+    export = await browser.get("/dashboard/transactions.csv?as_of=2026-09-30")
+    assert len(list(csv.reader(io.StringIO(export.text)))) == count + 1
+
+
+async def test_the_link_to_this_state_shows_it_again_after_a_change(busy_office: Office) -> None:
+    browser = busy_office.visitor("finance")
+    page = await browser.get("/dashboard/transactions")
+    [link] = re.findall(r'href="(/dashboard/transactions\?as_of=[^"]+)"', page.text)
+    busy_office.wall.pass_s(60)
+    await busy_office.start("COPY_FEE", "1.00", copyRequestId="CR-1", numberOfPages=1)
+    count = len(busy_office.attempts)
+    assert f"{count - 1:,} transactions" in (await browser.get(link)).text
+    assert f"{count:,} transactions" in (await browser.get("/dashboard/transactions")).text
+
+
+async def test_an_instant_that_cannot_be_is_a_message(office: Office) -> None:
+    page = await office.visitor("finance").get("/dashboard/transactions?as_of=2030-01-01")
+    assert "As of: must be a day until today" in page.text

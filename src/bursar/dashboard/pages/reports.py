@@ -5,12 +5,15 @@ Reports are over all payments, so an account that is limited to some clients or 
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from bursar.dashboard.exports import EXPORT_FORMS, export
+from bursar.dashboard.queries.as_of import AS_OF, PRESENT, AsOf, read_as_of
 from bursar.dashboard.visit import PageError, Visit
+from bursar.portal.contract.periods import court_day
 from bursar.reports.errors import BadParameter, NoSuchReport
 from bursar.reports.named_reports import NamedReport, named_report, named_reports
 from bursar.reports.output.head import USD, heading
@@ -25,23 +28,30 @@ _INPUT_TYPES: Final = {"DAY": "date", "LAST_DAY": "date", "INTEGER": "number"}
 async def list_reports(visit: Visit) -> Response:
     """List the reports with their questions."""
     require_no_limits(visit)
-    return visit.page("reports.html", reports=list(named_reports().values()))
+    as_of, problem = asked_as_of(visit, visit.request.query_params.get(AS_OF, ""))
+    return visit.page(
+        "reports.html",
+        http_status=400 if problem else 200,
+        reports=list(named_reports().values()),
+        as_of=as_of,
+        problem=problem,
+        today=court_day(visit.parts.clock()),
+    )
 
 
 async def show_report(visit: Visit) -> Response:
     """Show the form of a report, and its answer if the parameters were sent or none is required."""
     report, given = _asked(visit)
-    problem, answer = "", None
-    if visit.request.query_params or all(each.default is not None for each in report.parameters):
+    as_of, problem = asked_as_of(visit, visit.request.query_params.get(AS_OF, ""))
+    answer = None
+    if not problem and _is_ready(visit, report):
         try:
-            question = await report_question(visit.parts.reports, report.name, given)
-            answer = await visit.parts.reports.sql(
-                question.text, question.parameters, rows_max=ROWS_SHOWN_MAX, cuts=True
-            )
+            question = await report_question(visit.parts.reports, report.name, given, as_of=as_of.instant)
+            [answer] = await visit.parts.reports.answers([replace(question, rows_max=ROWS_SHOWN_MAX, cuts=True)])
         except BadParameter as error:
             problem = str(error)
     if answer is not None:
-        await visit.log("queried", f"report {report.name}", **given)
+        await visit.log("queried", f"report {report.name}", **given, **dict(as_of.query))
     return visit.page(
         "report.html",
         http_status=400 if problem else 200,
@@ -56,7 +66,10 @@ async def show_report(visit: Visit) -> Response:
         input_types=_INPUT_TYPES,
         forms=EXPORT_FORMS,
         chart_forms=tuple(CHART_FORMS) if report.chart else (),
-        query=list(given.items()),
+        query=[*given.items(), *as_of.query],
+        present=visit.path("report", list(given.items()), name=report.name),
+        as_of=as_of,
+        today=court_day(visit.parts.clock()),
         title=title_of(report),
         section="reports",
     )
@@ -65,10 +78,15 @@ async def show_report(visit: Visit) -> Response:
 async def export_report(visit: Visit) -> Response:
     """Send a report as a file, or its chart as SVG or PNG."""
     report, given = _asked(visit)
+    as_of, problem = asked_as_of(visit, visit.request.query_params.get(AS_OF, ""))
+    if problem:
+        raise BadParameter(problem)
     form = visit.request.path_params["form"]
     is_part_of_page = visit.request.query_params.get("shown") == "yes"
-    await visit.log("viewed" if is_part_of_page else "exported", f"report {report.name}", form=form, **given)
-    question = await report_question(visit.parts.reports, report.name, given)
+    await visit.log(
+        "viewed" if is_part_of_page else "exported", f"report {report.name}", form=form, **given, **dict(as_of.query)
+    )
+    question = await report_question(visit.parts.reports, report.name, given, as_of=as_of.instant)
     if form in EXPORT_FORMS:
         return export(visit.parts.reports, question, form, report.name, report.subject(given))
     if form not in CHART_FORMS or report.chart is None:
@@ -90,6 +108,15 @@ def require_no_limits(visit: Visit) -> None:
         raise PageError(403, "errors.limited")
 
 
+def asked_as_of(visit: Visit, text: str) -> tuple[AsOf, str]:
+    """Return the instant that a page is asked for, and what is wrong with ``text``: then it is the present."""
+    now = visit.parts.clock()
+    try:
+        return read_as_of(text.strip(), court_day(now), now), ""
+    except BadParameter as error:
+        return PRESENT, str(error)
+
+
 def title_of(report: NamedReport) -> str:
     """Return the name of a report as people read it."""
     return report.subject({}).title
@@ -104,6 +131,12 @@ def _asked(visit: Visit) -> tuple[NamedReport, dict[str, str]]:
         raise PageError(404, "errors.not_found") from None
     query: Mapping[str, str] = visit.request.query_params
     return report, {name: query[name].strip() for name in report.parameter_names if query.get(name, "").strip()}
+
+
+def _is_ready(visit: Visit, report: NamedReport) -> bool:
+    """Return whether the report can be asked: the form was sent, or no parameter is required."""
+    sent = any(name in visit.request.query_params for name in report.parameter_names)
+    return sent or all(each.default is not None for each in report.parameters)
 
 
 def _headings(report: NamedReport, answer: SqlAnswer) -> list[str]:

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from bursar.dashboard.exports import EXPORT_FORMS, export
+from bursar.dashboard.queries.as_of import PRESENT, AsOf, as_of_text
 from bursar.dashboard.queries.filters import MONEY_CHOICES, STATUS_CHOICES, TransactionFilter, read_filter
 from bursar.dashboard.queries.periods import PERIODS, period_of_days
 from bursar.dashboard.queries.search import Search, read_search
@@ -37,7 +38,7 @@ async def show_transactions(visit: Visit) -> Response:
     A period that was chosen by name becomes its days, so the URL shows the same tomorrow.
     """
     today = court_day(visit.parts.clock())
-    found, problems = read_filter(visit.query, today)
+    found, problems = read_filter(visit.query, today, visit.parts.clock())
     asked = [(name, value) for name, value in visit.query if name not in ("after", "before", "value")]
     if not problems and asked != found.query():
         return visit.redirect(visit.path("transactions", found.query()), whole_page=False)
@@ -61,9 +62,12 @@ async def show_transactions(visit: Visit) -> Response:
         roles=ROLES,
         query_text=urlencode(found.query()),
         link_here=visit.path("transactions", found.query()),
+        link_state=visit.path("transactions", found.query(as_of=AsOf(as_of_text(page.as_of), page.as_of))),
+        link_present=visit.path("transactions", found.query(as_of=PRESENT)),
+        today=today,
         next_page=_beside(visit, found, page.next),
         previous_page=_beside(visit, found, page.previous),
-        has_filter=bool(found.query(sort="started", order="desc")),
+        has_filter=bool(found.query(sort="started", order="desc", as_of=PRESENT)),
         payment_path=lambda row: visit.path("payment", client=row["client"], reference=row["reference"]),
         status_label=lambda value: visit.text.label("status", value),
         money_choices=list(MONEY_CHOICES),
@@ -79,7 +83,7 @@ async def export_transactions(visit: Visit) -> Response:
     if form not in EXPORT_FORMS:
         raise PageError(404, "errors.not_found")
     today = court_day(visit.parts.clock())
-    found, _ = read_filter(visit.query, today)
+    found, _ = read_filter(visit.query, today, visit.parts.clock())
     personal = visit.request.query_params.get("personal") == "yes"
     columns = (*EXPORTED, METADATA) if personal else EXPORTED
     await visit.log("exported", "transactions", filter=found.query(), personal_data=personal, form=form)

@@ -9,10 +9,12 @@ from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Final, Literal
 
+from bursar.dashboard.queries.as_of import AS_OF, PRESENT, AsOf, read_as_of
 from bursar.dashboard.queries.conditions import SqlCondition, one_of
 from bursar.dashboard.queries.periods import PERIODS, days_of_period
 from bursar.payments.status import STATUSES
 from bursar.portal.contract.periods import YEAR_MAX, YEAR_MIN
+from bursar.reports.errors import BadParameter
 
 Dated = Literal["started", "collected"]
 
@@ -54,7 +56,8 @@ DEFAULT_SORT: Final = "started"
 class TransactionFilter:
     """The filter of the transactions page. Days are Eastern time's and inclusive; amounts are dollars and inclusive.
 
-    ``dated``: whether the days are those on which attempts started, or on which money was collected.
+    ``dated``: whether the days are those on which attempts started, or on which money was collected. ``as_of``: the
+    instant whose state is shown.
     """
 
     dated: Dated = "started"
@@ -71,6 +74,7 @@ class TransactionFilter:
     search: str = ""
     sort: str = DEFAULT_SORT
     order: Literal["asc", "desc"] = "desc"
+    as_of: AsOf = PRESENT
 
     def conditions(self) -> list[SqlCondition]:
         """Return the conditions on a row of ``payments``, without those of the search."""
@@ -119,7 +123,7 @@ class TransactionFilter:
         pairs += [("max", f"{shown.amount_max:f}")] if shown.amount_max is not None else []
         if (shown.sort, shown.order) != (DEFAULT_SORT, "desc"):
             pairs += [("sort", shown.sort), ("order", shown.order)]
-        return pairs
+        return pairs + shown.as_of.query
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +135,13 @@ class FilterProblem:
     value: str
 
 
-def read_filter(pairs: Iterable[tuple[str, str]], today: date) -> tuple[TransactionFilter, list[FilterProblem]]:
-    """Return the filter of a URL, and the fields that cannot be used, which the filter leaves out."""
+def read_filter(
+    pairs: Iterable[tuple[str, str]], today: date, now: float = float("inf")
+) -> tuple[TransactionFilter, list[FilterProblem]]:
+    """Return the filter of a URL, and the fields that cannot be used, which the filter leaves out.
+
+    An instant after ``now``, Unix seconds, is such a field.
+    """
     read = _Reader(pairs)
     first, last = read.day("from"), read.day("to")
     period = read.one("period")
@@ -162,6 +171,7 @@ def read_filter(pairs: Iterable[tuple[str, str]], today: date) -> tuple[Transact
         search=read.one("q"),
         sort=read.choice("sort", tuple(SORTS), DEFAULT_SORT),
         order="asc" if read.choice("order", ("asc", "desc"), "desc") == "asc" else "desc",
+        as_of=read.as_of(today, now),
     )
     return found, read.problems
 
@@ -210,6 +220,14 @@ class _Reader:
             self.add_problem(name, "day", value)
             return None
         return found
+
+    def as_of(self, today: date, now: float) -> AsOf:
+        text = self.one(AS_OF)
+        try:
+            return read_as_of(text, today, now)
+        except BadParameter:
+            self.add_problem(AS_OF, "as_of", text)
+            return PRESENT
 
     def amount(self, name: str) -> Decimal | None:
         value = self.one(name)

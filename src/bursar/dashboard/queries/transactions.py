@@ -80,11 +80,12 @@ async def transactions_page(
     listed = f"SELECT {', '.join(COLUMNS)} FROM payments WHERE {beside.sql} ORDER BY {_order(found, backwards)} "
     rows, totals = await reports.answers(
         [
-            Question(f"{listed} LIMIT {PAGE_ROWS + 1}", beside.values),
+            Question(f"{listed} LIMIT {PAGE_ROWS + 1}", beside.values, as_of=found.as_of.instant),
             Question(
                 "SELECT payment_status, count(*), sum(amount), sum(reversed_amount) FROM payments "
                 f"WHERE {where.sql} GROUP BY payment_status",
                 where.values,
+                as_of=found.as_of.instant,
             ),
         ]
     )
@@ -110,7 +111,7 @@ def every_transaction(
     """Return the question for all rows of a filter in its order."""
     where = where_of(found, account, search)
     text = f"SELECT {', '.join(columns)} FROM payments WHERE {where.sql} ORDER BY {_order(found, backwards=False)}"
-    return Question(text, where.values, rows_max=None)
+    return Question(text, where.values, rows_max=None, as_of=found.as_of.instant)
 
 
 async def choices_of(reports: PaymentReports, account: Account) -> Mapping[str, list[str]]:
