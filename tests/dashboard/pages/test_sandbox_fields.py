@@ -1,0 +1,14 @@
+"""The fields of the sandbox's form, without a browser: an async test cannot run beside the loop of Playwright."""
+
+from tests.support.dashboard.office import Office
+
+SANDBOX = "/dashboard/sandbox"
+
+
+async def test_a_number_of_any_length_is_refused_as_bad_input(office: Office) -> None:
+    visitor = office.visitor("operator", portal=office.portal(), sandbox=office.sandbox())
+    await visitor.get(f"{SANDBOX}?fee=COPY_FEE")
+    fields = {"fee": "COPY_FEE", "amount": "1.00", "metadata.copyRequestId": "CR-1"}
+    page = await visitor.post(SANDBOX, {**fields, "metadata.numberOfPages": "9" * 5_000})
+    assert page.status == 400
+    assert "numberOfPages" in page.text
