@@ -100,8 +100,11 @@ MOUNTED: Mapping[str, tuple[str, str, str]] = {
 
 EXTRAS_WITH: Mapping[str, tuple[str, ...]] = {
     "argon2": ("portal",),
+    "authlib": ("portal",),
+    "httpx2": ("portal",),
     "itsdangerous": ("portal",),
     "jinja2": ("portal",),
+    "joserfc": ("portal",),
     "jsonschema_rs": ("portal", "reports"),
     "prometheus_client": ("portal",),
     "segno": ("portal",),

@@ -227,6 +227,47 @@ class Settings:
         _nonempty_text,
         "the accounts of people, a file that `bursar user` writes (default: `accounts.json` in the data folder)",
     )
+    sign_in: str = _setting(
+        "accounts",
+        _one_of("accounts", "oidc", "accounts,oidc"),
+        "how people sign in to the dashboard: `accounts` (the file of `bursar user`), `oidc` (an OpenID Connect "
+        "provider) or `accounts,oidc`",
+    )
+    oidc_issuer: str | None = _setting(
+        None, _http_url, "the issuer of the OpenID Connect provider, exactly as it names itself; https, or loopback"
+    )
+    oidc_client_id: str | None = _setting(
+        None, _nonempty_text, "the client id of the dashboard at the OpenID Connect provider"
+    )
+    oidc_client_secret: str | None = _setting(
+        None, _nonempty_text, "the client secret; unset, also without a file of it: a public client, with PKCE alone"
+    )
+    oidc_client_secret_file: str | None = _setting(
+        None, _nonempty_text, "a file with the client secret, which only its owner may read (`chmod 600`)"
+    )
+    oidc_scopes: str = _setting(
+        "openid email profile", _nonempty_text, "the scopes to ask for, separated by spaces; `openid` is one of them"
+    )
+    oidc_name_claim: str = _setting(
+        "email", _nonempty_text, "the claim with a person's name in the access log and in the history of payments"
+    )
+    oidc_roles_claim: str = _setting(
+        "roles", _nonempty_text, "the claim with a person's roles or groups; a path such as `realm_access.roles` too"
+    )
+    oidc_roles: str | None = _setting(
+        None,
+        _nonempty_text,
+        "which value of that claim gives which role, as `Pay Finance=finance;Pay Audit=auditor`; unset: the values are "
+        "the names of roles",
+    )
+    oidc_clients_claim: str | None = _setting(
+        None,
+        _nonempty_text,
+        "the claim with the clients whose payments a person sees; its value `*` is no limit; unset: no limits",
+    )
+    oidc_fees_claim: str | None = _setting(
+        None, _nonempty_text, "the claim with the fees whose payments a person sees; as the one of the clients"
+    )
     rate_per_s: float = _setting(
         5000.0, _rate, "requests per second of one client to all workers together; more are answered with 429"
     )
@@ -314,6 +355,9 @@ class Settings:
         """The URL of the lake; by default a folder in the data folder."""
         return self.lake or f"file:{Path(self.data) / 'lake'}"
 
+
+SECRET_SETTINGS = frozenset({"paygov_bearer", "oidc_client_secret"})
+"""The settings whose values no command prints."""
 
 SETTINGS = {each.name: each for each in fields(Settings)}
 """Name of a setting → its field. The field's metadata has ``parse`` (raises ValueError) and ``meaning``."""

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from bursar.bootstrap.dashboard import STATE_FILE
 from bursar.bootstrap.user_commands import user
 from bursar.dashboard.sign_in.accounts import AccountsFile, is_password
+from bursar.dashboard.sign_in.provider.people import ProviderPeople
+from bursar.dashboard.state_file import StateFile
 
 PASSWORD = "correct horse battery"
 
@@ -59,3 +62,13 @@ def test_a_bad_request_is_one_line_and_exit_code_2(arguments: tuple[str, ...], g
     done = run(*arguments, given=given)
     assert done.exit_code == 2
     assert problem in done.output
+
+
+def test_the_name_of_a_person_of_the_provider_is_freed() -> None:
+    people = ProviderPeople(StateFile(Path("data") / STATE_FILE))
+    assert people.name_of("https://login.example.gov", "1", "ada@example.gov") == "ada@example.gov"
+    assert people.name_of("https://login.example.gov", "2", "ada@example.gov") is None
+    assert run("forget", "ada@example.gov").output == "ada@example.gov is forgotten.\n"
+    assert people.name_of("https://login.example.gov", "2", "ada@example.gov") == "ada@example.gov"
+    done = run("forget", "bob")
+    assert (done.exit_code, "got 'bob'" in done.output) == (2, True)

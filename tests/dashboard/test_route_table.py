@@ -36,7 +36,12 @@ async def send(visitor: Visitor, route: PageRoute) -> int:
 
 def test_there_are_routes_that_refuse_roles() -> None:
     assert len(GUARDED) > 3
-    assert {route.path for route in ROUTES if route.roles is None} == {"/sign-in", "/preferences"}
+    assert {route.path for route in ROUTES if route.roles is None} == {
+        "/sign-in",
+        "/sign-in/provider",
+        "/sign-in/callback",
+        "/preferences",
+    }
 
 
 @pytest.mark.parametrize("route", GUARDED)

@@ -12,7 +12,7 @@ from typing import Any, Final, NoReturn
 import click
 
 from bursar.bootstrap.composition import Composition
-from bursar.settings import SETTINGS, SettingError, Settings, load_settings, setting_text
+from bursar.settings import SECRET_SETTINGS, SETTINGS, SettingError, Settings, load_settings, setting_text
 from bursar.startup import CannotStart
 
 UNUSABLE: Final = 2
@@ -198,6 +198,6 @@ def settings(**flags: Any) -> None:
         table.add_column(column, overflow="fold")
     for name, each in SETTINGS.items():
         value = getattr(chosen, name)
-        shown = "(set)" if name == "paygov_bearer" and value else "" if value is None else setting_text(value)
+        shown = "(set)" if name in SECRET_SETTINGS and value else "" if value is None else setting_text(value)
         table.add_row(f"BURSAR_{name.upper()}", shown, each.metadata["meaning"])
     Console(soft_wrap=False).print(table)

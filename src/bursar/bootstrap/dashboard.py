@@ -6,14 +6,15 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Final
 
-from bursar.bootstrap.accounts import accounts_of
 from bursar.bootstrap.composition import Composition
+from bursar.bootstrap.provider import people_of, provider_of
 from bursar.bootstrap.reports_process import keep_reports_process
 from bursar.bootstrap.reports_socket import has_reports_process, reports_socket
 from bursar.bootstrap.serving import address, background, bind, serving, until_stopped
 from bursar.dashboard.application import dashboard_app
 from bursar.dashboard.parts import DashboardParts, SandboxParts
 from bursar.dashboard.sign_in.accounts import Accounts, DevelopmentAccounts
+from bursar.dashboard.sign_in.provider.provider import IdentityProvider
 from bursar.dashboard.state_file import StateFile
 from bursar.payments.clients import Client
 from bursar.portal.doors.asgi import AsgiApp
@@ -42,7 +43,9 @@ async def run_dashboard(settings: Settings, print_line: Callable[[str], None]) -
             await stack.enter_async_context(background([keep_reports_process(settings, logs_json=True)]))
         else:
             reports = await parts.reports()
-        app = dashboard_app(await dashboard_parts(parts, reports, accounts_of(settings)))
+        app = dashboard_app(
+            await dashboard_parts(parts, reports, people_of(settings), provider=provider_of(settings, parts.clock))
+        )
         await stack.enter_async_context(serving(app, listening))
         await until_stopped(on_ready=lambda: print_line(f"Dashboard  {address(listening)}  store {settings.store_url}"))
         print_line("Stopping: finishing the work that has begun …")
@@ -67,7 +70,10 @@ async def portal_dashboard(parts: Composition, portal: Portal | None, reports: P
     """Return the dashboard of the portal, or None if the settings turn it off. Raises :class:`CannotStart`."""
     if not parts.settings.dashboard:
         return None
-    return dashboard_app(await dashboard_parts(parts, reports, accounts_of(parts.settings), portal=portal))
+    people = people_of(parts.settings)
+    provider = provider_of(parts.settings, parts.clock)
+    made = await dashboard_parts(parts, reports, people, portal=portal, provider=provider)
+    return dashboard_app(made)
 
 
 async def dashboard_parts(
@@ -77,24 +83,31 @@ async def dashboard_parts(
     *,
     portal: Portal | None = None,
     sandbox: SandboxParts | None = None,
+    provider: IdentityProvider | None = None,
 ) -> DashboardParts:
     """Return the parts of the dashboard; without ``portal`` its pages only read. Raises :class:`CannotStart`."""
     settings = parts.settings
-    try:
-        state = StateFile(Path(settings.data) / STATE_FILE)
-    except (TooOpen, OSError, sqlite3.Error) as error:
-        raise CannotStart(f"the dashboard's file {Path(settings.data) / STATE_FILE}: {error}") from error
     return DashboardParts(
         ledger=await parts.ledger(),
         reports=reports,
         fees=parts.fees,
         clients=parts.clients,
         accounts=accounts,
-        state=state,
+        state=open_state(settings),
         clock=parts.clock,
         environment=settings.environment,
         own_url=settings.dashboard_url,
         portal=portal,
         record=portal or await parts.portal(asks_paygov=False),
         sandbox=sandbox,
+        provider=provider,
     )
+
+
+def open_state(settings: Settings) -> StateFile:
+    """Open the dashboard's own file in the data folder. Raises :class:`CannotStart`."""
+    path = Path(settings.data) / STATE_FILE
+    try:
+        return StateFile(path)
+    except (TooOpen, OSError, sqlite3.Error) as error:
+        raise CannotStart(f"the dashboard's file {path}: {error}") from error

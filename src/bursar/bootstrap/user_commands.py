@@ -88,6 +88,22 @@ def role(name: str, roles: tuple[str, ...]) -> None:
     click.echo(f"{name} has the roles {', '.join(sorted(roles))}.")
 
 
+@user.command()
+@click.argument("name")
+def forget(name: str) -> None:
+    """Forget which person of the OpenID Connect provider has NAME, so that another may have it. Their sessions end."""
+    from bursar.bootstrap.dashboard import open_state
+    from bursar.dashboard.sign_in.provider.people import ProviderPeople
+
+    try:
+        known = ProviderPeople(open_state(settings_from({}))).forget(name)
+    except CannotStart as error:
+        refuse(str(error))
+    if not known:
+        refuse(f"name: must be of a person that has signed in through the provider; got {name!r}")
+    click.echo(f"{name} is forgotten.")
+
+
 def _accounts() -> AccountsFile:
     try:
         return accounts_of(settings_from({}))

@@ -8,7 +8,6 @@ with errors in the portal's JSON.
 
 import asyncio
 import logging
-import secrets
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
@@ -27,7 +26,7 @@ from bursar.dashboard.sign_in.accounts import DEVELOPER
 from bursar.dashboard.sign_in.csrf import FIELD, SAFE_METHODS, is_csrf_token, is_from_own_site
 from bursar.dashboard.site import PREFIX, PageRoute, Site
 from bursar.dashboard.static_files import static_response
-from bursar.dashboard.visit import FORM_COOKIE, SESSION_COOKIE, PageError, Visit
+from bursar.dashboard.visit import SESSION_COOKIE, PageError, Visit
 from bursar.portal.contract.error_catalogue import NOT_THIS_MACHINE, ROUTE_NOT_FOUND
 from bursar.portal.contract.errors import Forbidden, MethodNotAllowed, NotFound, PortalError, portal_error
 from bursar.reports.errors import LakeBusy, ReportError
@@ -130,7 +129,7 @@ async def _answer(visit: Visit) -> Response:
     if request.method not in SAFE_METHODS:
         await _check_form(visit)
     elif route.roles is None and not visit.form_secret:
-        _begin_forms(visit)
+        visit.begin_forms()
     if route.roles is not None:
         if visit.session is None:
             refused = await _sign_in_first(visit)
@@ -149,13 +148,6 @@ async def _check_form(visit: Visit) -> None:
     await visit.read_form()
     if not is_csrf_token(visit.site.csrf_key, visit.form_secret, visit.field(FIELD)):
         raise PageError(403, "errors.stale_form")
-
-
-def _begin_forms(visit: Visit) -> None:
-    """Give a browser without a session the secret from which the token of the sign-in form is computed."""
-    secret = secrets.token_urlsafe(16)
-    visit.request.cookies[FORM_COOKIE] = secret
-    visit.set_cookie(FORM_COOKIE, secret)
 
 
 async def _sign_in_first(visit: Visit) -> Response | None:

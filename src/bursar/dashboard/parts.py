@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bursar.clock import Clock
-from bursar.dashboard.sign_in.accounts import Accounts
+from bursar.dashboard.sign_in.accounts import Accounts, NoAccounts
+from bursar.dashboard.sign_in.provider.provider import IdentityProvider
 from bursar.dashboard.state_file import StateFile
 from bursar.payments.clients import Client, Clients
 from bursar.payments.fees import FeeCatalogue
@@ -31,7 +32,8 @@ class DashboardParts:
 
     ``record``: judges what needs attention, and asks Pay.gov nothing. ``portal``: runs the actions of operators; None
     for pages that only read. ``own_url``: the address under which people reach the pages; None for loopback alone.
-    ``sandbox``: the page that makes payments, under `bursar up`.
+    ``sandbox``: the page that makes payments, under `bursar up`. ``provider``: signs people in too, or alone if
+    ``accounts`` are none.
     """
 
     ledger: Ledger
@@ -46,8 +48,14 @@ class DashboardParts:
     own_url: str | None = None
     portal: "Portal | None" = None
     sandbox: SandboxParts | None = None
+    provider: IdentityProvider | None = None
 
     @property
     def is_secure(self) -> bool:
         """Whether people reach the pages over TLS."""
         return self.own_url is not None and urlsplit(self.own_url).scheme == "https"
+
+    @property
+    def has_passwords(self) -> bool:
+        """Whether people may sign in with a password of this server."""
+        return self.accounts.needs_password and not isinstance(self.accounts, NoAccounts)

@@ -9,6 +9,7 @@ from bursar.dashboard.pages import (
     access_log,
     operations,
     overview,
+    provider_sign_in,
     reconciliation,
     reports,
     sandbox,
@@ -47,6 +48,8 @@ def _action(name: str, path: str, roles: frozenset[Role]) -> tuple[PageRoute, Pa
 ROUTES: Final[tuple[PageRoute, ...]] = (
     PageRoute("sign_in", "GET", "/sign-in", sign_in.show_sign_in, None),
     PageRoute("send_sign_in", "POST", "/sign-in", sign_in.sign_in, None),
+    PageRoute("go_to_provider", "GET", "/sign-in/provider", provider_sign_in.go_to_provider, None, "provider"),
+    PageRoute("come_back", "GET", "/sign-in/callback", provider_sign_in.come_back, None, "provider"),
     PageRoute("preferences", "POST", "/preferences", sign_in.save_preferences, None),
     PageRoute("sign_out", "POST", "/sign-out", sign_in.sign_out, EVERY_ROLE),
     PageRoute("sign_out_everywhere", "POST", "/sign-out-everywhere", sign_in.sign_out_everywhere, EVERY_ROLE),

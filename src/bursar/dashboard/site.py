@@ -16,6 +16,8 @@ from bursar.dashboard.access_log import AccessLog
 from bursar.dashboard.formatting import harmless
 from bursar.dashboard.parts import DashboardParts
 from bursar.dashboard.saved_views import SavedViews
+from bursar.dashboard.sign_in.provider.people import ProviderPeople
+from bursar.dashboard.sign_in.provider.started import StartedSignIns
 from bursar.dashboard.sign_in.roles import Role
 from bursar.dashboard.sign_in.sessions import PersonSessions
 from bursar.dashboard.sign_in.throttle import SignInThrottle
@@ -35,7 +37,7 @@ PageHandler = Callable[[Any], Awaitable[Response]]
 class PageRoute:
     """One URL and the roles that may use it; ``roles`` is None for pages that need no sign-in.
 
-    ``path`` is below :data:`PREFIX`. ``when`` names a part that the route needs: ``portal`` or ``sandbox``.
+    ``path`` is below :data:`PREFIX`. ``when`` names a part that the route needs, such as ``portal`` or ``sandbox``.
     """
 
     name: str
@@ -53,7 +55,10 @@ class Site:
         self.parts = parts
         served = [each for each in routes if each.when is None or getattr(parts, each.when) is not None]
         self.routes = {each.name: each for each in served}
-        self.sessions = PersonSessions(parts.state, parts.accounts, parts.clock)
+        issuer = None if parts.provider is None else parts.provider.config.issuer
+        self.sessions = PersonSessions(parts.state, parts.accounts, parts.clock, issuer)
+        self.started_sign_ins = StartedSignIns(parts.state, parts.clock)
+        self.provider_people = ProviderPeople(parts.state)
         self.throttle = SignInThrottle(parts.state, parts.clock)
         self.access_log = AccessLog(parts.state, parts.clock)
         self.saved_views = SavedViews(parts.state)

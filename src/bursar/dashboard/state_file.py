@@ -22,6 +22,15 @@ CREATE TABLE IF NOT EXISTS sessions (
     began_at REAL NOT NULL, seen_at REAL NOT NULL, address TEXT NOT NULL
 ) STRICT;
 CREATE INDEX IF NOT EXISTS sessions_by_name ON sessions (name);
+CREATE TABLE IF NOT EXISTS provider_sessions (
+    token_hash TEXT PRIMARY KEY, issuer TEXT NOT NULL, account TEXT NOT NULL, id_token TEXT NOT NULL
+) STRICT;
+CREATE TRIGGER IF NOT EXISTS provider_session_ends AFTER DELETE ON sessions
+    BEGIN DELETE FROM provider_sessions WHERE token_hash = OLD.token_hash; END;
+CREATE TABLE IF NOT EXISTS finished_sign_ins (state_hash TEXT PRIMARY KEY, at REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS provider_people (
+    issuer TEXT NOT NULL, subject TEXT NOT NULL, name TEXT NOT NULL UNIQUE, PRIMARY KEY (issuer, subject)
+) STRICT;
 CREATE TABLE IF NOT EXISTS failed_sign_ins (kind TEXT NOT NULL, name TEXT NOT NULL, at REAL NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS failed_sign_ins_by_name ON failed_sign_ins (kind, name, at);
 CREATE TABLE IF NOT EXISTS access (

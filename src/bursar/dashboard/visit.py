@@ -1,6 +1,7 @@
 """One request of a person: who it is, in which language, and how a page is answered."""
 
 import asyncio
+import secrets
 from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -19,11 +20,13 @@ from bursar.dashboard.text.catalogue import LANGUAGES, Text, chosen_language, te
 from bursar.web.binding import is_loopback
 
 FORM_BYTES_MAX: Final = 64 * 1024
+FORM_SECRET_BYTES: Final = 16
 NUMBER_DIGITS_MAX: Final = 18
 """Digits of a number in a URL or a form: SQLite's numbers have 64 bits."""
 THEMES: Final = ("system", "light", "dark")
 SESSION_COOKIE: Final = "bursar_session"
 FORM_COOKIE: Final = "bursar_form"
+STARTED_COOKIE: Final = "bursar_sign_in"
 LANGUAGE_COOKIE: Final = "bursar_language"
 THEME_COOKIE: Final = "bursar_theme"
 KEYS_COOKIE: Final = "bursar_keys"
@@ -106,6 +109,12 @@ class Visit:
         if self.session is not None:
             return self.session.token
         return self.request.cookies.get(FORM_COOKIE, "")
+
+    def begin_forms(self) -> None:
+        """Give a browser without a session the secret from which the token of its forms is computed."""
+        secret = secrets.token_urlsafe(FORM_SECRET_BYTES)
+        self.request.cookies[FORM_COOKIE] = secret
+        self.set_cookie(FORM_COOKIE, secret)
 
     async def log(self, action: Action, target: str, **detail: Any) -> None:
         """Add an entry to the access log."""

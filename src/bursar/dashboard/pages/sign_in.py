@@ -32,9 +32,7 @@ async def sign_in(visit: Visit) -> Response:
     if not accounts.needs_password:
         account = accounts.named(name)
     else:
-        wait_s = await asyncio.to_thread(visit.site.throttle.wait_s, name, visit.address)
-        if wait_s > 0:
-            raise PageError(429, "errors.too_many_sign_ins", minutes=math.ceil(wait_s / 60), wait_s=math.ceil(wait_s))
+        await check_throttle(visit, name)
         account = accounts.named(name)
         loop, given = asyncio.get_running_loop(), visit.form.get("password", "")
         if not await loop.run_in_executor(visit.site.password_checks, is_password, account, given):
@@ -43,34 +41,56 @@ async def sign_in(visit: Visit) -> Response:
         await asyncio.to_thread(visit.site.throttle.count_failure, name, visit.address)
         await visit.log("sign_in_failed", name)
         return _form(visit, following, name=name, failed=True)
-    return await _begin(visit, account, following)
+    return await begin_session(visit, account, following)
 
 
-async def _begin(visit: Visit, account: Account, following: str) -> Response:
+async def check_throttle(visit: Visit, name: str | None) -> None:
+    """Raise :class:`PageError` while this name or the visitor's address must wait; ``name`` is None if unknown."""
+    wait_s = await asyncio.to_thread(visit.site.throttle.wait_s, name, visit.address)
+    if wait_s > 0:
+        raise PageError(429, "errors.too_many_sign_ins", minutes=math.ceil(wait_s / 60), wait_s=math.ceil(wait_s))
+
+
+async def begin_session(visit: Visit, account: Account, following: str, id_token: str | None = None) -> Response:
+    """Begin a session with a new token, end the browser's session before it, and go on to ``following``."""
     if visit.session is not None:
         await asyncio.to_thread(visit.site.sessions.end, visit.session)
-    visit.session, cookie = await asyncio.to_thread(visit.site.sessions.begin, account, visit.address)
+    visit.session, cookie = await asyncio.to_thread(visit.site.sessions.begin, account, visit.address, id_token)
     visit.set_cookie(SESSION_COOKIE, cookie)
     visit.set_cookie(FORM_COOKIE, "", 0)
-    await visit.log("signed_in", "")
+    await visit.log("signed_in", "", **_through(visit))
     return visit.redirect(following)
 
 
 async def sign_out(visit: Visit) -> Response:
-    """End this session."""
+    """End this session, and the provider's session that began it."""
     assert visit.session is not None
-    await visit.log("signed_out", "")
+    await visit.log("signed_out", "", **_through(visit))
     await asyncio.to_thread(visit.site.sessions.end, visit.session)
-    visit.set_cookie(SESSION_COOKIE, "", 0)
-    return visit.redirect(visit.path("sign_in"))
+    return await _signed_out(visit)
 
 
 async def sign_out_everywhere(visit: Visit) -> Response:
-    """End every session of the account."""
+    """End every session of the account, and the provider's session of this browser."""
     count = await asyncio.to_thread(visit.site.sessions.end_all, visit.account.name)
-    await visit.log("signed_out_everywhere", "", sessions=count)
+    await visit.log("signed_out_everywhere", "", sessions=count, **_through(visit))
+    return await _signed_out(visit)
+
+
+async def _signed_out(visit: Visit) -> Response:
+    """Leave the ended session: to the sign-in page, or through a page that leads on to the provider's sign-out.
+
+    A redirect would not do: `form-action` of the security policy forbids a form to lead to another origin.
+    """
+    ended, provider = visit.session, visit.parts.provider
+    assert ended is not None
+    visit.session = None
     visit.set_cookie(SESSION_COOKIE, "", 0)
-    return visit.redirect(visit.path("sign_in"))
+    if ended.id_token is None or provider is None:
+        return visit.redirect(visit.path("sign_in"))
+    url = await provider.sign_out_url(ended.id_token)
+    visit.begin_forms()
+    return visit.page("signed_out.html", url=url, host=provider.config.host)
 
 
 async def save_preferences(visit: Visit) -> Response:
@@ -85,12 +105,21 @@ async def save_preferences(visit: Visit) -> Response:
     return visit.redirect(visit.field("back"))
 
 
+def _through(visit: Visit) -> dict[str, str]:
+    """Return the provider that began the session, as a fact for the access log."""
+    session, provider = visit.session, visit.parts.provider
+    through = session is not None and session.id_token is not None and provider is not None
+    return {"provider": provider.config.host} if through and provider is not None else {}
+
+
 def _form(visit: Visit, following: str, *, name: str = "", failed: bool = False) -> Response:
     accounts = visit.parts.accounts
     return visit.page(
         "sign_in.html",
         http_status=401 if failed else 200,
         needs_password=accounts.needs_password,
+        has_passwords=visit.parts.has_passwords,
+        provider=None if visit.parts.provider is None else visit.parts.provider.config.host,
         people=[] if accounts.needs_password else accounts.all(),
         has_accounts=bool(accounts.all()),
         following=following,

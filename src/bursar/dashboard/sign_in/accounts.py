@@ -90,6 +90,20 @@ class DevelopmentAccounts:
         return list(self._accounts.values())
 
 
+class NoAccounts:
+    """No accounts: people sign in through a provider alone."""
+
+    needs_password = True
+
+    def named(self, name: str) -> Account | None:
+        """Return None."""
+        return None
+
+    def all(self) -> list[Account]:
+        """Return no account."""
+        return []
+
+
 class AccountsFile:
     """The accounts in one file, which may be missing: then there are none."""
 
@@ -148,14 +162,14 @@ class AccountsFile:
             return {}
         try:
             stored = orjson.loads(content)["accounts"] if content.strip() else {}
-            return {name: _account(name, each) for name, each in stored.items()}
+            return {name: account_from(name, each) for name, each in stored.items()}
         except (orjson.JSONDecodeError, LookupError, TypeError, AttributeError, ValueError) as error:
             raise AccountsError(f"{self.path}: must be a file of accounts: {error}") from None
 
     def _write(self, accounts: Mapping[str, Account]) -> None:
         if len(accounts) > ACCOUNTS_MAX:
             raise AccountsError(f"accounts: must be at most {ACCOUNTS_MAX}; got {len(accounts)}")
-        stored = {name: _stored(accounts[name]) for name in sorted(accounts)}
+        stored = {name: stored_account(accounts[name]) for name in sorted(accounts)}
         new = self.path.with_name(f"{self.path.name}.new")
         new.unlink(missing_ok=True)
         create_private(new)
@@ -219,7 +233,11 @@ def _hash_of_nothing() -> str:
     return _dummy_hashes[0]
 
 
-def _account(name: str, stored: Mapping[str, Any]) -> Account:
+def account_from(name: str, stored: Mapping[str, Any]) -> Account:
+    """Return the account that :func:`stored_account` stored.
+
+    Raises :class:`AccountsError`, ``LookupError``, ``TypeError`` and ``ValueError``.
+    """
     account = Account(
         name,
         frozenset(role_named(role) for role in stored["roles"]),
@@ -231,7 +249,8 @@ def _account(name: str, stored: Mapping[str, Any]) -> Account:
     return account
 
 
-def _stored(account: Account) -> dict[str, Any]:
+def stored_account(account: Account) -> dict[str, Any]:
+    """Return the account as JSON holds it, without its name."""
     return {
         "password": account.password_hash,
         "roles": sorted(account.roles),

@@ -18,12 +18,15 @@ class SignInThrottle:
         self._state = state
         self._clock = clock
 
-    def wait_s(self, name: str, address: str) -> float:
-        """Return how long this name or address must wait before the next try, in seconds; 0 if it may try now."""
+    def wait_s(self, name: str | None, address: str) -> float:
+        """Return how long this name or address must wait before the next try, in seconds; 0 if it may try now.
+
+        ``name`` is None for a sign-in through a provider, which knows no name before it has ended.
+        """
         now = self._clock()
         waits = [0.0]
         with self._state.writing() as connection:
-            for kind, value in (("name", name), ("address", address)):
+            for kind, value in _counted(name, address):
                 recent = connection.execute(
                     "SELECT at FROM failed_sign_ins WHERE kind = ? AND name = ? AND at > ? ORDER BY at DESC LIMIT ?",
                     (kind, value, now - WINDOW_S, _LIMITS[kind]),
@@ -32,10 +35,15 @@ class SignInThrottle:
                     waits.append(recent[-1]["at"] + WINDOW_S - now)
         return max(waits)
 
-    def count_failure(self, name: str, address: str) -> None:
+    def count_failure(self, name: str | None, address: str) -> None:
         """Count one failed sign-in."""
         now = self._clock()
         with self._state.writing() as connection:
             connection.execute("DELETE FROM failed_sign_ins WHERE at <= ?", (now - WINDOW_S,))
-            rows = [("name", name, now), ("address", address, now)]
+            rows = [(kind, value, now) for kind, value in _counted(name, address)]
             connection.executemany("INSERT INTO failed_sign_ins VALUES (?, ?, ?)", rows)
+
+
+def _counted(name: str | None, address: str) -> list[tuple[str, str]]:
+    pairs = [("address", address)]
+    return pairs if name is None else [("name", name), *pairs]

@@ -1,0 +1,77 @@
+"""Sign in through the OpenID Connect provider: send the person there, and begin a session when they come back."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from typing import Final, NoReturn
+
+from starlette.responses import RedirectResponse, Response
+
+from bursar.dashboard.pages.sign_in import begin_session, check_throttle
+from bursar.dashboard.sign_in.accounts import Account
+from bursar.dashboard.sign_in.provider.config import ProviderUnavailable, SignInRefused
+from bursar.dashboard.sign_in.provider.provider import IdentityProvider, ProviderPerson
+from bursar.dashboard.sign_in.provider.started import STARTED_S_MAX
+from bursar.dashboard.visit import STARTED_COOKIE, PageError, Visit
+
+_log = logging.getLogger(__name__)
+
+
+_NOT_USABLE: Final = frozenset({"provider_state", "provider_code", "provider_token"})
+"""Refusals of an answer, which are 400. All others are of a person, and 403."""
+
+
+async def go_to_provider(visit: Visit) -> Response:
+    """Send the person to the provider's sign-in page."""
+    provider = _provider(visit)
+    started, cookie = visit.site.started_sign_ins.begin(visit.request.query_params.get("next", ""))
+    try:
+        url = await provider.sign_in_url(started, visit.text.language)
+    except ProviderUnavailable as error:
+        await _unavailable(visit, provider, error)
+    visit.set_cookie(STARTED_COOKIE, cookie, int(STARTED_S_MAX))
+    return RedirectResponse(url, 303, {"cache-control": "no-store"})
+
+
+async def come_back(visit: Visit) -> Response:
+    """Begin a session for the person that the provider names, or say why not."""
+    provider = _provider(visit)
+    await check_throttle(visit, None)
+    answer = dict(visit.query)
+    visit.set_cookie(STARTED_COOKIE, "", 0)
+    cookie = visit.request.cookies.get(STARTED_COOKIE, "")
+    try:
+        started = await asyncio.to_thread(visit.site.started_sign_ins.finish, cookie, answer.get("state", ""))
+        person = await provider.person(answer, started)
+        account = await asyncio.to_thread(_known_account, visit, provider, person)
+    except SignInRefused as refused:
+        await asyncio.to_thread(visit.site.throttle.count_failure, None, visit.address)
+        facts = {key: value for key, value in refused.fields.items() if key != "name"}
+        name = str(refused.fields.get("name", ""))
+        await visit.log("sign_in_failed", name, provider=provider.config.host, refusal=refused.key, **facts)
+        status = 400 if refused.key in _NOT_USABLE else 403
+        raise PageError(status, f"errors.{refused.key}", **refused.fields) from refused
+    except ProviderUnavailable as error:
+        await _unavailable(visit, provider, error)
+    return await begin_session(visit, account, started.following, person.id_token)
+
+
+def _known_account(visit: Visit, provider: IdentityProvider, person: ProviderPerson) -> Account:
+    """Return the person's account under the name of the first sign-in. Raises :class:`SignInRefused`."""
+    asked = person.account.name
+    name = visit.site.provider_people.name_of(provider.config.issuer, person.subject, asked)
+    if name is None or visit.parts.accounts.named(name) is not None:
+        raise SignInRefused("provider_name_taken", name=name or asked)
+    return replace(person.account, name=name)
+
+
+def _provider(visit: Visit) -> IdentityProvider:
+    provider = visit.parts.provider
+    assert provider is not None, "the route is served with a provider alone"
+    return provider
+
+
+async def _unavailable(visit: Visit, provider: IdentityProvider, error: ProviderUnavailable) -> NoReturn:
+    _log.error("the OpenID Connect provider cannot be used: %s", error)
+    await visit.log("sign_in_failed", "", provider=provider.config.host, refusal="provider_down")
+    raise PageError(503, "errors.provider_down", host=provider.config.host) from error

@@ -1,0 +1,1 @@
+"""Sign-in through an OpenID Connect provider, by the authorization code flow with PKCE."""

@@ -1,0 +1,288 @@
+"""The OpenID Connect provider: where to send a person, and who comes back.
+
+    begin ─► the provider's sign-in page ─► code ─► token endpoint ─► ID token, checked ─► claims (also of userinfo)
+
+The provider's description and keys are read when they are needed and kept for ``KEPT_S_MAX``. A token that names an
+unknown key, or whose signature is wrong, makes the keys be read again, because providers change them.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from bursar.clock import Clock
+from bursar.dashboard.sign_in.accounts import Account
+from bursar.dashboard.sign_in.provider.claims import account_of_claims, missing_claims
+from bursar.dashboard.sign_in.provider.config import ProviderConfig, ProviderUnavailable, SignInRefused
+from bursar.dashboard.sign_in.provider.started import StartedSignIn
+from bursar.web.binding import is_loopback
+
+if TYPE_CHECKING:
+    from authlib.integrations.httpx_client import AsyncOAuth2Client
+    from httpx2 import AsyncBaseTransport
+
+PROVIDER_TIMEOUT_S: Final = 10.0
+"""Of one sign-in's requests to the provider, all together."""
+KEPT_S_MAX: Final = 3600.0
+KEYS_AGE_S_MIN: Final = 5.0
+"""Keys that are younger are not read again, so that forged tokens cannot make a request each."""
+RETRY_S: Final = 2.0
+"""After a failure the provider is not asked for its description again for so long."""
+CLOCKS_DIFFER_S_MAX: Final = 60
+ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
+"""Signatures of public keys alone: neither ``none`` nor a secret that the client shares."""
+DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
+ERROR_CHARS_MAX: Final = 80
+_ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
+_OPTIONAL_ENDPOINTS: Final = ("userinfo_endpoint", "end_session_endpoint")
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderPerson:
+    """A person that the provider has signed in. ``id_token`` names the provider's session when it is to end."""
+
+    subject: str
+    account: Account
+    id_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A document of the provider, and when it was read."""
+
+    content: Mapping[str, Any]
+    at: float
+
+
+class IdentityProvider:
+    """One provider, in one event loop. ``transport`` replaces the network in tests."""
+
+    def __init__(self, config: ProviderConfig, clock: Clock, transport: "AsyncBaseTransport | None" = None) -> None:
+        self.config = config
+        self._clock = clock
+        self._transport = transport
+        self._reading = asyncio.Lock()
+        self._description: _Kept | None = None
+        self._keys: _Kept | None = None
+        self._failure: tuple[ProviderUnavailable, float] | None = None
+
+    async def sign_in_url(self, started: StartedSignIn, language: str) -> str:
+        """Return the address of the provider's sign-in page. Raises :class:`ProviderUnavailable`."""
+        description = await self._described()
+        async with self._client() as client:
+            url, _ = client.create_authorization_url(
+                description["authorization_endpoint"],
+                state=started.state,
+                nonce=started.nonce,
+                code_verifier=started.code_verifier,
+                ui_locales=language,
+            )
+        return str(url)
+
+    async def sign_out_url(self, id_token: str) -> str | None:
+        """Return the address at which the provider ends its session too; None if it has none or does not answer."""
+        try:
+            end = (await self._described()).get("end_session_endpoint")
+        except ProviderUnavailable:
+            return None
+        if end is None:
+            return None
+        config = self.config
+        query = {
+            "id_token_hint": id_token,
+            "client_id": config.client_id,
+            "post_logout_redirect_uri": config.signed_out_uri,
+        }
+        return f"{end}{'&' if urlsplit(end).query else '?'}{urlencode(query)}"
+
+    async def person(self, answer: Mapping[str, str], started: StartedSignIn) -> ProviderPerson:
+        """Return the person of an answer of the provider, which are the parameters of the callback's URL.
+
+        Raises:
+            SignInRefused: the provider refuses, or the answer, the token or a claim does not have what it must have.
+            ProviderUnavailable: the provider does not answer.
+        """
+        from authlib.integrations.base_client import OAuthError
+        from httpx2 import HTTPError, InvalidURL
+
+        self._check_answer(answer, await self._described())
+        try:
+            async with asyncio.timeout(PROVIDER_TIMEOUT_S), self._client() as client:
+                return await self._person(client, answer["code"], started)
+        except OAuthError as error:
+            raise SignInRefused("provider_code", problem=str(error.error)[:ERROR_CHARS_MAX]) from error
+        except (HTTPError, InvalidURL, TimeoutError, ValueError) as error:
+            raise ProviderUnavailable(_reason(error)) from error
+
+    def _check_answer(self, answer: Mapping[str, str], description: Mapping[str, Any]) -> None:
+        if "error" in answer:
+            raise SignInRefused("provider_refused", problem=answer["error"][:ERROR_CHARS_MAX])
+        issuer = answer.get("iss")  # RFC 9207: against answers of another provider
+        named = description.get("authorization_response_iss_parameter_supported") is True
+        if issuer != self.config.issuer and (named or issuer is not None):
+            raise SignInRefused("provider_token", problem="iss")
+        if not answer.get("code"):
+            raise SignInRefused("provider_code", problem="code")
+
+    async def _person(self, client: "AsyncOAuth2Client", code: str, started: StartedSignIn) -> ProviderPerson:
+        description = await self._described()
+        token = await client.fetch_token(
+            description["token_endpoint"],
+            grant_type="authorization_code",
+            code=code,
+            code_verifier=started.code_verifier,
+            redirect_uri=self.config.redirect_uri,
+        )
+        id_token = token.get("id_token")
+        if not isinstance(id_token, str):
+            raise SignInRefused("provider_token", problem="id_token")
+        claims = await self._checked(client, id_token, started.nonce, token.get("access_token"))
+        subject = str(claims["sub"])
+        if missing_claims(claims, self.config) and description.get("userinfo_endpoint") and token.get("access_token"):
+            more = await self._userinfo(client, description["userinfo_endpoint"], token["access_token"])
+            if more.get("sub") != subject:
+                raise SignInRefused("provider_token", problem="sub")
+            claims = {**more, **claims}
+        return ProviderPerson(subject, account_of_claims(claims, self.config), id_token)
+
+    async def _checked(
+        self, client: "AsyncOAuth2Client", id_token: str, nonce: str, access_token: str | None
+    ) -> Mapping[str, Any]:
+        """Return the claims of an ID token that is valid for this sign-in. Raises :class:`SignInRefused`."""
+        from authlib.oidc.core import CodeIDToken
+        from joserfc.errors import BadSignatureError, ClaimError, InvalidKeyIdError, JoseError
+
+        try:
+            try:
+                header, claims = _verified(id_token, await self._read_keys(client))
+            except (InvalidKeyIdError, BadSignatureError):
+                header, claims = _verified(id_token, await self._read_keys(client, again=True))
+            options = {
+                "iss": {"essential": True, "value": self.config.issuer},
+                "aud": {"essential": True, "value": self.config.client_id},
+            }
+            parameters = {"nonce": nonce, "client_id": self.config.client_id, "access_token": access_token}
+            token = CodeIDToken(claims, header, options, parameters)
+            token.validate(now=int(self._clock()), leeway=CLOCKS_DIFFER_S_MAX)
+        except JoseError as error:
+            problem = f"{error.error}: {error.claim}" if isinstance(error, ClaimError) else error.error
+            raise SignInRefused("provider_token", problem=problem) from error
+        return claims
+
+    async def _userinfo(self, client: "AsyncOAuth2Client", url: str, access_token: str) -> Mapping[str, Any]:
+        return await _json(client, url, {"authorization": f"Bearer {access_token}"})
+
+    async def _described(self) -> Mapping[str, Any]:
+        """Return the provider's description of itself. Raises :class:`ProviderUnavailable`."""
+        from httpx2 import HTTPError, InvalidURL
+
+        async with self._reading:
+            now = self._clock()
+            if self._description is not None and now - self._description.at < KEPT_S_MAX:
+                return self._description.content
+            if self._failure is not None and 0 <= now - self._failure[1] < RETRY_S:
+                raise self._failure[0]
+            try:
+                async with asyncio.timeout(PROVIDER_TIMEOUT_S), self._client() as client:
+                    found = await _json(client, self.config.issuer.rstrip("/") + DISCOVERY_PATH)
+                self._check_description(found)
+            except (HTTPError, InvalidURL, TimeoutError, ValueError) as error:
+                failure = ProviderUnavailable(_reason(error))
+                self._failure = (failure, now)
+                raise failure from error
+            self._description = _Kept(found, now)
+            return found
+
+    def _check_description(self, found: Mapping[str, Any]) -> None:
+        if found.get("issuer") != self.config.issuer:
+            raise ValueError(
+                f"issuer: must be {self.config.issuer!r}, as in BURSAR_OIDC_ISSUER; got {found.get('issuer')!r}"
+            )
+        for name in (*_ENDPOINTS, *(each for each in _OPTIONAL_ENDPOINTS if each in found)):
+            if not is_provider_url(found.get(name)):
+                raise ValueError(f"{name}: must be an https URL; got {found.get(name)!r}")
+
+    async def _read_keys(self, client: "AsyncOAuth2Client", *, again: bool = False) -> Mapping[str, Any]:
+        """Return the provider's public keys; ``again``: as they are now."""
+        description = await self._described()
+        async with self._reading:
+            now = self._clock()
+            kept = self._keys
+            if kept is None or now - kept.at >= (KEYS_AGE_S_MIN if again else KEPT_S_MAX):
+                found = await _json(client, description["jwks_uri"])
+                if not isinstance(found.get("keys"), list):
+                    raise ValueError("jwks_uri: must lead to an object with keys")
+                kept = self._keys = _Kept(found, now)
+            return kept.content
+
+    def _client(self) -> "AsyncOAuth2Client":
+        from authlib.integrations.httpx_client import AsyncOAuth2Client
+
+        config = self.config
+        return AsyncOAuth2Client(
+            config.client_id,
+            config.client_secret,
+            token_endpoint_auth_method=self._authentication,
+            scope=config.scopes,
+            redirect_uri=config.redirect_uri,
+            code_challenge_method="S256",
+            timeout=PROVIDER_TIMEOUT_S,
+            transport=self._transport,
+            verify=self._trust,
+        )
+
+    @property
+    def _authentication(self) -> str:
+        """How the client proves who it is: by HTTP Basic, unless the provider takes the secret in the form alone."""
+        if self.config.client_secret is None:
+            return "none"
+        described = {} if self._description is None else self._description.content
+        methods = described.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        return "client_secret_basic" if "client_secret_basic" in methods else "client_secret_post"
+
+    @cached_property
+    def _trust(self) -> ssl.SSLContext:
+        return ssl.create_default_context()
+
+
+def is_provider_url(url: object) -> bool:
+    """Return whether ``url`` is absolute and https; http is enough on this machine itself."""
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or ""))
+    )
+
+
+def _verified(id_token: str, keys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the header and the claims of a token that one of the keys has signed. Raises ``JoseError``."""
+    from joserfc import jwt
+    from joserfc.jwk import KeySet
+    from joserfc.jws import JWSRegistry
+
+    registry = JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
+    token = jwt.decode(id_token, KeySet.import_key_set({"keys": keys["keys"]}), registry=registry)
+    return token.header, token.claims
+
+
+async def _json(client: "AsyncOAuth2Client", url: str, headers: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    """Return the JSON object at ``url``. Raises ``httpx2.HTTPError`` and ``ValueError``."""
+    reply = await client.request("GET", url, headers=dict(headers or {}), withhold_token=True)
+    reply.raise_for_status()
+    found = reply.json()
+    if not isinstance(found, dict):
+        raise ValueError(f"{urlsplit(url).path}: must be a JSON object; got {type(found).__name__}")
+    return found
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return (lines[0] if lines else type(error).__name__)[:200]
