@@ -140,6 +140,8 @@ class Office:
             [Client(name, f"arn:aws:iam::123456789012:role/{name}", frozenset({"*"}), ()) for name in CLIENTS]
         )
         self.attempts: list[Attempt] = []
+        self.served_at = ""
+        """The address at which a browser reaches the pages, if they are served."""
 
     def parts(self, accounts: Accounts | None = None, **more: Any) -> DashboardParts:
         """Return the parts of a dashboard; without passwords unless ``accounts`` are given."""

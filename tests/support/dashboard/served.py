@@ -53,13 +53,14 @@ class Served:
 
     async def _start(self, folder: Path, prepare: Prepare) -> tuple[str, Office, str]:
         office = await self._stack.enter_async_context(open_office(folder))
+        listening = socket.create_server(("127.0.0.1", 0))
+        office.served_at = f"http://127.0.0.1:{listening.getsockname()[1]}"
         more = await prepare(office) or {}
         parts = office.parts(OnePerson(self.account), **more)
-        listening = socket.create_server(("127.0.0.1", 0))
         server = await start_asgi_server(dashboard_app(parts), listening)
         self._stack.push_async_callback(server.close, 0)
         _, cookie = PersonSessions(office.state, parts.accounts, office.wall).begin(self.account, "127.0.0.1")
-        return f"http://127.0.0.1:{listening.getsockname()[1]}", office, cookie
+        return office.served_at, office, cookie
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of ``work``."""
