@@ -73,8 +73,10 @@ screenshots: .venv/.synced .tools/.browser ## Take the pictures of docs/screensh
 docs: .venv/.synced ## Write the generated pages of docs/ again
 	@$(BIN)/python -m tools.generate_docs
 
-test-cloud: .venv/.synced .tools/.browser ## Deploy to a whole AWS on this machine, pay through its API, and wait for its schedule (needs Python 3.13); sign in at a real OpenID Connect provider (needs npm)
-	@tools/install-cloud; tools/install-oidc-provider
+test-cloud: .venv/.synced .tools/.browser ## What needs counterparts: an AWS on this machine, Trino, S3, an OpenID provider (Python 3.13, Java, npm)
+	@tools/install-cloud
+	@tools/install-trino
+	@tools/install-oidc-provider
 	@if [ -x .tools/cloud/bin/ministack ]; then \
 	  .tools/cloud/bin/python tools/package.py --out .tools/cloud/packages --platform x86_64-manylinux_2_28 portal lake && \
 	  cp .tools/cloud/packages/lake.zip .tools/cloud/packages/dashboard.zip; fi

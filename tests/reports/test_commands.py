@@ -200,7 +200,12 @@ def test_a_mistake_in_a_report_is_named(run: Run, arguments: list[str], code: in
 
 def test_the_sql_of_a_report_is_shown_for_either_engine(run: Run) -> None:
     assert "$since" in run(report, "trend", "--sql", "duckdb").output
-    assert "AT_TIMEZONE" in run(report, "trend", "--sql", "athena").output
+    shown = run(report, "payments_of_fee", "--sql", "athena", "--fee", "it's", "--month", "2026-11").output
+    assert "-- 1. fee: 'it''s'\n-- 2. since: '2026-11-01 04:00:00.000+00:00'\n" in shown
+    assert shown.endswith("agency_tracking_id\n")
+    refused = run(report, "payments_of_fee", "--sql", "athena")
+    assert refused.exit_code == 2
+    assert "fee: is required by report payments_of_fee" in refused.output
 
 
 def test_the_lake_is_written_and_verified(book: Book, run: Run) -> None:

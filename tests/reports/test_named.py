@@ -1,21 +1,17 @@
-"""Named reports: each answers its question, checks its parameters, and has a twin for Athena."""
+"""Named reports: each answers its question and checks its parameters."""
 
-import os
 import re
 from datetime import date
 from decimal import Decimal
-from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlglot
-from sqlglot import exp
 
 from bursar.clock import from_iso_ms
 from bursar.payments.status import Status
 from bursar.reports.errors import BadParameter, NoSuchReport
-from bursar.reports.named_reports import NamedReport, ReportChart, named_report, named_reports, parse_report
+from bursar.reports.named_reports import ReportChart, named_report, named_reports, parse_report
 from bursar.reports.report_questions import KnownNames
 from bursar.reports.reports import Reports
 from tests.support.reports.book import DAY_S, START, Book
@@ -38,34 +34,8 @@ QUESTIONS_OF_DESIGN = {
 }
 
 
-def for_athena(report: NamedReport) -> str:
-    """Return the report in Athena's dialect, with positional parameters that its header lists in their order."""
-    tree = sqlglot.parse_one(report.sql, read="duckdb")
-    order = [str(found.args.get("this")) for found in tree.find_all(exp.Parameter, exp.Placeholder)]
-    text = tree.sql("athena", pretty=True)
-    named = re.findall(r"[:@$]([a-z_]+)\b", text)
-    assert sorted(named) == sorted(order)
-    days = "-- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)"
-    return (
-        f"-- {report.question}\n-- parameters: {', '.join(named)}\n{days}\n\n"
-        + re.sub(r"[:@$][a-z_]+\b", "?", text)
-        + "\n"
-    )
-
-
 def test_every_question_of_the_design_has_its_report() -> None:
     assert set(named_reports()) == QUESTIONS_OF_DESIGN
-
-
-@pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN))
-def test_each_report_has_its_twin_for_athena(name: str) -> None:
-    report = named_report(name)
-    with as_file(files("bursar.reports") / "named" / "athena" / f"{name}.sql") as path:
-        if os.environ.get("BURSAR_WRITE_SNAPSHOTS"):
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(for_athena(report), encoding="utf-8")
-        assert path.read_text(encoding="utf-8") == for_athena(report), "run with BURSAR_WRITE_SNAPSHOTS=1"
-    sqlglot.parse_one(report.athena_sql, read="athena")
 
 
 @pytest.mark.parametrize("name", sorted(QUESTIONS_OF_DESIGN - {"statement", "payments_of_fee"}))

@@ -254,7 +254,7 @@ bursar report failed_above --param above=100 --fee COPY_FEE --format xlsx --outp
 | `--param NAME=VALUE` | any other parameter |
 | `--format`, `--output FILE` | {", ".join(FORMS)}; the file is private, and appears when it is complete |
 | `--plot FILE.svg` or `FILE.png`, `--theme light` or `dark` | a chart of the report, for reports that have one |
-| `--sql duckdb` or `athena` | prints the SQL and does not run it |
+| `--sql duckdb` or `athena` | prints the SQL and does not run it ([athena.md](athena.md)) |
 
 - *Started* is by the day on which an attempt started, *collected* by the day on which it settled.
 - In a report, times are New York's, with their offset from UTC; in `bursar sql` they are UTC.

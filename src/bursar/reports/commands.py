@@ -12,7 +12,8 @@ from typing import Final, TextIO
 
 import click
 
-from bursar.clock import iso_ms
+from bursar.clock import iso_ms, system_clock
+from bursar.reports.athena.statement import athena_statement
 from bursar.reports.command_files import output_file, refuse_terminal
 from bursar.reports.command_runs import known_names, run
 from bursar.reports.errors import BadParameter, NoSuchReport
@@ -140,7 +141,7 @@ def report(
     except (NoSuchReport, BadParameter) as error:
         raise click.UsageError(str(error)) from error
     if show is not None:
-        click.echo(found.sql if show == "duckdb" else found.athena_sql)
+        click.echo(found.sql if show == "duckdb" else _athena_text(found, given))
         return
     refuse_terminal(form, path)
 
@@ -195,6 +196,17 @@ def _described(each: NamedReport) -> str:
         default = "required" if parameter.default is None else f"default {parameter.default}"
         lines.append(f"    --param {parameter.name}={parameter.kind}  {parameter.meaning} ({default})")
     return "\n".join(lines)
+
+
+def _athena_text(found: NamedReport, given: Mapping[str, str]) -> str:
+    """Return the report for Athena, with its execution parameters as comments. Raises a usage error."""
+    try:
+        statement = athena_statement(found, found.bind(given, system_clock()))
+    except BadParameter as error:
+        raise click.UsageError(str(error)) from error
+    values = zip(statement.names, statement.parameters, strict=True)
+    lines = [f"-- {place}. {name}: {value}" for place, (name, value) in enumerate(values, start=1)]
+    return "\n".join(["-- Execution parameters, in the order of the question marks:", *lines, "", statement.text])
 
 
 def _given(params: tuple[str, ...], flags: Mapping[str, str | None], month: str | None) -> dict[str, str]:

@@ -11,8 +11,8 @@
     SELECT …
 
 The database gets parameters as text that is checked here (:mod:`bursar.reports.report_parameters`), and the statement
-casts them. So one file runs on DuckDB and, with positional parameters, on Athena (``named/athena/``; a test compares
-the two).
+casts them. So one file runs on DuckDB and, translated, on Athena (``named/athena/``,
+:mod:`bursar.reports.athena.statement`).
 """
 
 import re
@@ -76,11 +76,6 @@ class NamedReport:
         if given:
             lines.append(", ".join(f"{name} {value}" for name, value in given.items()))
         return Subject(title, tuple(lines), {column.name: column for column in self.columns})
-
-    @property
-    def athena_sql(self) -> str:
-        """The same statement for Athena. Its header names the parameters in the order of the question marks."""
-        return (files("bursar.reports") / "named" / "athena" / f"{self.name}.sql").read_text(encoding="utf-8").strip()
 
     def bind(self, given: Mapping[str, Any], now: float) -> dict[str, str]:
         """Return a checked text for each parameter. Raise :class:`BadParameter` with the parameter and its rule."""

@@ -11,11 +11,11 @@
 WITH tickets AS (
     SELECT
         deposit_ticket,
-        min(deposited_on) AS deposited_on
+        min(deposited_on) AS deposited_on,
+        min(recorded_at) AS first_recorded_at,
+        max(recorded_at) AS last_recorded_at
     FROM deposits
     GROUP BY deposit_ticket
-    HAVING max(recorded_at) >= CAST($since AS TIMESTAMP WITH TIME ZONE)
-        AND min(recorded_at) < CAST($until AS TIMESTAMP WITH TIME ZONE)
 )
 
 SELECT
@@ -28,7 +28,9 @@ SELECT
 FROM tickets
 INNER JOIN payment_postings AS lines
     ON tickets.deposit_ticket = lines.deposit_ticket AND lines.account = 'deposited'
-WHERE CAST($fee AS VARCHAR) IN ('*', lines.fee)
+WHERE tickets.last_recorded_at >= CAST($since AS TIMESTAMP WITH TIME ZONE)
+    AND tickets.first_recorded_at < CAST($until AS TIMESTAMP WITH TIME ZONE)
+    AND CAST($fee AS VARCHAR) IN ('*', lines.fee)
     AND CAST($client AS VARCHAR) IN ('*', lines.client)
 GROUP BY tickets.deposit_ticket, tickets.deposited_on
 ORDER BY tickets.deposited_on, tickets.deposit_ticket

@@ -81,7 +81,7 @@ SELECT
     measure,
     count(*) AS attempts,
     min(target_s) AS target_s,
-    round(avg(CASE WHEN seconds <= target_s THEN 1.0 WHEN seconds > target_s THEN 0.0 END), 4) AS met,
+    round(avg(CASE WHEN seconds <= target_s THEN 1e0 WHEN seconds > target_s THEN 0e0 END), 4) AS met,
     round(avg(seconds), 3) AS average_s,
     round(min(CASE WHEN share >= 0.5 THEN seconds END), 3) AS p50_s,
     round(min(CASE WHEN share >= 0.95 THEN seconds END), 3) AS p95_s,

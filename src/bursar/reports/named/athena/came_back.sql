@@ -2,6 +2,9 @@
 -- parameters: since, until, fee, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
+WITH payment_postings AS (
+  {payment_postings}
+)
 SELECT
   CAST(DATE_TRUNC('MONTH', posted_on) AS DATE) AS month,
   account AS kind,

@@ -2,16 +2,17 @@
 -- parameters: since, until, fee, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
-WITH tickets AS (
+WITH payment_postings AS (
+  {payment_postings}
+), tickets AS (
   SELECT
     deposit_ticket,
-    MIN(deposited_on) AS deposited_on
+    MIN(deposited_on) AS deposited_on,
+    MIN(recorded_at) AS first_recorded_at,
+    MAX(recorded_at) AS last_recorded_at
   FROM deposits
   GROUP BY
     deposit_ticket
-  HAVING
-    MAX(recorded_at) >= CAST(? AS TIMESTAMP WITH TIME ZONE)
-    AND MIN(recorded_at) < CAST(? AS TIMESTAMP WITH TIME ZONE)
 )
 SELECT
   tickets.deposit_ticket,
@@ -24,7 +25,9 @@ FROM tickets
 INNER JOIN payment_postings AS lines
   ON tickets.deposit_ticket = lines.deposit_ticket AND lines.account = 'deposited'
 WHERE
-  CAST(? AS VARCHAR) IN ('*', lines.fee)
+  tickets.last_recorded_at >= CAST(? AS TIMESTAMP WITH TIME ZONE)
+  AND tickets.first_recorded_at < CAST(? AS TIMESTAMP WITH TIME ZONE)
+  AND CAST(? AS VARCHAR) IN ('*', lines.fee)
   AND CAST(? AS VARCHAR) IN ('*', lines.client)
 GROUP BY
   tickets.deposit_ticket,

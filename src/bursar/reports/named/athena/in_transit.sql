@@ -2,7 +2,9 @@
 -- parameters: fee, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
-WITH held AS (
+WITH payment_postings AS (
+  {payment_postings}
+), held AS (
   SELECT
     client,
     fee,

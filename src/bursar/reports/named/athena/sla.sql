@@ -1,5 +1,5 @@
 -- How long do starting, completing and settling take, which share met its target, and how many are stuck?
--- parameters: since, until, fee, client, since, init_target_s, process_target_s, settle_target_days, now, fee, client, now, stuck_days
+-- parameters: since, until, fee, client, since, fee, client, now, stuck_days
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH attempts AS (
@@ -34,7 +34,7 @@ WITH attempts AS (
 ), measured AS (
   SELECT
     '1 init: application asks to token given' AS measure,
-    CAST(? AS DOUBLE) AS target_s,
+    CAST({init_target_s} AS DOUBLE) AS target_s,
     CAST(DATE_DIFF(
       'MILLISECOND',
       DATE_TRUNC('MILLISECOND', a.created_at),
@@ -46,7 +46,7 @@ WITH attempts AS (
   UNION ALL
   SELECT
     '2 process: claimed to outcome known' AS measure,
-    CAST(? AS DOUBLE) AS target_s,
+    CAST({process_target_s} AS DOUBLE) AS target_s,
     CAST(DATE_DIFF(
       'MILLISECOND',
       DATE_TRUNC('MILLISECOND', m.claimed_at),
@@ -60,7 +60,7 @@ WITH attempts AS (
   UNION ALL
   SELECT
     '3 settle: accepted to settled' AS measure,
-    CAST(? AS DOUBLE) * 86400 AS target_s,
+    CAST({settle_target_days} AS DOUBLE) * 86400 AS target_s,
     CAST(DATE_DIFF(
       'MILLISECOND',
       DATE_TRUNC('MILLISECOND', m.accepted_at),
@@ -78,7 +78,7 @@ WITH attempts AS (
     CAST(DATE_DIFF(
       'MILLISECOND',
       DATE_TRUNC('MILLISECOND', created_at),
-      DATE_TRUNC('MILLISECOND', CAST(? AS TIMESTAMP WITH TIME ZONE))
+      DATE_TRUNC('MILLISECOND', CAST({now} AS TIMESTAMP WITH TIME ZONE))
     ) AS DOUBLE) / 1000 AS seconds
   FROM payments /* whenever they started */
   WHERE
@@ -103,7 +103,7 @@ SELECT
   COUNT(*) AS attempts,
   MIN(target_s) AS target_s,
   ROUND(
-    AVG(CASE WHEN seconds <= target_s THEN 1.0 WHEN seconds > target_s THEN 0.0 END),
+    AVG(CASE WHEN seconds <= target_s THEN 1e0 WHEN seconds > target_s THEN 0e0 END),
     4
   ) AS met,
   ROUND(AVG(seconds), 3) AS average_s,

@@ -1,5 +1,5 @@
 -- Which payments have an unknown outcome, or are stuck in a status that should have ended? (No rows: none.)
--- parameters: unknown_minutes, start_minutes, token_hours, settle_days, now, fee, client
+-- parameters: fee, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
 WITH open_attempts AS (
@@ -17,17 +17,17 @@ WITH open_attempts AS (
     END AS finding,
     CASE
       WHEN outcome_unknown
-      THEN CAST(? AS INTEGER) * 60
+      THEN CAST({unknown_minutes} AS INTEGER) * 60
       WHEN status IN ('received', 'processing')
-      THEN CAST(? AS INTEGER) * 60
+      THEN CAST({start_minutes} AS INTEGER) * 60
       WHEN status = 'initiated'
-      THEN CAST(? AS INTEGER) * 3600
-      ELSE CAST(? AS INTEGER) * 86400
+      THEN CAST({token_hours} AS INTEGER) * 3600
+      ELSE CAST({settle_days} AS INTEGER) * 86400
     END AS seconds_allowed,
     DATE_DIFF(
       'SECOND',
       DATE_TRUNC('SECOND', updated_at),
-      DATE_TRUNC('SECOND', CAST(? AS TIMESTAMP WITH TIME ZONE))
+      DATE_TRUNC('SECOND', CAST({now} AS TIMESTAMP WITH TIME ZONE))
     ) AS seconds_unchanged,
     client,
     reference,
