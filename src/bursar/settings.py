@@ -305,6 +305,11 @@ class Settings:
         2.0, _seconds, "the shortest time between two lookups of one attempt by `details`, seconds"
     )
     lake_interval_s: float = _setting(60.0, _seconds, "the pause between two writes of the lake, seconds")
+    lake_verify_interval_s: float = _setting(
+        86_400.0,
+        _seconds,
+        "the pause between two verifications of the lake, seconds; `GET /health` is degraded after twice this time",
+    )
     audit_roots: str | None = _setting(
         None,
         _root_copies,

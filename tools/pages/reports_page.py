@@ -208,6 +208,9 @@ Rows that are wider than the terminal are turned on their side, one column a lin
 - `bursar lake verify` reads table and lake completely and compares them by month: counts, sums, a checksum.
   A month that differs is reported and written again from the table.
   It names the first 20 keys that differ in each month and table, and how each of them differs.
+  The reports process does the same once a day (`BURSAR_LAKE_VERIFY_INTERVAL_S`), while it answers questions.
+  `GET /health` is `degraded` after a verification that found differences, and when none has ended for two days.
+  Three metrics report the lake: its watermark's age, its last verification, and the rows that differed then.
 - A lake is derived data.
   Delete a damaged lake, and the next query or `bursar lake write` founds it again.
   A missing data file, or a disk that is full or read-only, does not stop answers: they come from the store.

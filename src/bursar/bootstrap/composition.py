@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from bursar.paygov.transport import HttpReply
     from bursar.payments.audit.root_copies import RootCopies
     from bursar.portal.metrics.metrics import Metrics
+    from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
     from bursar.portal.use_cases.observer import Observer
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
@@ -210,11 +211,12 @@ class Composition:
         self._ending.push_async_callback(transport.close)
         return config, transport
 
-    async def portal(self, *, asks_paygov: bool = True) -> "Portal":
+    async def portal(self, *, asks_paygov: bool = True, watches_lake: bool = False) -> "Portal":
         """Return a portal over the ledger and the client of Pay.gov.
 
-        ``asks_paygov``: False for a portal that never calls Pay.gov, which then needs no address of Pay.gov. Raises
-        :class:`CannotStart`.
+        ``asks_paygov``: False for a portal that never calls Pay.gov, which then needs no address of Pay.gov.
+        ``watches_lake``: /health and the metrics report the upkeep of the lake, which a process with these settings
+        writes and verifies. Raises :class:`CannotStart`.
         """
         from bursar.portal.use_cases.daily_sealing import DailySealing
         from bursar.portal.use_cases.portal import Portal, PortalSettings
@@ -240,10 +242,22 @@ class Composition:
             observer=self._observer,
             # The disk of any other store is monitored where that store runs.
             write_trouble=None if engine is None else engine.write_error,
+            lake=self._lake_upkeep() if watches_lake else None,
             sealing=DailySealing(ledger.daily_roots, self.root_copies, clock=self.clock, randomness=self.randomness),
         )
         await self._report_restore(portal)
         return portal
+
+    def _lake_upkeep(self) -> "LakeUpkeep":
+        from bursar.bootstrap.reports_socket import upkeep_path
+        from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
+        from bursar.reports.lake.upkeep import UpkeepFile
+
+        record = UpkeepFile(upkeep_path(self.settings))
+        lake = LakeUpkeep(record, self.clock, self.settings.lake_verify_interval_s)
+        if self.metrics is not None:
+            self.metrics.watch_lake(lake)
+        return lake
 
     def tasks(self) -> list[Coroutine[Any, Any, None]]:
         """Return the background work of a process that serves the portal: it raises an embedded store's generation."""
@@ -294,6 +308,8 @@ class Composition:
         if self._reports is None:
             import sqlite3
 
+            from bursar.bootstrap.reports_socket import upkeep_path
+            from bursar.reports.lake.upkeep import UpkeepFile
             from bursar.reports.reports import Reports
 
             source = await self._changes()
@@ -304,6 +320,7 @@ class Composition:
                     self.clock,
                     known_names=self.known_names,
                     answers=answers,
+                    upkeep=UpkeepFile(upkeep_path(self.settings)) if answers else None,
                 )
             except (OSError, ValueError, sqlite3.Error) as error:
                 raise CannotStart(f"the lake {self.settings.lake_url} cannot be opened: {error}") from error

@@ -11,13 +11,16 @@ import asyncio
 import logging
 import os
 import sys
+from collections.abc import Coroutine
 from importlib import import_module
 from typing import Final
 
 from bursar.bootstrap.composition import Composition
-from bursar.bootstrap.reports_socket import reports_socket
+from bursar.bootstrap.reports_socket import reports_socket, upkeep_path
 from bursar.bootstrap.serving import background, until_stopped
+from bursar.clock import Clock
 from bursar.reports.errors import LakeBusy, ReportError
+from bursar.reports.lake.upkeep import UpkeepFile
 from bursar.reports.port import PaymentReports
 from bursar.reports.server.client import RemoteReports
 from bursar.settings import ENVIRONMENT_PREFIX, SETTINGS, Settings, setting_text
@@ -29,6 +32,10 @@ RUNAWAY: Final = 75
 """The exit code after a statement that could not be stopped."""
 RESTART_PAUSE_S: Final = 0.5
 STOP_TIMEOUT_S: Final = 20.0
+VERIFY_CHECK_S: Final = 60.0
+"""How often is checked whether a verification is due."""
+VERIFY_RETRY_S: Final = 900.0
+"""The pause after a verification that failed, which may have read all payments."""
 
 _log = logging.getLogger(__name__)
 
@@ -50,7 +57,7 @@ async def run_reports(settings: Settings, *, until_stdin_closes: bool) -> int:
         try:
             async with (
                 served(reports, reports_socket(settings), _end),
-                background([ask_once(reports), write_lake_when_due(reports, settings.lake_interval_s)]),
+                background([ask_once(reports), *lake_tasks(reports, settings, parts.clock)]),
             ):
                 await until_stopped(sys.stdin.fileno() if until_stdin_closes else None)
         except AlreadyServed as error:
@@ -79,6 +86,35 @@ async def write_lake_when_due(reports: PaymentReports, interval_s: float) -> Non
             continue  # another process is writing the lake
         except (ReportError, OSError) as error:
             _log.error("writing the lake failed: %s", error)
+
+
+async def verify_lake_when_due(reports: PaymentReports, upkeep: UpkeepFile, clock: Clock, interval_s: float) -> None:
+    """Verify the lake every ``interval_s``, and repair what differs; the time of the last one survives a restart."""
+    pause_s = check_s = min(VERIFY_CHECK_S, interval_s)
+    while True:
+        await asyncio.sleep(pause_s)
+        pause_s = check_s
+        if not upkeep.read().is_due(clock(), interval_s):
+            continue
+        try:
+            found = await reports.verify_lake()
+        except (ReportError, OSError) as error:
+            _log.error("verifying the lake failed: %s", error)
+            pause_s = max(check_s, min(VERIFY_RETRY_S, interval_s))
+            continue
+        if not found.equal:
+            _log.error("the lake was repaired:\n%s", "\n".join(found.lines()), extra={"alert": "lake differs"})
+
+
+def lake_tasks(
+    reports: PaymentReports, settings: Settings, clock: Clock
+) -> "tuple[Coroutine[None, None, None], Coroutine[None, None, None]]":
+    """Return the background work of the process that keeps the lake: write it, and verify it."""
+    upkeep = UpkeepFile(upkeep_path(settings))
+    return (
+        write_lake_when_due(reports, settings.lake_interval_s),
+        verify_lake_when_due(reports, upkeep, clock, settings.lake_verify_interval_s),
+    )
 
 
 async def keep_reports_process(settings: Settings, *, logs_json: bool) -> None:

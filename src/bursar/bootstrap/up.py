@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.dashboard import development_dashboard, portal_dashboard
-from bursar.bootstrap.reports_process import keep_reports_process, write_lake_when_due
+from bursar.bootstrap.reports_process import keep_reports_process, lake_tasks
 from bursar.bootstrap.reports_socket import has_reports_process, reports_socket
 from bursar.bootstrap.serving import address, background, bind, serving, until_stopped
 from bursar.bootstrap.transaction_log import sql_transaction_log
@@ -87,7 +87,7 @@ async def run_up(settings: Settings, print_line: PrintLine) -> None:
             paygov_lookups_confirmed="details,query",
         )
         parts = await stack.enter_async_context(Composition(settings, metrics=Metrics()))
-        portal, reports = await parts.portal(), await _reports(parts)
+        portal, reports = await parts.portal(watches_lake=True), await _reports(parts)
         await stack.enter_async_context(serving(simulator_app(_simulator(settings, parts, stack)), paygov_socket))
         authenticate = _authentication(settings, parts)
         client = _first_client(parts)
@@ -152,7 +152,7 @@ async def serve_portal(
         stack.callback(metrics.publish)  # after everything has ended, so that all counts are kept
         parts = await stack.enter_async_context(Composition(settings, metrics=metrics))
         authenticate = _authentication(settings, parts)
-        portal, reports = await parts.portal(), await _reports(parts)
+        portal, reports = await parts.portal(watches_lake=True), await _reports(parts)
         stack.push_async_callback(portal.drain, DRAIN_TIMEOUT_S)
         tasks = [*await _tasks(parts, portal, reports, logs_json=True), metrics.publish_regularly()]
         await stack.enter_async_context(background(tasks))
@@ -267,10 +267,10 @@ async def _reports(parts: Composition) -> PaymentReports:
 
 async def _tasks(parts: Composition, portal: Portal, reports: PaymentReports, *, logs_json: bool) -> list[Any]:
     settings, webhooks = parts.settings, await parts.webhooks()
-    keeper = (
-        keep_reports_process(settings, logs_json=logs_json)
+    keepers = (
+        [keep_reports_process(settings, logs_json=logs_json)]
         if has_reports_process(settings)
-        else write_lake_when_due(reports, settings.lake_interval_s)
+        else lake_tasks(reports, settings, parts.clock)
     )
-    tasks = [run_sweeper(portal, settings.sweep_interval_s), keeper, *parts.tasks()]
+    tasks = [run_sweeper(portal, settings.sweep_interval_s), *keepers, *parts.tasks()]
     return tasks if webhooks is None else [*tasks, webhooks.run()]

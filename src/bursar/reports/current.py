@@ -83,6 +83,8 @@ class Current:
         self._committed_at = clock()
         self._adoptions = 0  # states of the lake that were taken from other processes
         self._looks_begun = 0
+        self.complete_at: float | None = None
+        """The lake has every change before this time, as of the last :meth:`write`; None before the first."""
         self._last_look: Look | None = None
 
     async def look(self) -> Look:
@@ -107,14 +109,18 @@ class Current:
         ``only_if_due``: only if the tail is long or old. Raises as :meth:`look`.
         """
         async with self._lock:
-            tail = await self._follow()
+            followed_at, tail = self._clock(), await self._follow()
             if only_if_due and not self._is_due(tail):
+                self._note_complete(tail, followed_at)
                 return {}
             for _ in range(2):
                 try:
-                    return await self._commit(tail)
+                    moved = await self._commit(tail)
                 except _TailReplaced:
-                    tail = await self._follow()
+                    followed_at, tail = self._clock(), await self._follow()
+                    continue
+                self._note_complete(tail, followed_at)
+                return moved
             raise LakeBusy("another process is writing the lake")
 
     async def state(self) -> LakeState:
@@ -293,6 +299,10 @@ class Current:
         return self._shared
 
     # Writing --------------------------------------------------------------------------------------------------
+
+    def _note_complete(self, tail: Tail, followed_at: float) -> None:
+        oldest = tail.oldest_final()
+        self.complete_at = followed_at if oldest is None else min(followed_at, oldest / 1e6)
 
     def _is_due(self, tail: Tail) -> bool:
         age_s = self._clock() - self._committed_at

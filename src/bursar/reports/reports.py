@@ -20,6 +20,7 @@ from bursar.reports.current import Current, Look
 from bursar.reports.errors import LakeBroken
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.lake_state import LakeState
+from bursar.reports.lake.upkeep import UpkeepFile
 from bursar.reports.query_threads import QueryThreads
 from bursar.reports.report_questions import KnownNames, no_names, report_question
 from bursar.reports.sql.answer import ROWS_MAX, AnswerStream, Question, SqlAnswer
@@ -51,11 +52,13 @@ class Reports:
         *,
         known_names: Callable[[], KnownNames] = no_names,
         answers: bool = True,
+        upkeep: UpkeepFile | None = None,
     ) -> None:
         """Open nothing yet. Changes of the store are read from ``source``.
 
         ``known_names``: fees and clients that a report accepts although no payment has them.
         ``answers``: False for a process that only writes and verifies the lake, and loads no SQL engine.
+        ``upkeep``: the file that gets the results of writes and verifications.
 
         Raises ``ValueError`` if ``lake_url`` is not the URL of a lake.
         """
@@ -64,7 +67,9 @@ class Reports:
         self._lake = Lake.at(lake_url)
         self._source = source
         self._query_threads = QueryThreads()
+        self._upkeep = upkeep
         self._lake_thread = ThreadPoolExecutor(1, "bursar-lake")
+        self._verify_thread = ThreadPoolExecutor(1, "bursar-verify")
         sessions = Sessions(self._lake) if answers else LookupSessions(self._lake)
         self._current = Current(self._lake, self._source, clock, self._lake_thread, sessions)
 
@@ -164,11 +169,21 @@ class Reports:
         rows = await self._current.write(only_if_due=only_if_due)
         watermarks = [table.watermark for table in (await self._current.state()).values()]
         known = [watermark for watermark in watermarks if watermark is not None]
+        if self._upkeep is not None and self._current.complete_at is not None:
+            self._upkeep.note_complete(self._current.complete_at)
         return Written(rows, min(known, default=None))
 
     async def verify_lake(self, *, repairs: bool = True) -> Verification:
-        """Compare the lake with the table. Both are read completely. Months that differ are rebuilt, if ``repairs``."""
-        return await verified(self._current, self._source, self._lake, self._clock, self._lake_thread, repairs=repairs)
+        """Compare the lake with the table. Both are read completely. Months that differ are rebuilt, if ``repairs``.
+
+        Answers and writes go on meanwhile. Raises :class:`bursar.reports.errors.LakeBusy` if another process writes
+        the lake again and again.
+        """
+        thread = self._verify_thread  # the other one would let answers wait until the lake has been read
+        found = await verified(self._current, self._source, self._lake, self._clock, thread, repairs=repairs)
+        if self._upkeep is not None:
+            self._upkeep.note_verified(self._clock(), found.differences)
+        return found
 
     async def lake_state(self) -> LakeState:
         """Return the present state of the lake."""
@@ -179,6 +194,7 @@ class Reports:
         await self._current.close()
         await self._query_threads.close()
         await asyncio.to_thread(self._lake_thread.shutdown)
+        await asyncio.to_thread(self._verify_thread.shutdown)
 
     async def _ask(self, questions: Sequence[Question]) -> list[SqlAnswer]:
         look = await self._current.look()

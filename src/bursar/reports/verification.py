@@ -108,6 +108,11 @@ class Verification:
         """Whether every month was equal."""
         return all(check.equal for check in self.months)
 
+    @property
+    def differences(self) -> int:
+        """The number of rows that differed; at least one for each month that did."""
+        return sum(max(1, check.differing) for check in self.months if not check.equal)
+
     def lines(self) -> list[str]:
         """Return lines for people: each table with its watermark, each month with its tally, and every difference."""
         lines = []
@@ -295,10 +300,22 @@ def _tally_lake(lake: Lake, state: LakeState, replaced: frozenset[str]) -> Month
 
 
 def _lake_rows(lake: Lake, state: LakeState, schema: TableSchema, replaced: frozenset[str]) -> Iterator[TableRow]:
-    """Yield the final rows of a table in the lake, without the attempts that the tail replaces."""
+    """Yield the final rows of a table in the lake, without the attempts that the tail replaces.
+
+    Raises ``LakeBroken`` if a file is missing: it is damaged, or the lake was rewritten minutes ago.
+    """
+    from bursar.reports.errors import LakeBroken
+
     snapshot = state[schema.name].snapshot_id
     if snapshot is None:
         return
+    try:
+        yield from _rows_of_snapshot(lake, schema, snapshot, replaced)
+    except OSError as error:
+        raise LakeBroken(f"a file of the lake cannot be read; run the verification again: {error}") from error
+
+
+def _rows_of_snapshot(lake: Lake, schema: TableSchema, snapshot: int, replaced: frozenset[str]) -> Iterator[TableRow]:
     with lake.catalog() as catalog:
         scan = catalog.load_table((NAMESPACE, schema.name)).scan(snapshot_id=snapshot)
         for batch in scan.to_arrow_batch_reader():

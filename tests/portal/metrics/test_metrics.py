@@ -5,6 +5,7 @@ import logging
 import random
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -24,8 +25,10 @@ from bursar.portal.metrics.metrics import (
 from bursar.portal.metrics.worker_snapshots import Snapshots
 from bursar.portal.upkeep.attention import acknowledge
 from bursar.portal.upkeep.sweep import sweep
+from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.webhooks.queue import WebhookQueue
+from bursar.reports.lake.upkeep import UpkeepFile
 from tests.support.portal.asgi import ask
 from tests.support.portal.stage import DAWSON, Stage, on_stage
 from tests.support.write_paths import WritePath
@@ -304,7 +307,13 @@ async def test_every_metric_is_documented_for_operators(stage: Stage) -> None:
     metrics, queue = Metrics(), WebhookQueue(stage.store)
     await queue.create_table()
     metrics.watch_webhooks(lambda: queue.backlog([]))
-    names = re.findall(r"^# TYPE (\w+) \w+$", (await metrics.text(stage.portal)).decode(), re.MULTILINE)
+    with TemporaryDirectory() as folder:
+        upkeep = UpkeepFile(Path(folder) / "upkeep.json")
+        upkeep.note_complete(0.0)
+        upkeep.note_verified(0.0, 0)
+        metrics.watch_lake(LakeUpkeep(upkeep, stage.loop.clock, 60.0))
+        text = (await metrics.text(stage.portal)).decode()
+    names = re.findall(r"^# TYPE (\w+) \w+$", text, re.MULTILINE)
     told = re.findall(r"^\| `(bursar_\w+)`", OPERATIONS.read_text(), re.MULTILINE)
     assert {name for name in names if not name.endswith("_created")} == set(told)
 
@@ -334,3 +343,18 @@ async def test_webhooks_are_counted_and_their_backlog_is_a_gauge(stage: Stage) -
     backlog["waiting"] = 0
     await asyncio.sleep(GAUGES_AGE_MAX_S)
     assert b"bursar_webhooks_waiting 0.0" in await metrics.text(stage.portal)
+
+
+@on_stage
+async def test_the_upkeep_of_the_lake_is_exported_once_it_is_known(stage: Stage) -> None:
+    with TemporaryDirectory() as folder:
+        upkeep, metrics = UpkeepFile(Path(folder) / "upkeep.json"), Metrics()
+        metrics.watch_lake(LakeUpkeep(upkeep, stage.loop.clock, 60.0))
+        assert b"bursar_lake" not in await metrics.text(stage.portal)
+        now = stage.loop.clock()
+        upkeep.note_complete(now - 90.0)
+        upkeep.note_verified(now, 2)
+        text = (await metrics.text(stage.portal)).decode()
+    assert "bursar_lake_watermark_age_seconds 90.0" in text
+    assert "bursar_lake_differences 2.0" in text
+    assert re.search(r"^bursar_lake_verified_at (\S+)$", text, re.MULTILINE)

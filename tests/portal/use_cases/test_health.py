@@ -1,10 +1,14 @@
 """/health asks each dependency: Pay.gov is healthy if it answers in its own words, be it a refusal."""
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
+from bursar.portal.contract.views import health_json
 from bursar.portal.use_cases.health import HEALTH_AGE_MAX_S, health
+from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
+from bursar.reports.lake.upkeep import UpkeepFile
 from tests.support.portal.stage import Stage, on_stage
 from tests.support.write_paths import WritePath
 
@@ -41,3 +45,29 @@ async def test_an_answer_of_paygov_is_reused_for_two_seconds_only(stage: Stage) 
     assert (await health(stage.portal)).healthy
     await asyncio.sleep(0.001)
     assert not (await health(stage.portal)).healthy
+
+
+def test_a_lake_that_differed_or_is_verified_late_degrades_and_stops_nothing(
+    write_path: WritePath, tmp_path: Path
+) -> None:
+    upkeep = UpkeepFile(tmp_path / "upkeep.json")
+
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        clock = stage.portal.clock
+        assert "lake" not in (await health(stage.portal)).checks
+        stage.portal.lake = LakeUpkeep(upkeep, clock, 60.0)
+        assert health_json(await health(stage.portal))["checks"]["lake"]["status"] == "ok"
+        upkeep.note_verified(clock(), 4)
+        report = await health(stage.portal)
+        assert (report.status, report.healthy) == ("degraded", True)
+        assert report.checks["lake"].message == "the last verification found 4 differences, and repaired them"
+        upkeep.note_verified(clock(), 0)
+        assert (await health(stage.portal)).status == "healthy"
+        await asyncio.sleep(121.0)
+        assert health_json(await health(stage.portal))["checks"]["lake"]["status"] == "degraded"
+        stage.misbehave("refuse")
+        await asyncio.sleep(HEALTH_AGE_MAX_S)
+        assert (await health(stage.portal)).status == "unhealthy"
+
+    scene(write_path)

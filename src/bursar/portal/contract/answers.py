@@ -11,7 +11,7 @@ from bursar.payments.reversals import Reversal
 from bursar.payments.status import PaymentStatus, payment_status
 from bursar.portal.contract.periods import Period, PeriodName
 
-CheckStatus = Literal["ok", "failed"]
+CheckStatus = Literal["ok", "degraded", "failed"]
 
 LogEntry: TypeAlias = Mapping[str, Any]
 """An attempt as the transaction log has it, by the API's names; amounts are ``Decimal``."""
@@ -46,7 +46,7 @@ class Payment:
 class HealthCheck:
     """How one dependency answered, and in how many milliseconds.
 
-    ``message``: the reason of a failure. ``details``: what is configured, without any value of it.
+    ``message``: the reason of another status than ok. ``details``: what is configured, without any value of it.
     """
 
     status: CheckStatus
@@ -71,8 +71,16 @@ class HealthReport:
 
     @property
     def healthy(self) -> bool:
-        """Whether every dependency answered."""
-        return all(check.status == "ok" for check in self.checks.values())
+        """Whether the portal can do its work."""
+        return self.status != "unhealthy"
+
+    @property
+    def status(self) -> Literal["healthy", "degraded", "unhealthy"]:
+        """The worst of the checks. A degraded part needs a person, and payments work without it."""
+        found = {check.status for check in self.checks.values()}
+        if "failed" in found:
+            return "unhealthy"
+        return "degraded" if "degraded" in found else "healthy"
 
 
 class StatusCounts(Protocol):

@@ -166,6 +166,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
                 "latencyMs": 0.051,
                 "details": {"certificate": True, "privateKey": True, "passphraseConfigured": False},
             },
+            "lake": {"status": "ok", "latencyMs": 0.083},
         },
     },
 }

@@ -157,7 +157,11 @@ HEALTH: Final[Schema] = {
     "type": "object",
     "required": ["status", "environment", "timestamp", "checks", "developmentClient"],
     "properties": {
-        "status": {"type": "string", "enum": ["healthy", "unhealthy"]},
+        "status": {
+            "type": "string",
+            "enum": ["healthy", "degraded", "unhealthy"],
+            "description": "`degraded`: a check that payments do not depend on needs a person; the answer is 200.",
+        },
         "environment": {"type": "string", "description": "The setting BURSAR_ENVIRONMENT."},
         "timestamp": _TIMESTAMP,
         "developmentClient": {
@@ -176,7 +180,7 @@ HEALTH: Final[Schema] = {
                 "type": "object",
                 "required": ["status", "latencyMs"],
                 "properties": {
-                    "status": {"type": "string", "enum": ["ok", "failed"]},
+                    "status": {"type": "string", "enum": ["ok", "degraded", "failed"]},
                     "latencyMs": {"type": "number", "minimum": 0},
                     "error": {"type": "string"},
                     "details": {"type": "object", "additionalProperties": {"type": "boolean"}},

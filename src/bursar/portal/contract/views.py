@@ -86,7 +86,7 @@ def history_json(view: ObligationView) -> dict[str, Any]:
 def health_json(report: HealthReport) -> dict[str, Any]:
     """Return the report of /health."""
     body: dict[str, Any] = {
-        "status": "healthy" if report.healthy else "unhealthy",
+        "status": report.status,
         "environment": report.environment,
         "timestamp": iso_ms(report.at),
         "checks": {name: _check_json(check) for name, check in report.checks.items()},

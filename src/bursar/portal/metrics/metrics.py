@@ -16,11 +16,14 @@
 | bursar_open_contradictions | contradictions between Pay.gov and a record that no person has acknowledged |
 | bursar_webhooks_waiting, bursar_webhooks_failing | attempts with undelivered events; those whose last try failed |
 | bursar_webhooks_dead | deliveries that were abandoned after three days |
+| bursar_lake_watermark_age_seconds | age of the oldest change that the lake does not have |
+| bursar_lake_verified_at | when the lake was verified last, Unix seconds |
+| bursar_lake_differences | rows that differed then |
 
 A scrape of any worker adds up the counts of all workers of one server
 (:mod:`bursar.portal.metrics.worker_snapshots`). The gauges (from bursar_live_attempts on) are read from the store, so
 every worker reports the same. They are left out while the store cannot be read: an old figure or a 0 would be read as a
-current one.
+current one. Those of the lake are read from its upkeep, and each is left out before its first figure.
 """
 
 import asyncio
@@ -41,6 +44,7 @@ from bursar.payments.status import LIVE
 from bursar.portal.metrics.counters import Counts, Durations
 from bursar.portal.metrics.worker_snapshots import Snapshots
 from bursar.portal.upkeep.attention import FAR_FUTURE_S
+from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
 from bursar.portal.use_cases.observer import SweepResult
 from bursar.portal.use_cases.portal import Portal
 
@@ -106,6 +110,7 @@ class Metrics:
         self._read_backlog: Callable[[], Awaitable[Mapping[str, int]]] | None = None
         self._backlog: dict[str, Gauge] = {}
         self._store_read_at: float | None = None
+        self._lake: LakeUpkeep | None = None
 
     def request_answered(self, operation: str, method: str, status: int, seconds: float) -> None:
         """Count a request by operation, method and status."""
@@ -149,6 +154,10 @@ class Metrics:
         """Export the counts that ``backlog`` returns as gauges ``bursar_webhooks_<name>``."""
         self._read_backlog = backlog
 
+    def watch_lake(self, lake: LakeUpkeep) -> None:
+        """Export the upkeep of the lake."""
+        self._lake = lake
+
     def publish(self) -> None:
         """Write the counts to the memory that the workers share. Do nothing if there are no other workers."""
         if self._snapshots is not None:
@@ -166,7 +175,19 @@ class Metrics:
         registry = CollectorRegistry()
         for counter in self._counters_of_all_workers():
             registry.register(counter)
+        self._add_lake(registry, portal.clock())
         return generate_latest(registry) + (generate_latest(self._gauges) if seen else b"")
+
+    def _add_lake(self, registry: CollectorRegistry, now: float) -> None:
+        if self._lake is None:
+            return
+        upkeep = self._lake.read()
+        if upkeep.complete_at is not None:
+            age = Gauge("bursar_lake_watermark_age_seconds", "Age of the oldest change not in it", registry=registry)
+            age.set(max(0.0, now - upkeep.complete_at))
+        if upkeep.verified_at is not None:
+            Gauge("bursar_lake_verified_at", "Last verification", registry=registry).set(upkeep.verified_at)
+            Gauge("bursar_lake_differences", "Rows that differed then", registry=registry).set(upkeep.differences)
 
     async def _refresh_gauges(self, portal: Portal) -> bool:
         """Read the gauges from the store if they are too old. Return whether they are fresh."""

@@ -18,9 +18,13 @@ class Unhealthy(Exception):
     """A dependency answers and is unhealthy. The text may be shown to every caller."""
 
 
+class Degraded(Unhealthy):
+    """A part needs a person, and payments work without it."""
+
+
 async def health(portal: Portal) -> HealthReport:
     """Check every dependency, and return how each answered."""
-    names = list(CHECKS)
+    names = [name for name in CHECKS if name != "lake" or portal.lake is not None]
     checks = await asyncio.gather(*(_timed(portal, CHECKS[name]) for name in names))
     return HealthReport(
         portal.clock(),
@@ -46,6 +50,8 @@ async def _timed(portal: Portal, check: DependencyCheck) -> HealthCheck:
         status = "ok"
     except Unhealthy as error:
         message = str(error)
+        if isinstance(error, Degraded):
+            status = "degraded"
     except Exception as error:  # its text may name tables or addresses, so only its class is reported
         message = type(error).__name__
     return HealthCheck(status, round((portal.clock() - began) * 1000, 3), message, details)
@@ -57,6 +63,13 @@ async def _store(portal: Portal) -> None:
     trouble = portal.write_trouble()
     if trouble is not None:
         raise Unhealthy(f"the last write failed: {trouble}")
+
+
+async def _lake(portal: Portal) -> None:
+    """Check that the lake was verified lately, and equalled the table."""
+    trouble = None if portal.lake is None else portal.lake.trouble()
+    if trouble is not None:
+        raise Degraded(trouble)
 
 
 async def _clients(portal: Portal) -> None:
@@ -97,4 +110,5 @@ CHECKS: Final[Mapping[str, DependencyCheck]] = {
     "payGov": _paygov,
     "clients": _clients,
     "secrets": _secrets,
+    "lake": _lake,
 }

@@ -10,7 +10,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from bursar.clock import Clock
 from bursar.paygov.client import PayGov
@@ -23,6 +23,9 @@ from bursar.portal.use_cases.circuit_breaker import Breaker
 from bursar.portal.use_cases.daily_sealing import DailySealing
 from bursar.portal.use_cases.observer import AlertName, NoObserver, Observer, PayGovOperation
 from bursar.portal.use_cases.restore_watch import RestoreWatch
+
+if TYPE_CHECKING:
+    from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
 
 LEASE_S: Final = 90.0
 """How long a completion may take: it covers Pay.gov's timeout and the tries to record its answer."""
@@ -90,10 +93,12 @@ class Portal:
         observer: Observer | None = None,
         write_trouble: Callable[[], str | None] | None = None,
         sealing: DailySealing | None = None,
+        lake: "LakeUpkeep | None" = None,
     ) -> None:
         """Create a portal. ``write_trouble`` returns why the store's last write failed, or None; /health reports it.
 
         ``sealing``: what the sweeper calls after each pass, so that days that are over get their roots.
+        ``lake``: the upkeep of the lake, for a portal beside the process that keeps it; /health reports it.
         """
         self.ledger = ledger
         self.paygov = paygov
@@ -105,6 +110,7 @@ class Portal:
         self.observer: Observer = observer or NoObserver()
         self.write_trouble = write_trouble or _no_write_trouble
         self.sealing = sealing
+        self.lake = lake
         self.breaker = Breaker(clock, randomness)
         self.restores = RestoreWatch(ledger.restores, clock)
         self.paygov_healthy_until = 0.0  # until then /health does not ask Pay.gov again, Unix seconds

@@ -64,6 +64,13 @@ class Tail:
         """The number of rows that a commit can move to the lake."""
         return sum(map(len, self.finals.values()))
 
+    def oldest_final(self) -> int | None:
+        """Return the oldest change time of the rows that a commit can move, in Unix microseconds; None without any."""
+        times = (
+            row[rows.schema.position(rows.schema.change_time)] for rows in self.finals.values() for row in rows.rows()
+        )
+        return min(times, default=None)
+
     def put_found(self, changes: Iterable[RowChange]) -> None:
         """Add rows that a scan found, or that the lake has as live."""
         for change in changes:
