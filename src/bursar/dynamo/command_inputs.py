@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from bursar.dynamo.buckets.port import Buckets
     from bursar.dynamo.core.guards import GuardLoader
     from bursar.dynamo.engine.engine import Engine
+    from bursar.dynamo.weather.settings import Weather
 
 PATH = "bursar.dynamo.path"
 BUCKETS = "bursar.dynamo.buckets"
+WEATHER = "bursar.dynamo.weather"
 GUARD_LOADER = "bursar.dynamo.guard_loader"
 """The key of the click context's ``meta`` under which the rooms above put their guard loader."""
 
@@ -39,13 +41,19 @@ class DynamoCommandRefused(click.ClickException):
 
 
 def opener(context: click.Context) -> "Callable[[str], Engine]":
-    """Return the function that opens a store with the guard loader and the buckets of the command."""
+    """Return the function that opens a store with the guard loader, the buckets and the weather of the command."""
     guard_loader: GuardLoader | None = context.meta.get(GUARD_LOADER)
+    weather: Weather | None = context.meta.get(WEATHER)
 
     def open_engine(path: str) -> "Engine":
         from bursar.dynamo.engine.engine import Engine
 
-        engine = Engine.open(path, guard_loader=guard_loader)
+        if weather is None:
+            engine = Engine.open(path, guard_loader=guard_loader)
+        else:
+            from bursar.dynamo.weather.engine import WeatherEngine
+
+            engine = WeatherEngine.open(path, guard_loader=guard_loader, weather=weather)
         buckets: Buckets | None = context.meta.get(BUCKETS)
         if buckets is not None:
             engine.set_buckets(buckets)

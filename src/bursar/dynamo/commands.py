@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
 
-from bursar.dynamo.command_inputs import BUCKETS, PATH, DynamoCommandRefused, data_option, opener, store
+from bursar.dynamo.command_inputs import BUCKETS, PATH, WEATHER, DynamoCommandRefused, data_option, opener, store
 from bursar.dynamo.past_commands import PAST_COMMANDS
 from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, serve
 from bursar.startup import CannotStart
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
 
     from bursar.dynamo.buckets.port import Buckets
     from bursar.dynamo.engine.engine import Engine
+    from bursar.dynamo.engine.group_commit import AsyncEngine
     from bursar.dynamo.server.credentials import AccessKeys
     from bursar.dynamo.tools.dump_and_load import Execute
+    from bursar.dynamo.weather.settings import Weather
 
 
 endpoint_option = click.option(
@@ -62,6 +65,14 @@ endpoint_option = click.option(
     help="Exports and imports: each folder in DIR represents an S3 bucket.",
 )
 @click.option("--s3-endpoint", metavar="URL", help="Exports and imports: a server of S3's API (needs boto3).")
+@click.option(
+    "--weather",
+    metavar="NAME|FILE",
+    default="calm",
+    show_default=True,
+    help="How Amazon's service behaves: calm, typical, storm, or a TOML file.",
+)
+@click.option("--weather-seed", metavar="N", type=click.IntRange(0), help="The seed of the weather.")
 @click.pass_context
 def dynamo(
     context: click.Context,
@@ -74,6 +85,8 @@ def dynamo(
     open_to_anyone: bool,
     s3_folder: Path | None,
     s3_endpoint: str | None,
+    weather: str,
+    weather_seed: int | None,
 ) -> None:
     """Serve DynamoDB in a file over HTTP until Ctrl-C, or run one of the commands below."""
     context.meta[PATH] = path
@@ -81,6 +94,10 @@ def dynamo(
     if context.invoked_subcommand is not None:
         return
     settings = ServerSettings(path or MEMORY, host, port, workers, open_to_anyone)
+    reports: list[Callable[[], str]] = []
+    if weather != "calm":
+        context.meta[WEATHER] = _weather(weather, weather_seed, workers)
+        settings = replace(settings, shared_by_loop=_weather_for_a_loop(reports))
     access = _access(credentials) if credentials else None
     try:
         serve(
@@ -91,6 +108,34 @@ def dynamo(
         )
     except CannotStart as error:
         raise DynamoCommandRefused(str(error)) from None
+    for report in reports:
+        click.echo(report(), err=True)
+
+
+def _weather(name: str, seed: int | None, workers: int) -> "Weather":
+    """Return the weather that the options name."""
+    from bursar.dynamo.weather.settings import WeatherError, named_weather
+
+    if workers > 1:
+        raise DynamoCommandRefused(f"--workers: must be 1 in the weather; got {workers}")
+    try:
+        return named_weather(name, seed)
+    except WeatherError as error:
+        raise DynamoCommandRefused(f"--weather {error}") from None
+
+
+def _weather_for_a_loop(reports: list[Callable[[], str]]) -> "Callable[[Engine], AsyncEngine]":
+    """Return the maker of the event loop's engine; it adds the report of what happened."""
+
+    def shared_by_loop(engine: "Engine") -> "AsyncEngine":
+        from bursar.dynamo.weather.engine import WeatherEngine
+        from bursar.dynamo.weather.event_loop import AsyncWeatherEngine
+
+        assert isinstance(engine, WeatherEngine)  # as command_inputs.opener opens it
+        reports.append(engine.weather_report)
+        return AsyncWeatherEngine(engine)
+
+    return shared_by_loop
 
 
 def _buckets(folder: Path | None, endpoint: str | None) -> "Buckets | None":
@@ -309,7 +354,7 @@ def _seeding(opening: "Callable[[str], Engine]", files: tuple[Path, ...]) -> "Ca
         from bursar.dynamo.tools.seeding import SeedError, seed
 
         try:
-            with _progress("seeding", None) as advance:
+            with engine.calm(), _progress("seeding", None) as advance:
                 seed(engine.execute, waiting, keep=True, progress=advance, put_rules=engine.put_rules_document)
         except SeedError as error:
             engine.close()

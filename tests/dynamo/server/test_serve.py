@@ -241,3 +241,31 @@ async def test_a_server_of_this_process_can_be_closed_with_clients_connected() -
         assert (await client.ask(raw_request())).status == 200
         await server.close(within_s=0)
         assert await client.ended() == b""
+
+
+def test_a_server_in_a_storm_reports_it_when_it_ends(start: Serve, tmp_path: Path) -> None:
+    weather = tmp_path / "own.toml"
+    weather.write_text('weather = "storm"\nerror_after_write_share = 0\nthrottled_share = 1.0\n[tables.notes]\n')
+    served = start("--weather", str(weather), "--weather-seed", "3")
+    client = served.client()
+    client.create_table(**TABLE)
+    with pytest.raises(client.exceptions.ThrottlingException) as raised:
+        client.put_item(TableName="notes", Item={"pk": {"S": "a"}})
+    assert raised.value.response["throttlingReasons"][0]["reason"] == "TableWriteKeyRangeThroughputExceeded"
+    code, errors = served.stop()
+    assert code == 0
+    assert f"weather {weather}, seed 3: notes: 5 throttled" in errors.replace(" 1 slow_answer,", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--weather", "gale"), "--weather gale: must be calm, typical, storm, or a file whose name ends with .toml"),
+        (("--weather", "storm", "--workers", "2"), "--workers: must be 1 in the weather; got 2"),
+    ],
+)
+def test_weather_that_cannot_be_made_keeps_a_server_from_starting(options: tuple[str, ...], reason: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "bursar", "dynamo", *options], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (2, f"bursar dynamo: {reason}\n")

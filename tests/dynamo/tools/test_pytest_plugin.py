@@ -113,3 +113,40 @@ def test_the_plugin_is_an_entry_point_and_loads_no_engine() -> None:
     assert project["entry-points"]["pytest11"] == {"bursar": PLUGIN}
     code = f"import {PLUGIN}, sys; assert not [m for m in sys.modules if 'apsw' in m or 'bursar.dynamo.engine' in m]"
     assert run(ROOT, "-c", code).returncode == 0
+
+
+def test_the_weather_is_chosen_by_option_marker_or_setting_and_reported_with_a_failure(folder: Path) -> None:
+    for path in folder.glob("*.py"):
+        path.unlink()
+    (folder / "pytest.ini").write_text("[pytest]\ndynamodb_seed = tables.json orders.csv\ndynamodb_weather = typical\n")
+    (folder / "test_weather.py").write_text(
+        """
+import pytest
+
+def weather(dynamodb):
+    weather = dynamodb.engine.conditions.weather
+    return weather.name, weather.seed
+
+def test_setting(dynamodb):
+    assert weather(dynamodb) == ("typical", 0)
+
+@pytest.mark.dynamodb_weather("calm")
+def test_calm(dynamodb):
+    assert dynamodb.weather_report == ""
+
+@pytest.mark.dynamodb_weather("storm", seed=3)
+def test_marker(dynamodb):
+    with dynamodb.calm():
+        assert dynamodb.client.scan(TableName="orders")["Count"] == 2
+    assert dynamodb.happened == {}
+    for number in range(20):
+        dynamodb.client.put_item(TableName="orders", Item={"id": {"S": "1"}})
+    assert weather(dynamodb) == ("none", 0)
+"""
+    )
+    arguments = ("-m", "pytest", "-q", "-p", PLUGIN)
+    done = run(folder, *arguments)
+    assert "1 failed, 2 passed" in done.stdout
+    assert "weather storm, seed 3: orders: " in done.stdout
+    done = run(folder, *arguments, "--dynamodb-weather", "storm", "--dynamodb-weather-seed", "9", "-k", "setting")
+    assert "('storm', 9) == ('typical', 0)" in done.stdout

@@ -6,7 +6,8 @@ Nothing here blocks, reads the system clock or uses global randomness. A write h
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import orjson
@@ -21,7 +22,7 @@ from bursar.dynamo.storage.backups import Backups
 from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
 from bursar.dynamo.storage.history import HistoryRecorder, TransactionInstant, history_of
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import TABLE_ARN, Counted, ItemWrite, SecondaryIndex, Table, no_such_table
+from bursar.dynamo.storage.table import TABLE_ARN, Counted, Follower, ItemWrite, SecondaryIndex, Table, no_such_table
 from bursar.dynamo.storage.transfers import Transfers
 from bursar.dynamo.storage.ttl_index import TtlIndex, ttl_index_of
 
@@ -63,6 +64,8 @@ class Core:
         """Where exports are written and imports read; None for a store without S3."""
         self.address = "localhost"
         """The address of the server of this store, which DescribeEndpoints returns."""
+        self.more_followers: Sequence[Callable[[Table], Follower]] = ()
+        """Makers of further followers of every table; to be set before the first request."""
         self.tokens_cleared_at = 0.0
         """When expired idempotency tokens were last removed (seconds since the epoch)."""
 
@@ -111,6 +114,8 @@ class Core:
         history = history_of(self.storage, table)
         if history is not None:
             table.follow(HistoryRecorder(self.storage, history, self.instant).item_changed)
+        for make in self.more_followers:
+            table.follow(make(table))
 
     def ttl_index(self, table: Table) -> TtlIndex | None:
         """Return the expiry times of a table's items, as of the last :meth:`refresh`; None without a time to live."""
@@ -316,6 +321,22 @@ class Core:
             self._apply_to_indexes(write, row_id)
         for follow in table.followers:
             follow(write, row_id)
+
+    @contextmanager
+    def rewound(self, writes: Iterable[ItemWrite]) -> Iterator[None]:
+        """Put items into earlier states for the length of a ``with``, in the items and the indexes alone.
+
+        All is undone at its end, so no other process sees it.
+        """
+        with self.storage.trial():
+            for write in writes:
+                followers, write.table.followers = write.table.followers, ()
+                try:
+                    self._apply(write)
+                finally:
+                    write.table.followers = followers
+            self._added.clear()
+            yield
 
     def _apply_to_indexes(self, write: ItemWrite, row_id: int) -> None:
         old, new, row = write.old, write.new, write.row

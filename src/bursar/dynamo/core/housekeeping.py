@@ -5,7 +5,7 @@ deletions; a run with nothing to do writes nothing. An expired item is deleted b
 indexes, streams and rules see the deletion, and an item that a rule protects stays.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
 from bursar.dynamo.core.catalogue import Core, GuardRefused
@@ -29,14 +29,17 @@ class Housekeeping:
         self._core = core
         self._positions: dict[int, bytes] = {}
         """The last entry examined in each table whose last run ended at the limit, to skip items that rules protect."""
+        self.ttl_delay_s: Callable[[str], float] = lambda _table: 0.0
+        """How long the expired items of a table, by its name, stay."""
 
     def is_due(self) -> bool:
         """Return whether a run would write anything; reads only."""
         now = self._core.clock()
         self._core.refresh()
-        ttl_indexes = [self._core.ttl_index(table) for table in self._core.tables()]
-        if any(ttl_index is not None and ttl_index.expired(now, _START, 1) for ttl_index in ttl_indexes):
-            return True
+        for table in self._core.tables():
+            ttl_index = self._core.ttl_index(table)
+            if ttl_index is not None and ttl_index.expired(now - self.ttl_delay_s(table.name), _START, 1):
+                return True
         if any(self._is_expired(backup, now) for backup in self._core.backups.all()):
             return True
         if any(history.is_due(instant) for history, instant in self._histories(now)):
@@ -51,7 +54,7 @@ class Housekeeping:
         for table in core.tables():
             ttl_index = core.ttl_index(table)
             if ttl_index is not None and examined < limit:
-                examined += self._expire(table, ttl_index, now, limit - examined)
+                examined += self._expire(table, ttl_index, now - self.ttl_delay_s(table.name), limit - examined)
         changed = [
             self._update_stream(stream, now) for stream in core.streams.all() if self._stream_is_due(stream, now)
         ]

@@ -12,6 +12,7 @@ while a group does.
 import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Self, TypeVar
 
 import apsw
@@ -242,6 +243,18 @@ class Engine:
             raise internal(f"The store could not be written: {error}") from error
         finally:
             self._undo()
+
+    def calm(self) -> AbstractContextManager[None]:
+        """Return a context in which requests have no weather; only :mod:`bursar.dynamo.weather` makes any."""
+        return nullcontext()
+
+    def happened(self) -> dict[tuple[str, str], int]:
+        """Return how often each kind of weather happened to each table, by (table, kind)."""
+        return {}
+
+    def weather_report(self) -> str:
+        """Return the weather and what it did, in one line; nothing without weather."""
+        return ""
 
     # Housekeeping ---------------------------------------------------------------------------------------------
 

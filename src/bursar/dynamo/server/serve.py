@@ -25,6 +25,7 @@ from bursar.web.connection_balancing import WorkerShare
 
 if TYPE_CHECKING:
     from bursar.dynamo.engine.engine import Engine
+    from bursar.dynamo.engine.group_commit import AsyncEngine
 
 DEFAULT_PORT = 8000  # where SDK examples expect a local DynamoDB
 SHUTDOWN_S_MAX = 10.0
@@ -38,13 +39,18 @@ MEMORY = ":memory:"
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
-    """The settings of :func:`serve`. ``open_to_anyone``: other hosts may use a server without access keys."""
+    """The settings of :func:`serve`.
+
+    ``open_to_anyone``: other hosts may use a server without access keys. ``shared_by_loop`` makes the engine for the
+    event loop; None for the usual one.
+    """
 
     path: str
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     workers: int = 1
     open_to_anyone: bool = False
+    shared_by_loop: "Callable[[Engine], AsyncEngine] | None" = None
 
 
 class RunningServer:
@@ -223,7 +229,7 @@ async def _serve_until_stopped(
         loop.add_signal_handler(number, stop_requested.set)
     if lifeline is not None:
         loop.add_reader(lifeline, stop_requested.set)
-    shared = AsyncEngine(engine)
+    shared = (settings.shared_by_loop or AsyncEngine)(engine)
     try:
         server = await start_server(
             shared,

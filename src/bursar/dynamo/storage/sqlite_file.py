@@ -241,6 +241,15 @@ class Storage:
             # Nothing was written, so COMMIT is not needed: on a damaged file it fails and leaves the transaction open.
             self.rollback()
 
+    @contextmanager
+    def trial(self) -> Iterator[None]:
+        """Undo what is written in the length of a ``with``; not while a write transaction is open."""
+        self.connection.execute("SAVEPOINT trial")
+        try:
+            yield
+        finally:
+            self.connection.execute("ROLLBACK TO trial; RELEASE trial")
+
     def remove_everything(self) -> None:
         """Remove the content of the store in the open transaction. Ids of tables are not used again."""
         execute = self.connection.execute

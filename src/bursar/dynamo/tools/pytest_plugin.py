@@ -3,7 +3,7 @@
 pytest loads it in every run of an environment with Bursar, so it imports the engine only when a fixture is used.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,24 +13,46 @@ if TYPE_CHECKING:
     from bursar.dynamo.tools.testing import InProcess, Server
 
 SEED = "dynamodb_seed"
+WEATHER = "dynamodb_weather"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the setting ``dynamodb_seed``."""
+    """Add the setting ``dynamodb_seed``, and the weather of the fixture ``dynamodb`` as a setting and two options."""
     parser.addini(SEED, "files of tables and items with which every test's DynamoDB begins", "paths", [])
+    parser.addini(WEATHER, "the weather of the fixture dynamodb: calm, typical, storm or a TOML file", "string", "calm")
+    group = parser.getgroup("bursar")
+    group.addoption("--dynamodb-weather", metavar="NAME|FILE", help="the weather of the fixture dynamodb")
+    group.addoption("--dynamodb-weather-seed", metavar="N", type=int, help="its seed, instead of each test's own")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Add the marker ``dynamodb_seed``."""
+    """Add the markers ``dynamodb_seed`` and ``dynamodb_weather``."""
     config.addinivalue_line("markers", f"{SEED}(*files): tables and items, by path from the test's file, to begin with")
+    config.addinivalue_line("markers", f"{WEATHER}(name, seed=0): the weather of the fixture dynamodb")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Add the weather of a failed test to its report."""
+    report = yield
+    if report.failed and call.when == "call":
+        text = getattr(getattr(item, "funcargs", {}).get("dynamodb"), "weather_report", "")
+        if text:
+            report.sections.append(("dynamodb", text))
+    return report
 
 
 @pytest.fixture
 def dynamodb(request: pytest.FixtureRequest) -> "Iterator[InProcess]":
-    """Return a DynamoDB in this process, empty or seeded, for this test alone (see ``InProcess``)."""
+    """Return a DynamoDB in this process, empty or seeded, for this test alone (see ``InProcess``).
+
+    The report of a test that fails names the weather, its seed and what happened.
+    """
     from bursar.dynamo.tools.testing import InProcess
 
-    with InProcess() as isolated:
+    with InProcess(*_weather(request)) as isolated:
         isolated.seed(*_files(request))
         yield isolated
 
@@ -58,6 +80,17 @@ def dynamodb_server(
     _dynamodb_process.seed(*_files(request))
     yield _dynamodb_process.url
     _dynamodb_process.clear()
+
+
+def _weather(request: pytest.FixtureRequest) -> tuple[str, int | None]:
+    """Return the weather of a test and its seed: by the options, or else the marker, or else the setting."""
+    marker = request.node.get_closest_marker(WEATHER)
+    arguments = {"name": request.config.getini(WEATHER), "seed": None}
+    if marker is not None:
+        arguments |= dict(zip(("name", "seed"), marker.args, strict=False)) | marker.kwargs
+    name = request.config.getoption("--dynamodb-weather") or arguments["name"]
+    chosen = request.config.getoption("--dynamodb-weather-seed")
+    return name, arguments["seed"] if chosen is None else chosen
 
 
 def _files(request: pytest.FixtureRequest) -> list[Path]:

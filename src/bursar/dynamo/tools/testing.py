@@ -9,7 +9,7 @@ Both hold their tables in memory. The pytest plugin (:mod:`bursar.dynamo.tools.p
 import subprocess
 import sys
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from functools import cached_property
 from http.client import HTTPConnection
 from pathlib import Path
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from botocore.client import BaseClient
     from mypy_boto3_dynamodb import DynamoDBClient, DynamoDBServiceResource
 
+    from bursar.dynamo.weather.settings import Weather
+
 ANSWERS_WITHIN_S = 60.0
 ENDS_WITHIN_S = 10.0
 _HEADERS = {
@@ -45,8 +47,12 @@ PROFILE = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
 class InProcess:
     """An engine of its tables only, and boto3 on it (which is imported when it is used). No server, no sockets."""
 
-    def __init__(self) -> None:
-        self.engine = Engine.open(MEMORY)
+    def __init__(self, weather: "str | Weather" = "calm", seed: int | None = None) -> None:
+        """Make an empty one. ``weather`` is calm, typical, storm, a TOML file, or made in Python.
+
+        Raises ``WeatherError`` (a ``ValueError``) for another.
+        """
+        self.engine = Engine.open(MEMORY) if weather == "calm" else _weather_engine(weather, seed)
 
     @cached_property
     def client(self) -> "DynamoDBClient":
@@ -67,9 +73,24 @@ class InProcess:
         """Carry out an operation in DynamoDB JSON, without boto3. Raises ``DynamoError``."""
         return self.engine.execute(operation, request)
 
+    @property
+    def happened(self) -> dict[tuple[str, str], int]:
+        """Return how often each kind of weather happened to each table: by (table, kind)."""
+        return self.engine.happened()
+
+    @property
+    def weather_report(self) -> str:
+        """Return the weather, its seed and what happened, in one line; nothing when calm."""
+        return self.engine.weather_report()
+
     def seed(self, *files: str | Path) -> dict[str, int]:
         """Make the tables of files and put their items; return the number of items of each. Raises ``SeedError``."""
-        return seed(self.execute, [Path(file) for file in files], put_rules=self.engine.put_rules_document)
+        with self.calm():
+            return seed(self.execute, [Path(file) for file in files], put_rules=self.engine.put_rules_document)
+
+    def calm(self) -> AbstractContextManager[None]:
+        """Return a context in which requests have no weather, for what a test prepares and verifies."""
+        return self.engine.calm()
 
     def close(self) -> None:
         """Forget the tables."""
@@ -143,3 +164,10 @@ class Server:
 
     def __exit__(self, *_raised: object) -> None:
         self.close()
+
+
+def _weather_engine(weather: "str | Weather", seed: int | None) -> Engine:
+    from bursar.dynamo.weather.engine import WeatherEngine
+    from bursar.dynamo.weather.settings import named_weather
+
+    return WeatherEngine.open(MEMORY, weather=named_weather(weather, seed) if isinstance(weather, str) else weather)

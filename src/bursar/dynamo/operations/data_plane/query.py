@@ -23,7 +23,7 @@ from bursar.dynamo.operations.requests.expression_parameters import ExpressionPa
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request
 from bursar.dynamo.storage.rows import Span
 
-_PARAMETERS = ExpressionParameters(
+PARAMETERS = ExpressionParameters(
     ("ProjectionExpression", "FilterExpression", "KeyConditionExpression"),
     ("AttributesToGet", "QueryFilter", "ConditionalOperator", "KeyConditions"),
 )
@@ -57,7 +57,7 @@ def query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    binding = _PARAMETERS.binding(request)
+    binding = PARAMETERS.binding(request)
     if binding is None or (request.get("KeyConditionExpression") is None and request.get("KeyConditions") is None):
         raise invalid(NO_CONDITION)
     text = request.get("KeyConditionExpression")

@@ -115,12 +115,12 @@ def get_shard_iterator(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
     if shard is None:
         raise DynamoError("ResourceNotFoundException", "Shard does not exist")
     position = _POSITIONS[request["ShardIteratorType"]](core, stream, shard, request)
-    return {"ShardIterator": _Iterator(stream.arn, shard.id, position, core.clock()).text()}
+    return {"ShardIterator": ShardIterator(stream.arn, shard.id, position, core.clock()).text()}
 
 
 def get_records(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the records from a position on: at most 1,000, and at most 1 MB unless a single record is larger."""
-    iterator = _Iterator.read(request["ShardIterator"])
+    iterator = ShardIterator.read(request["ShardIterator"])
     limit = request.get("Limit") or RECORDS_MAX
     if limit > RECORDS_MAX:
         raise invalid_parameter("Limit should be less than or equal to 1000")
@@ -145,7 +145,7 @@ def get_records(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     response: dict[str, Any] = {"Records": [_describe_record(stream, record) for record in records]}
     # A closed shard that has been read to its end has no next iterator: its children continue.
     if shard.ending is None or position <= min(shard.ending, core.streams.last(stream.id)):
-        response["NextShardIterator"] = _Iterator(stream.arn, shard.id, position, now).text()
+        response["NextShardIterator"] = ShardIterator(stream.arn, shard.id, position, now).text()
     return response
 
 
@@ -200,7 +200,7 @@ _POSITIONS: dict[str, Callable[[Core, Stream, Shard, Mapping[str, Any]], int]] =
 
 
 @dataclass(frozen=True, slots=True)
-class _Iterator:
+class ShardIterator:
     """The contents of a shard iterator."""
 
     arn: str
@@ -214,7 +214,7 @@ class _Iterator:
         return f"{self.arn}|1|{urlsafe_b64encode(inner).decode()}"
 
     @classmethod
-    def read(cls, text: str) -> "_Iterator":
+    def read(cls, text: str) -> "ShardIterator":
         """Return the iterator of a text. Raise ValidationException unless :meth:`text` made it."""
         try:
             arn, version, inner = text.split("|")
