@@ -1,4 +1,4 @@
-"""What the sandbox refuses. No browser: while one runs in a process, pytest runs no coroutine there."""
+"""The sandbox refuses bad input. No browser: while one runs in a process, pytest runs no coroutine there."""
 
 from tests.support.dashboard.office import Office
 
