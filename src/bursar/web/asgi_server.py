@@ -105,7 +105,7 @@ class AsgiConnection(HttpToolsProtocol):
         self.in_head = self.receiving = self.lingering = False
         self.received_bytes = 0
         self.refusal: RefusalReason | None = None
-        self.deadline_s = float("inf")
+        self.phase_began_s = server.now_s
 
     # --- the transport's calls
 
@@ -226,8 +226,13 @@ class AsgiConnection(HttpToolsProtocol):
         cycle = self.cycle
         return bool(self.pipeline) or (cycle is not None and not (cycle.response_complete or cycle.more_body))
 
+    @property
+    def deadline_s(self) -> float:
+        """The time of the event loop at which the connection's phase must be over. Housekeeping reads it."""
+        return self.phase_began_s + self._phase_s_max()
+
     def _start_phase(self) -> None:
-        self.deadline_s = self.asgi_server.now_s + self._phase_s_max()
+        self.phase_began_s = self.asgi_server.now_s
 
     def _phase_s_max(self) -> float:
         """Return how long the connection may stay as it is, in seconds."""

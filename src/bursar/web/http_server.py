@@ -31,7 +31,8 @@ _OFFER_HEADERS: Final = (b"upgrade", b"http2-settings", b"connection")
 class ServerConnection(Protocol):
     """An open connection, as its server sees it. ``deadline_s`` is in the event loop's time."""
 
-    deadline_s: float
+    @property
+    def deadline_s(self) -> float: ...
 
     def time_out(self) -> None:
         """End a connection that has passed its deadline."""
