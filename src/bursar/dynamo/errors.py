@@ -63,6 +63,9 @@ class DynamoError(Exception):
         return body
 
 
+EXPLICIT_DENY = "with an explicit deny in a resource-based policy"
+"""The end of the message for a request that the table's resource policy denies."""
+
 INVALID_PARAMETER = "One or more parameter values were invalid: "
 ENVELOPE = "1 validation error detected: "
 """The prefix of PutItem, UpdateItem and DeleteItem for every fault that the request alone shows."""

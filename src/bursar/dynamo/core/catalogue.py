@@ -16,7 +16,7 @@ from bursar.clock import Clock
 from bursar.dynamo.buckets.port import Buckets
 from bursar.dynamo.core.guard_overlay import GuardOverlay
 from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Refusal, TableCheck, TransactionView
-from bursar.dynamo.errors import DynamoError, invalid
+from bursar.dynamo.errors import EXPLICIT_DENY, DynamoError, invalid
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size
 from bursar.dynamo.storage.backups import Backups
 from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
@@ -259,12 +259,18 @@ class Core:
         """Carry out one request's writes, all or none.
 
         ``table_check`` is the part of the guard's judgement of exactly these writes that still needs the table; callers
-        may pass it only if all writes are to one table. Raises :class:`GuardRefused`.
+        may pass it only if all writes are to one table. Raises :class:`GuardRefused`, and AccessDeniedException for a
+        table whose resource policy denies all writes.
         """
+        guarded = False
         for write in writes:
-            if write.table.rules is not None:
-                self._apply_guarded(writes, table_check)
-                return
+            table = write.table
+            if table.denies_writes and not (write.check_only or write.by_service):
+                raise _denied(write)
+            guarded = guarded or table.rules is not None
+        if guarded:
+            self._apply_guarded(writes, table_check)
+            return
         for write in writes:
             self._apply(write)
 
@@ -395,6 +401,14 @@ def check_size(size: int, message: str) -> None:
     """Raise ValidationException with ``message`` for an item that is too large."""
     if size > ITEM_BYTES_MAX:
         raise invalid(message)
+
+
+def _denied(write: ItemWrite) -> DynamoError:
+    action = "DeleteItem" if write.new is None else "PutItem" if write.row is None else "UpdateItem"
+    return DynamoError(
+        "AccessDeniedException",
+        f"The caller is not authorized to perform: dynamodb:{action} on resource: {write.table.arn} {EXPLICIT_DENY}",
+    )
 
 
 def internal(message: str) -> DynamoError:

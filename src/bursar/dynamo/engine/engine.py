@@ -317,6 +317,15 @@ class Engine:
         self._core.refresh()
         return self._core.table(table).rules
 
+    def denies_writes(self, table: str) -> bool:
+        """Return whether the table's resource policy closes it to every writer. Raises ResourceNotFoundException."""
+
+        def read(core: Core) -> bool:
+            core.refresh()
+            return core.table(table).denies_writes
+
+        return self.read_committed(read)
+
     def put_rules_document(self, table: str, document: str | None) -> None:
         """Set a table's rules, or remove them (None). Reads the whole table.
 

@@ -79,7 +79,7 @@ OPERATIONS: dict[str, Operation] = {
         resource_policies.PUT_RESOURCE_POLICY,
         resource_policies.put_resource_policy,
         writes=True,
-        limits="kept and answered, not enforced: access is by `--credentials`",
+        limits="kept; enforced only where it denies all writes to everyone; access is by `--credentials`",
     ),
     "GetResourcePolicy": Operation(resource_policies.GET_RESOURCE_POLICY, resource_policies.get_resource_policy),
     "DeleteResourcePolicy": Operation(

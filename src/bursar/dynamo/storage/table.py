@@ -18,6 +18,7 @@ from bursar.dynamo.items.key_encoding import encode_key_value
 from bursar.dynamo.storage.fast_keys import encode_ascii_key
 from bursar.dynamo.storage.rows import IndexEntries, ItemRows, StoredRow
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
+from bursar.dynamo.storage.write_denial import denies_all_writes
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -123,6 +124,7 @@ class Table:
 
     __slots__ = (
         "counted",
+        "denies_writes",
         "document",
         "followers",
         "id",
@@ -170,6 +172,8 @@ class Table:
         lives = document.get("TimeToLive")
         self.ttl_attribute: str | None = lives["AttributeName"] if lives else None
         """The attribute with an item's expiry time; None for a table without a time to live."""
+        self.denies_writes = denies_all_writes(document)
+        """Whether the table's resource policy closes it to every writer."""
         self.followers: tuple[Follower, ...] = ()
         """The callbacks that keep a TTL index and a stream in step with the items; most tables have none."""
 

@@ -100,3 +100,53 @@ def test_a_text_that_is_no_policy_is_refused(engine: Engine, text: str, message:
 )
 def test_other_resources_are_refused(engine: Engine, arn: str, code: str, message: str) -> None:
     assert message in refusal(engine, "GetResourcePolicy", {"ResourceArn": arn}, code)
+
+
+def closing(**changes: Any) -> str:
+    statement = {
+        "Sid": "Closed",
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"],
+        "Resource": ARN,
+    }
+    return json.dumps({"Version": "2012-10-17", "Statement": [{**statement, **changes}]})
+
+
+WRITES: dict[str, dict[str, Any]] = {
+    "PutItem": {"TableName": "orders", "Item": {"pk": {"S": "a"}, "sk": {"S": "2"}}},
+    "UpdateItem": {"TableName": "orders", "Key": {"pk": {"S": "a"}, "sk": {"S": "1"}}},
+    "DeleteItem": {"TableName": "orders", "Key": {"pk": {"S": "a"}, "sk": {"S": "9"}}},
+    "BatchWriteItem": {"RequestItems": {"orders": [{"PutRequest": {"Item": {"pk": {"S": "b"}, "sk": {"S": "1"}}}}]}},
+    "TransactWriteItems": {
+        "TransactItems": [{"Put": {"TableName": "orders", "Item": {"pk": {"S": "b"}, "sk": {"S": "1"}}}}]
+    },
+    "ExecuteStatement": {"Statement": "INSERT INTO orders VALUE {'pk': 'b', 'sk': '1'}"},
+}
+
+
+@pytest.mark.parametrize("operation", WRITES)
+def test_a_policy_that_denies_all_writes_to_everyone_closes_the_table(engine: Engine, operation: str) -> None:
+    item = {"pk": {"S": "a"}, "sk": {"S": "1"}}
+    engine.execute("PutItem", {"TableName": "orders", "Item": item})
+    put(engine, closing())
+    message = refusal(engine, operation, WRITES[operation], "AccessDeniedException")
+    assert message.endswith(f"on resource: {ARN} with an explicit deny in a resource-based policy")
+    assert engine.execute("Scan", {"TableName": "orders"})["Items"] == [item]
+    engine.execute("DeleteResourcePolicy", {"ResourceArn": ARN})
+    engine.execute(operation, WRITES[operation])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"Effect": "Allow"},
+        {"Principal": {"AWS": "arn:aws:iam::000000000000:role/other"}},
+        {"Action": "dynamodb:PutItem"},
+        {"Condition": {"StringNotLike": {"aws:PrincipalArn": "arn:aws:iam::000000000000:role/portal"}}},
+    ],
+)
+def test_any_other_policy_closes_nothing(engine: Engine, changes: dict[str, Any]) -> None:
+    put(engine, closing(**changes))
+    for operation in ("PutItem", "UpdateItem", "DeleteItem", "BatchWriteItem"):
+        engine.execute(operation, WRITES[operation])

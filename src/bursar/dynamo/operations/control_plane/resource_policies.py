@@ -1,7 +1,8 @@
-"""PutResourcePolicy, GetResourcePolicy and DeleteResourcePolicy: store policies, do not enforce them.
+"""PutResourcePolicy, GetResourcePolicy and DeleteResourcePolicy: store policies.
 
 A table has one policy and its stream another. The policies of ``--credentials`` decide what each access key may do
-(:mod:`bursar.dynamo.server.policies`); a resource policy does not change that.
+(:mod:`bursar.dynamo.server.policies`). Of a resource policy, only a statement that denies all writes to everyone is
+enforced (:mod:`bursar.dynamo.storage.write_denial`).
 """
 
 from collections.abc import Mapping
