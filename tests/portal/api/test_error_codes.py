@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown
+from bursar.dynamo.errors import EXPLICIT_DENY, DynamoError, StoreOutcomeUnknown
 from bursar.paygov.errors import ArgumentRefused
 from bursar.payments.attempt_ids import ATTEMPTS_MAX
 from bursar.payments.clients import Client
@@ -336,6 +336,12 @@ async def _unexpected(door: Door) -> Answer:
 @case("store_unavailable")
 async def _store_unavailable(door: Door) -> Answer:
     door.failing(DynamoError("ThrottlingException", "secret"))
+    return await door.details()
+
+
+@case("store_closed")
+async def _store_closed(door: Door) -> Answer:
+    door.failing(DynamoError("AccessDeniedException", f"secret {EXPLICIT_DENY}"))
     return await door.details()
 
 

@@ -374,6 +374,13 @@ STORE_OUTCOME_UNKNOWN: Final = ErrorCode(
     "The payment store did not answer, so the change may or may not have been made",
     "Call `details`, then repeat the request",
 )
+STORE_CLOSED: Final = ErrorCode(
+    "store_closed",
+    (503,),
+    "The payment store takes no changes now: retry",
+    "The payment store is closed to writes: it is being moved, and the portal does not use the new place yet",
+    "Repeat the request later; after a `process`, call `details` first",
+)
 BAD_STATEMENT: Final = ErrorCode(
     "bad_statement",
     (400,),
@@ -443,7 +450,15 @@ CATALOGUE: Final[Mapping[str, ErrorCode]] = {
             TOO_MANY_PER_SECOND,
         ),
         *(HEAD_TOO_LARGE, UNEXPECTED, NO_TOKEN, PAYGOV_REFUSED, OUTCOME_UNKNOWN, STORE_UNAVAILABLE),
-        *(STORE_OUTCOME_UNKNOWN, LOG_UNAVAILABLE, REPORTS_UNAVAILABLE, TOO_BUSY, NOTHING_SENT, IN_DOUBT_SINCE_RESTORE),
+        *(
+            STORE_OUTCOME_UNKNOWN,
+            STORE_CLOSED,
+            LOG_UNAVAILABLE,
+            REPORTS_UNAVAILABLE,
+            TOO_BUSY,
+            NOTHING_SENT,
+            IN_DOUBT_SINCE_RESTORE,
+        ),
     )
 }
 """Every code → its row, by HTTP status."""

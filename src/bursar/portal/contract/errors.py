@@ -26,7 +26,7 @@ The JSON of each is ``{"message": str, "code": str, "errors": [...]}``; the code
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
+from bursar.dynamo.errors import EXPLICIT_DENY, DynamoError, StoreOutcomeUnknown, StoreUnreachable
 from bursar.paygov.errors import (
     ArgumentRefused,
     Fault,
@@ -61,6 +61,7 @@ from bursar.portal.contract.error_catalogue import (
     PAYGOV_REFUSED,
     REQUEST_TOO_SLOW,
     RULE_REFUSED,
+    STORE_CLOSED,
     STORE_OUTCOME_UNKNOWN,
     STORE_UNAVAILABLE,
     TOKEN_IN_USE,
@@ -280,6 +281,8 @@ def portal_error(error: BaseException) -> PortalError:
     if isinstance(error, PortalError):
         return error
     if isinstance(error, DynamoError):
+        if EXPLICIT_DENY in error.message:  # the table is closed
+            return Unavailable(STORE_CLOSED)
         return Unavailable() if error.code in STORE_BUSY_CODES else Unexpected()
     for lower, portal, code in LOWER_LAYERS:
         if isinstance(error, lower):

@@ -58,8 +58,10 @@ async def _timed(portal: Portal, check: DependencyCheck) -> HealthCheck:
 
 
 async def _store(portal: Portal) -> None:
-    """Check that the store answers, and that its last write succeeded: with a full disk it still answers."""
+    """Check that the store answers, is open, and that its last write succeeded: with a full disk it still answers."""
     await portal.ledger.obligation(NO_SUCH_ID, NO_SUCH_ID)
+    if portal.is_closed():
+        raise Unhealthy("the store is closed to writes: it was moved, or is being moved")
     trouble = portal.write_trouble()
     if trouble is not None:
         raise Unhealthy(f"the last write failed: {trouble}")

@@ -7,8 +7,8 @@ from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import Attempt
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.authorisation import authorise
-from bursar.portal.contract.error_catalogue import REFERENCE_NOT_FOUND, VALIDATION_ERROR
-from bursar.portal.contract.errors import InvalidRequest, NotFound
+from bursar.portal.contract.error_catalogue import REFERENCE_NOT_FOUND, STORE_CLOSED, VALIDATION_ERROR
+from bursar.portal.contract.errors import InvalidRequest, NotFound, Unavailable
 from bursar.portal.contract.validation import not_a_reference, read_reference
 from bursar.portal.use_cases.after_restore import check_obligation
 from bursar.portal.use_cases.portal import Portal
@@ -24,6 +24,7 @@ async def details(portal: Portal, client: Client, reference: str) -> Payment:
         InvalidRequest: ``reference`` is not a UUID v4.
         NotFound: this client has no such reference.
         Forbidden: the client may not charge the payment's fee.
+        Unavailable: the store is closed, because it was moved or is being moved.
         InDoubt: it has failed, the store was restored, and it is not known yet whether it was paid since.
     """
     view = await _own(portal, client, reference, events=False)
@@ -63,6 +64,8 @@ async def _own(portal: Portal, client: Client, reference: str, *, events: bool) 
     normal = read_reference(reference)
     if normal is None:
         raise InvalidRequest(VALIDATION_ERROR, [not_a_reference()])
+    if portal.is_closed():  # the payment may have gone on in the store that has taken its place
+        raise Unavailable(STORE_CLOSED)
     view = await portal.ledger.obligation(client.name, normal, events=events)
     if view is None:
         raise NotFound(REFERENCE_NOT_FOUND)

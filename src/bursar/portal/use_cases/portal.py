@@ -73,6 +73,11 @@ class PortalSettings:
             )
 
 
+def _never_closed() -> bool:
+    """Return False, for a store that says with each write whether it is closed."""
+    return False
+
+
 def _no_write_trouble() -> None:
     """Return None, for a store that does not report how its last write ended."""
 
@@ -92,11 +97,13 @@ class Portal:
         randomness: random.Random,
         observer: Observer | None = None,
         write_trouble: Callable[[], str | None] | None = None,
+        is_closed: Callable[[], bool] | None = None,
         sealing: DailySealing | None = None,
         lake: "LakeUpkeep | None" = None,
     ) -> None:
         """Create a portal. ``write_trouble`` returns why the store's last write failed, or None; /health reports it.
 
+        ``is_closed`` returns whether the store is closed to writes: then details are not answered from it either.
         ``sealing``: what the sweeper calls after each pass, so that days that are over get their roots.
         ``lake``: the upkeep of the lake, for a portal beside the process that keeps it; /health reports it.
         """
@@ -109,6 +116,7 @@ class Portal:
         self.randomness = randomness
         self.observer: Observer = observer or NoObserver()
         self.write_trouble = write_trouble or _no_write_trouble
+        self.is_closed = is_closed or _never_closed
         self.sealing = sealing
         self.lake = lake
         self.breaker = Breaker(clock, randomness)
