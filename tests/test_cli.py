@@ -59,6 +59,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "dashboard": "portal",
     "backup backup.db": "portal",
     "restore data/bursar.db --data elsewhere": "portal",
+    "move file:data/bursar.db file:elsewhere/bursar.db": "portal",
     "restored": "portal",
     "generate --payments 1 --data elsewhere": "portal",
     "simulator --port 0": "portal",

@@ -36,6 +36,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "bursar.bootstrap.store_commands:restore",
         "Put a backup in the place of the store, and mark the store as restored.",
     ),
+    "move": (
+        "bursar.bootstrap.move.commands:move",
+        "Move the store to another place while the portal runs.",
+    ),
     "restored": (
         "bursar.portal.restore_commands:restored",
         "Show the restores of the store, or clear their mark after comparing with Pay.gov.",

@@ -11,7 +11,7 @@ import logging
 import random
 from collections.abc import Coroutine, Mapping
 from contextlib import AsyncExitStack
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from bursar.clock import Clock, iso_ms, system_clock
@@ -157,6 +157,7 @@ class Composition:
                 else:
                     await self.expect_table()
                 engine = self._embedded(store)
+                await self._expect_open(store, engine)
                 if engine is not None:
                     from bursar.bootstrap.embedded_store import store_rules
 
@@ -242,6 +243,7 @@ class Composition:
             observer=self._observer,
             # The disk of any other store is monitored where that store runs.
             write_trouble=None if engine is None else engine.write_error,
+            is_closed=None if engine is None else partial(engine.engine.denies_writes, settings.table),
             lake=self._lake_upkeep() if watches_lake else None,
             sealing=DailySealing(ledger.daily_roots, self.root_copies, clock=self.clock, randomness=self.randomness),
         )
@@ -418,6 +420,17 @@ class Composition:
                 raise
             where = f"{self.settings.store_url} ({self.settings.store_setting})"
             raise CannotStart(f"BURSAR_TABLE: there is no table {table} in {where}") from error
+
+    async def _expect_open(self, store: Store, engine: "AsyncEngine | None") -> None:
+        """Raise :class:`CannotStart` if a move fills the payments table, or has closed it and this process writes."""
+        from bursar.payments.ledger.move_state import is_being_filled
+
+        if await is_being_filled(store, self.settings.table):
+            where = f"{self.settings.store_url} ({self.settings.store_setting})"
+            raise CannotStart(f"{where}: must be open; `bursar move` is filling it and opens it at its end")
+        if engine is not None and self._creates_store and engine.engine.denies_writes(self.settings.table):
+            where = f"{self.settings.store_url} ({self.settings.store_setting})"
+            raise CannotStart(f"{where}: must be open; `bursar move` has closed it and moves it to another place")
 
     def _observed(self, store: Store) -> Store:
         if self.metrics is None:

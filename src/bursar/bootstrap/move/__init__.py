@@ -1,0 +1,1 @@
+"""``bursar move``: move a store to another place while the portal runs."""

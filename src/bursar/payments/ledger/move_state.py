@@ -1,0 +1,23 @@
+"""The item that marks a payments table as the unfinished target of a move (``bursar move``).
+
+    pk store │ sk move │ kind move │ document: how far the move has come
+
+While the item exists, the table is being filled and no process may use it. The end of the move removes it.
+"""
+
+from typing import TYPE_CHECKING, Final
+
+from bursar.dynamo.items.attribute_values import Item
+from bursar.payments.ledger.restores import PARTITION
+
+if TYPE_CHECKING:
+    from bursar.dynamo.clients.store import Store
+
+MOVE: Final = "move"
+MOVE_KEY: Final[Item] = {"pk": {"S": PARTITION}, "sk": {"S": MOVE}}
+
+
+async def is_being_filled(store: "Store", table: str) -> bool:
+    """Return whether a move is filling ``table``. Raises the store's errors."""
+    answer = await store.call("GetItem", {"TableName": table, "Key": MOVE_KEY, "ConsistentRead": True})
+    return "Item" in answer
