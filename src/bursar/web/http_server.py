@@ -29,10 +29,12 @@ _OFFER_HEADERS: Final = (b"upgrade", b"http2-settings", b"connection")
 
 
 class ServerConnection(Protocol):
-    """An open connection, as its server sees it. ``deadline_s`` is in the event loop's time."""
+    """An open connection, as its server sees it."""
 
     @property
-    def deadline_s(self) -> float: ...
+    def deadline_s(self) -> float:
+        """The time of the event loop at which the connection's phase must be over."""
+        ...
 
     def time_out(self) -> None:
         """End a connection that has passed its deadline."""

@@ -26,7 +26,7 @@ from tests.support.write_paths import TRANSACTION, shipped_fees
 
 PAYMENTS = MovedTable(TABLE_NAME, table_definition(TABLE_NAME))
 BREATH_S = 0.01
-"""What each request of the move takes, so that payments go on between them."""
+"""The time that each request of the move takes, so that payments go on between them."""
 PAUSE_MAX_S = 0.4
 """The longest pause of an application between two payments."""
 WAIT_S = 1.0
@@ -120,7 +120,7 @@ class Payers:
             await asyncio.sleep(self.stage.seed.uniform(0.0, PAUSE_MAX_S))
 
     async def pay(self, reference: str) -> None:
-        """Pay one obligation, whatever happens, until it is known to be paid."""
+        """Pay one obligation, until it is known to be paid."""
         self.references.append(reference)
         for _ in range(TRIES_MAX):
             if await self._paid(reference):

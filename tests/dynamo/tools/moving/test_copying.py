@@ -98,7 +98,7 @@ def test_a_store_that_only_throttles_is_given_up_after_its_tries() -> None:
             raise DynamoError("ThrottlingException", "slow down")
 
         async def close(self) -> None:
-            """Nothing is open."""
+            """Do nothing: the store has nothing to close."""
 
     async def play(loop: VirtualLoop) -> None:
         store = PatientStore(Closed(), random.Random(1))
@@ -119,7 +119,7 @@ def test_changed_keys_are_read_across_shards_and_lost_changes_are_noticed() -> N
         assert await changed.is_enabled()
         places: Places = {}
         read = []
-        for number in range(3):  # each in a shard of its own
+        for number in range(3):  # each in another shard
             await engine.call("PutItem", {"TableName": "orders", "Item": item(number)})
             async for keys in changed.since(places, 0.0):
                 read += [key["sk"]["S"] for key in keys]
