@@ -10,7 +10,16 @@ from bursar.payments import Attempt, LedgerBusy, Outcome, OutcomeContradicts
 from bursar.payments.ledger.contradictions import PARTITION
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, InvalidRequest, NotFound
-from bursar.portal.upkeep.attention import NO_LOOKUP, NOT_SWEPT, REPEAT_USED, acknowledge, attention, resolve
+from bursar.portal.upkeep.attention import (
+    ASKED_AGAIN,
+    NO_LOOKUP,
+    NOT_SWEPT,
+    REPEAT_USED,
+    acknowledge,
+    attention,
+    resolve,
+)
+from bursar.portal.use_cases.completion_outcomes import OUTCOMES
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
 
 
@@ -29,7 +38,7 @@ async def test_an_outcome_unknown_for_too_long_is_listed(stage: Stage) -> None:
     await asyncio.sleep(HOUR_S + 1)
     [wanted] = await attention(stage.portal)
     assert (wanted.attempt.agency_tracking_id, wanted.since) == (attempt.agency_tracking_id, attempt.updated_at)
-    assert "no whole answer" in wanted.reason
+    assert wanted.reason == f"{OUTCOMES['timed out'].reason}; {ASKED_AGAIN}"
 
 
 @on_stage

@@ -40,6 +40,7 @@ TEXT_CHARS_MAX: Final = 500
 NOT_SWEPT: Final = "overdue: no sweeper runs, or none can end it"
 REPEAT_USED: Final = "the second complete has been used"
 NO_LOOKUP: Final = "no lookup can say that Pay.gov has no collection of it"
+ASKED_AGAIN: Final = "no lookup has decided it yet, and Pay.gov is asked again"
 CLOCK_SET_BACK: Final = "was a clock set back?"
 
 _log = logging.getLogger(__name__)
@@ -88,7 +89,7 @@ def _unknown_reason(portal: Portal, attempt: Attempt, now: float) -> str | None:
     if portal.paygov.can_rule_out:
         if token_was_refused(attempt):
             since = portal.ledger.due_policy.token_expires_at(attempt) + portal.settings.token_grace_s
-        return reason if now - since > portal.settings.alert_after_s else None
+        return f"{reason}; {ASKED_AGAIN}" if now - since > portal.settings.alert_after_s else None
     if attempt.repeat_used:
         return f"{REPEAT_USED}, and {NO_LOOKUP}: {reason}"
     return f"{reason}; {NO_LOOKUP}" if now - since > portal.settings.alert_after_s else None
