@@ -3,6 +3,9 @@
 With 1,000 seeds or more, a fault or an edge of the graph that never happened fails the run. ``--shrink K`` finds the
 faults that a failing seed needs, and since when its failure was inevitable.
 
+``--obligations N`` runs seeds with a crowd of payers each, until there are N obligations. The judge and the faults are
+the same; the end of a run, its audit and its sweeps are shared by the crowd, so an obligation costs much less.
+
 ``--canaries`` plants every fault and writes to docs/simulation.md where the judge caught it. ``--matrix`` runs every
 cell of the fault matrix and writes docs/faults.md. ``--transcript`` prints one lost reply from start to resolution.
 """
@@ -11,19 +14,17 @@ import argparse
 import re
 import sys
 import time
-from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
-from bursar.portal.use_cases.completion_outcomes import CONTRADICTIONS
 from sim.proof.canaries import CANARIES, Catch, catch
 from sim.proof.matrix import BEHAVIOURS, Cell, cells, play
 from sim.proof.matrix_page import PAGE, key_of, render
-from sim.proof.resolution_times import Cause, summary
 from sim.proof.shrink import shrink
 from sim.proof.sometimes import ENOUGH_SEEDS, SOMETIMES, never_happened, not_listed
-from sim.run import Verdict, simulate
+from sim.run import CROWD, Verdict, simulate, simulate_crowd
+from sim.totals import Totals
 
 SHRUNK_MAX = 2
 """Failing seeds of one run that are shrunk at once; ``--shrink`` shrinks any other."""
@@ -38,6 +39,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sim", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds to run, from --first on")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
+    parser.add_argument("--obligations", type=int, help="run crowds until there are so many; with --seed, one crowd")
     parser.add_argument("--seed", type=int, help="replay this one seed and print its timeline")
     parser.add_argument("--shrink", type=int, metavar="SEED", help="find the faults that a failing seed needs")
     parser.add_argument("--canary", help="with --shrink: plant this fault of the product first")
@@ -47,7 +49,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=2, help="processes that share the work")
     arguments = parser.parse_args()
     if arguments.seed is not None:
-        return _replay(arguments.seed)
+        return _replay(arguments.seed, arguments.obligations)
     if arguments.shrink is not None:
         return _shrink(arguments.shrink, arguments.canary)
     if arguments.canaries:
@@ -58,13 +60,15 @@ def main() -> int:
         lost = next(each for each in BEHAVIOURS if each.name == "charges and never answers")
         print(*play(Cell(True, lost, None, "the sweeper alone")).timeline, sep="\n")
         return 0
+    if arguments.obligations is not None:
+        return _run_volume(arguments.obligations, arguments.first, arguments.workers)
     return _run_many(range(arguments.first, arguments.first + arguments.seeds), arguments.workers)
 
 
-def _replay(seed: int) -> int:
-    verdict = simulate(seed)
+def _replay(seed: int, crowd: int | None) -> int:
+    verdict = simulate(seed, crowd=crowd)
     print(*verdict.timeline, sep="\n")
-    _print_verdict(verdict)
+    _print_verdict(verdict, crowd)
     return bool(verdict.findings)
 
 
@@ -76,57 +80,41 @@ def _shrink(seed: int, canary: str | None) -> int:
 
 
 def _run_many(seeds: range, workers: int) -> int:
-    began, bad = time.monotonic(), 0
-    faults: Counter[str] = Counter()
-    alerts: Counter[str] = Counter()
-    left: dict[bool, Counter[str]] = {True: Counter(), False: Counter()}
-    times_s: dict[bool, list[tuple[Cause, float]]] = {True: [], False: []}
-    obligations = {True: 0, False: 0}
-    charges = returns = 0
-    edges: Counter[str] = Counter()
-    failing: list[int] = []
+    began, totals = time.monotonic(), Totals()
     with ProcessPoolExecutor(workers) as pool:
         for verdict in pool.map(simulate, seeds, chunksize=4):
-            faults.update(verdict.faults)
-            alerts.update(verdict.alerts)
-            charges, returns = charges + verdict.charges, returns + verdict.returns
-            edges.update(verdict.edges)
-            obligations[verdict.can_rule_out] += verdict.payments
-            left[verdict.can_rule_out].update(verdict.left)
-            times_s[verdict.can_rule_out] += verdict.resolutions
+            totals.add(verdict)
             if verdict.findings:
-                bad += 1
-                failing.append(verdict.seed)
                 _print_verdict(verdict)
-    print(
-        f"\n{len(seeds)} seeds in {time.monotonic() - began:.0f} s: {sum(obligations.values())} obligations, ", end=""
-    )
-    print(f"{charges} charges, {returns} returned after settlement, {bad} seeds with findings")
-    for can_rule_out, title in ((True, "with a lookup"), (False, "without a lookup")):
-        print(f"{title}, {obligations[can_rule_out]} obligations")
-        _print_resolution(left[can_rule_out], times_s[can_rule_out])
-    for title, counts in (("injected", faults), ("alerts", alerts), ("edges", edges)):
-        print(title)
-        for name, count in sorted(counts.items()):
-            print(f"  {count:7d}  {name}")
-    for seed in failing[:SHRUNK_MAX]:
+    print(f"\n{totals.head(time.monotonic() - began)}", *totals.lines(), sep="\n")
+    for seed in totals.failing[:SHRUNK_MAX]:
         print(*shrink(seed).lines(), sep="\n")
-    never = never_happened(faults, edges)
+    never = never_happened(totals.faults, totals.edges)
     print(f"sometimes: {len(never)} of {SOMETIMES} never happened", *never, sep="\n  ")
-    if unlisted := not_listed(faults):
+    if unlisted := not_listed(totals.faults):
         print(f"not in sim/proof/sometimes.py: {', '.join(unlisted)}")
-    return bool(bad) or (bool(never) and len(seeds) >= ENOUGH_SEEDS)
+    return bool(totals.failing) or (bool(never) and len(seeds) >= ENOUGH_SEEDS)
 
 
-def _print_resolution(left: Counter[str], times_s: list[tuple[Cause, float]]) -> None:
-    """Print what was left to a person. A contradiction always is: Pay.gov's collection does not fit the attempt."""
-    contradicted = {reason: count for reason, count in left.items() if reason in CONTRADICTIONS}
-    unknown = {reason: count for reason, count in left.items() if reason not in CONTRADICTIONS}
-    print(*(f"  {line}" for line in summary(times_s)), sep="\n")
-    for kind, counts in (("unknown outcomes", unknown), ("contradictions", contradicted)):
-        print(f"  {sum(counts.values()):7d}  {kind} left to a person")
-        for reason, count in sorted(counts.items()):
-            print(f"           {count:7d}  {reason}")
+def _run_volume(obligations: int, first: int, workers: int) -> int:
+    """Simulate crowds until there are ``obligations``; print the totals so far after each run, and all at the end.
+
+    An interrupt (SIGINT) ends the run early: the totals at the end are then of the seeds that were run.
+    """
+    began, totals = time.monotonic(), Totals()
+    seeds = range(first, first + -(-obligations // CROWD))
+    with ProcessPoolExecutor(workers) as pool:
+        try:
+            for verdict in pool.map(simulate_crowd, seeds):
+                totals.add(verdict)
+                if verdict.findings:
+                    _print_verdict(verdict, CROWD)
+                print(totals.head(time.monotonic() - began), flush=True)
+        except KeyboardInterrupt:
+            print(f"interrupted after {totals.seeds} of {len(seeds)} seeds", flush=True)
+            pool.shutdown(cancel_futures=True)
+    print(*totals.lines(), totals.short(), sep="\n")
+    return bool(totals.failing) or totals.seeds < len(seeds)
 
 
 def _run_matrix(workers: int) -> int:
@@ -167,10 +155,11 @@ def _catch(name: str) -> tuple[str, str | None, int]:
     return name, found.finding, found.seed
 
 
-def _print_verdict(verdict: Verdict) -> None:
+def _print_verdict(verdict: Verdict, crowd: int | None = None) -> None:
     print(f"seed {verdict.seed}: {'; '.join(verdict.findings) or 'good'}", flush=True)
     if verdict.findings:
-        print(f"  replay: python -m sim --seed {verdict.seed}", flush=True)
+        of_crowd = f" --obligations {crowd}" if crowd else ""
+        print(f"  replay: python -m sim --seed {verdict.seed}{of_crowd}", flush=True)
 
 
 if __name__ == "__main__":

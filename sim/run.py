@@ -6,7 +6,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -26,9 +26,10 @@ from sim.loop import Deadlock, VirtualLoop, run_virtual
 from sim.proof.activity_files import judge_activity_file
 from sim.proof.judge import judge
 from sim.proof.resolution_times import Cause
-from sim.world import QUIET_SWEEP_INTERVAL_S, STORM_S, World
+from sim.world import BILLS_MAX, BILLS_MIN, QUIET_SWEEP_INTERVAL_S, STORM_S, World
 
-BILLS_MIN, BILLS_MAX = 2, 6
+CROWD = 500
+"""The obligations of one run in volume: enough for the sweeps, the restarts and the audit to cost little of it."""
 COMPARED_AFTER_S = (1200.0, 4 * 3600.0)
 """How long after a restore an operator compares the store with Pay.gov's activity file."""
 LATE_AFTER_S = 1.0
@@ -66,13 +67,16 @@ class Verdict:
     timeline: list[str] = field(default_factory=list)
 
 
-def simulate(seed: int, faults: FaultPlan = ALL_FAULTS) -> Verdict:
-    """Run ``seed`` with the faults that the plan allows. The same seed and plan give the same run, event by event."""
+def simulate(seed: int, faults: FaultPlan = ALL_FAULTS, crowd: int | None = None) -> Verdict:
+    """Run ``seed`` with the faults that the plan allows. The same seed and plan give the same run, event by event.
+
+    ``crowd``: the number of obligations; None: a few, as drawn.
+    """
     logging.disable(logging.CRITICAL)
     collecting = gc.isenabled()
     gc.disable()  # a run is short, and its process frees the garbage
     try:
-        return run_virtual(lambda loop: _simulate(loop, seed, faults))
+        return run_virtual(lambda loop: _simulate(loop, seed, faults, crowd))
     except Deadlock as deadlock:
         return Verdict(seed, [f"deadlock: {deadlock}"])
     finally:
@@ -81,12 +85,17 @@ def simulate(seed: int, faults: FaultPlan = ALL_FAULTS) -> Verdict:
             gc.enable()
 
 
-async def _simulate(loop: VirtualLoop, seed: int, faults: FaultPlan) -> Verdict:
-    world = World(loop, seed, faults=faults)
+def simulate_crowd(seed: int) -> Verdict:
+    """Run ``seed`` with CROWD obligations. The timeline is left out: it is long, and the seed gives it again."""
+    return replace(simulate(seed, crowd=CROWD), timeline=[])
+
+
+async def _simulate(loop: VirtualLoop, seed: int, faults: FaultPlan, crowd: int | None) -> Verdict:
+    world = World(loop, seed, faults=faults, crowd=crowd)
     if faults.reseeded_at_s is not None:
         loop.call_at(faults.reseeded_at_s, world.reseed)
     await world.start()
-    made = bills(world, world.randomness.randint(BILLS_MIN, BILLS_MAX))
+    made = bills(world, crowd or world.randomness.randint(BILLS_MIN, BILLS_MAX))
     work = []
     for number, bill in enumerate(made):
         for tab in range(world.randomness.choice((1, 1, 2))):

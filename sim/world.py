@@ -9,7 +9,7 @@ import random
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from typing import Any, Final, TypeVar
@@ -58,6 +58,8 @@ from sim.proof.resolution_times import Cause
 TABLE: Final = "payments"
 PAYGOV_TIMEOUT_S: Final = 20.0
 PROCESSES: Final = (1, 2, 2, 3)
+BILLS_MIN, BILLS_MAX = 2, 6
+BILLS_MEAN: Final = (BILLS_MIN + BILLS_MAX) / 2
 STORM_S: Final = 5_000.0
 QUIET_SWEEP_INTERVAL_S: Final = 600.0
 """The interval of scheduled sweeps after the storm: every pass costs a query per shard."""
@@ -110,7 +112,9 @@ class World:
     operator's clearing of its mark. ``when_backed_up`` is called after a backup that is restored while a complete of a
     later attempt is on its way, and ``when_restored`` at the restore. ``left`` counts the attempts that a person
     settled, by reason, and ``resolutions`` has how long each lost reply took. ``went_back``:
-    attempt → the dollars that operators have recorded as charged back or refunded.
+    attempt → the dollars that operators have recorded as charged back or refunded. ``crowd``: the obligations of a run
+    in volume. Its processes take so many more steps that each step kills with a smaller probability, so that processes
+    die as often as in other runs.
     """
 
     loop: VirtualLoop
@@ -131,12 +135,15 @@ class World:
     went_back: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     faults: FaultPlan = ALL_FAULTS
     edges: Counter[str] = field(default_factory=Counter)
+    crowd: int | None = None
 
     def __post_init__(self) -> None:
         self._branches: list[random.Random] = []
         self.switch = FaultSwitch(self.faults, self.loop.time)
         self.randomness = random.Random(str(self.seed))
         self.sky = self.weather or Weather.drawn(self.randomness)
+        if self.crowd is not None:
+            self.sky = replace(self.sky, deaths=self.sky.deaths * BILLS_MEAN / self.crowd)
         sky, loop = self.sky, self.loop
         engine = Engine.open(
             ":memory:", clock=loop.clock, randomness=self.branch("engine"), guard_loader=load_guard_once

@@ -17,6 +17,7 @@ from sim.world import FAR_S, World
 LIVE_MAX: Final = 1000
 COMPARE_AGAIN_S: Final = 900.0
 BY: Final = "Ada of finance"
+SETTLED_EARLY: Final = "settled by an operator before a lookup answered"
 
 
 async def live_attempts(world: World) -> list[Attempt]:
@@ -34,9 +35,13 @@ async def settle_charged(world: World) -> int:
     portal, settled = operators_portal(world), 0
     for listed in await attention(portal):
         charged = world.books.charges(listed.attempt.agency_tracking_id)
+        needs_person = _only_a_person_can(world, listed.attempt)
         if charged and await _settle(world, portal, listed.attempt):
             settled += 1
-            world.left[_without_details(listed.reason)] += 1
+            if needs_person:
+                world.left[_without_details(listed.reason)] += 1
+            else:
+                world.counts[SETTLED_EARLY] += 1
     return settled
 
 

@@ -45,6 +45,8 @@ MOVES: Final = {
 }
 WATCH_S: Final = 62 * 24 * 3600.0
 """Longer than a settled debit is watched for a return."""
+CHARGED_TWICE: Final = "the payer was charged"
+"""The words of a finding that a payer was charged more than once."""
 BY_HAND: Final = ("resolved_processed", "resolved_failed")
 RULES: Final = payment_rules(catalogue())
 """Made when this module is loaded, so that a canary that weakens the rules of a run does not weaken the audit."""
@@ -56,6 +58,7 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
     """Return one line for each violated demand; none for a good run."""
     findings = list(world.findings)
     views: list[ObligationView] = []
+    kept = {charge.token for charge in world.books.all_charges() if charge.returned_at is None}
     for bill in made:
         findings += bill.findings
         view = await world.reader.obligation(bill.client, bill.reference)
@@ -65,7 +68,7 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
             findings += _judge_bill(world, bill, view)
         elif bill.tokens and world.restored_at is None:
             findings.append(f"{bill.reference}: acknowledged and not found again")
-        findings += _judge_charges(world, bill)
+        findings += _judge_charges(bill, kept)
     lost = (await world.reader.restores.read()).lost
     findings += _judge_books(world, views, set(lost))
     report = await audit_table(world.engine, TABLE, RULES, randomness=world.randomness)
@@ -75,11 +78,13 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
     return findings
 
 
-def _judge_charges(world: World, bill: Bill) -> list[str]:
-    """Check that the payer was charged at most once for the bill, by every token that any caller ever received."""
-    kept = {charge.token for charge in world.books.all_charges() if charge.returned_at is None}
+def _judge_charges(bill: Bill, kept: set[str]) -> list[str]:
+    """Check that the payer was charged at most once for the bill, by every token that any caller ever received.
+
+    ``kept``: the tokens of all charges that were not returned.
+    """
     charged = kept & set(bill.tokens)
-    return [f"{bill.reference}: the payer was charged {len(charged)} times"] if len(charged) > 1 else []
+    return [f"{bill.reference}: {CHARGED_TWICE} {len(charged)} times"] if len(charged) > 1 else []
 
 
 def _judge_books(world: World, views: list[ObligationView], lost: set[str]) -> list[str]:
@@ -149,7 +154,7 @@ def _judge_bill(world: World, bill: Bill, view: ObligationView) -> list[str]:
     charges = world.books.charges_for(attempt.agency_tracking_id for attempt in view.attempts)
     kept = [charge for charge in charges if charge.returned_at is None]
     if len(kept) > 1:
-        findings.append(f"{bill.reference}: the payer was charged {len(kept)} times")
+        findings.append(f"{bill.reference}: {CHARGED_TWICE} {len(kept)} times")
     findings += _judge_answers(world, bill, view)
     findings += _judge_money_back(world, view)
     for attempt in view.attempts:

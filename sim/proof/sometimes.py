@@ -47,6 +47,7 @@ FAULTS: Final = (
     "paid again after a return",
     "payment charged back",
     "payment refunded",
+    "settled by an operator before a lookup answered",
     "settled by an operator from a report",
     "settled by an operator in between",
     "store away",

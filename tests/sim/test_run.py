@@ -31,6 +31,13 @@ def test_a_seed_is_good(seed: int) -> None:
     assert verdict.payments >= 2
 
 
+def test_a_crowd_is_judged_as_a_few_are() -> None:
+    verdict = simulate(SEED_WITH_A_RESTORE, crowd=30)
+    assert verdict.findings == []
+    assert verdict.payments == 31  # with the bill that is collected after a backup
+    assert verdict.faults["store restored from a backup"] == 1
+
+
 def test_a_part_of_the_simulation_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise RuntimeError("a restore broke")
