@@ -12,7 +12,7 @@ HOURS ?= 1
 WORKERS ?= 2
 MONEY_TESTS := tests/payments tests/portal/contract tests/portal/upkeep tests/portal/use_cases
 export UV_PYTHON_DOWNLOADS := never
-export NIGHTLY_SIM_S NIGHTLY_CRASHES NIGHTLY_INSTANTS NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE
+export NIGHTLY_SIM_S NIGHTLY_CRASHES NIGHTLY_INSTANTS NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE NIGHTLY_PAIRS NIGHTLY_OBLIGATIONS
 
 .DEFAULT_GOAL := list
 .PHONY: list up test coverage lint format mutants sim soak spec nightly bench bench-dynamo bench-portal bench-reports docs screenshots package test-cloud clean

@@ -4,6 +4,7 @@
 
     step          runs                                                                  setting
     simulation    `python -m sim` from new seeds until the time is used up              NIGHTLY_SIM_S (3600)
+    volume        crowds of payers until there are so many obligations                  NIGHTLY_OBLIGATIONS (1000000)
     sometimes     1,000 seeds, in which every fault and every edge must happen
     canaries      every planted fault; the judge must find each
     matrix        every cell of the fault matrix
@@ -40,6 +41,7 @@ START, END = "<!-- last results -->", "<!-- end of last results -->"
 HEADER: Final = "| step | date | commit | outcome | figure | seconds |\n|---|---|---|---|---|---:|"
 SIMULATION_S: Final = 3600.0
 SEEDS_AT_ONCE: Final = 100
+OBLIGATIONS: Final = 1_000_000
 CRASHES: Final = 10_000
 INSTANTS: Final = 1_000
 PAST_WRITES: Final = 6_000
@@ -102,6 +104,13 @@ def simulation(settings: Environment) -> Result:
         seed += SEEDS_AT_ONCE
     figure = f"{seed - first} seeds from {first}: {payments} obligations, {charges} charges, {bad} seeds with findings"
     return Result(FAILED if bad else PASSED, figure)
+
+
+def volume(settings: Environment) -> Result:
+    """Simulate NIGHTLY_OBLIGATIONS obligations in crowds; the figure is the last line that the simulation prints."""
+    count = settings.get("NIGHTLY_OBLIGATIONS", str(OBLIGATIONS))
+    first = datetime.now(UTC).date().toordinal() * SEEDS_A_DAY
+    return _last_line(sys.executable, "-m", "sim", "--first", str(first), "--obligations", count)
 
 
 def sometimes(_settings: Environment) -> Result:
@@ -211,6 +220,7 @@ STEPS: Final[Mapping[str, Callable[[Environment], Result]]] = {
     each.__name__: each
     for each in (
         simulation,
+        volume,
         sometimes,
         canaries,
         matrix,
