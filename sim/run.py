@@ -48,7 +48,8 @@ class Verdict:
     """The result of one seed. ``findings`` is empty for a good run; ``timeline`` explains a bad one.
 
     ``left``: reason → the attempts that were left to a person. ``resolutions``: cause and time of each lost reply that
-    was resolved. ``can_rule_out``: a lookup could say that Pay.gov has no collection.
+    was resolved. ``shown_s``: how much of it came after a lookup could show the charge, for lost replies of a charge.
+    ``can_rule_out``: a lookup could say that Pay.gov has no collection.
     """
 
     seed: int
@@ -58,6 +59,7 @@ class Verdict:
     can_rule_out: bool = True
     left: Counter[str] = field(default_factory=Counter)
     resolutions: list[tuple[Cause, float]] = field(default_factory=list)
+    shown_s: list[float] = field(default_factory=list)
     returns: int = 0
     faults: Counter[str] = field(default_factory=Counter)
     alerts: Counter[str] = field(default_factory=Counter)
@@ -147,6 +149,7 @@ async def _simulate(loop: VirtualLoop, seed: int, faults: FaultPlan, crowd: int 
         can_rule_out=world.sky.can_rule_out,
         left=world.left,
         resolutions=world.resolutions,
+        shown_s=world.shown_s,
         returns=sum(charge.returned_at is not None for charge in world.books.all_charges()),
         faults=world.counts,
         alerts=world.alerts,

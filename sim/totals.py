@@ -18,6 +18,7 @@ class LookupTotals:
     obligations: int = 0
     left: Counter[str] = field(default_factory=Counter)
     times_s: list[tuple[Cause, float]] = field(default_factory=list)
+    shown_s: list[float] = field(default_factory=list)
 
     @property
     def unknown(self) -> dict[str, int]:
@@ -29,9 +30,14 @@ class LookupTotals:
         unknown = self.unknown
         contradicted = {reason: count for reason, count in self.left.items() if reason not in unknown}
         yield from (f"  {line}" for line in summary(self.times_s))
+        yield f"  {len(self.shown_s):7d}  of the lost replies were of a charge, resolved{_median(self.shown_s)}"
         for kind, counts in (("unknown outcomes", unknown), ("contradictions", contradicted)):
             yield f"  {sum(counts.values()):7d}  {kind} left to a person"
             yield from (f"           {count:7d}  {reason}" for reason, count in sorted(counts.items()))
+
+
+def _median(shown_s: list[float]) -> str:
+    return f", median {median(shown_s):.0f} s after a lookup could show it" if shown_s else ""
 
 
 @dataclass
@@ -66,6 +72,7 @@ class Totals:
         days.obligations += verdict.payments
         days.left.update(verdict.left)
         days.times_s += verdict.resolutions
+        days.shown_s += verdict.shown_s
 
     @property
     def obligations(self) -> int:

@@ -111,7 +111,8 @@ class World:
     a ledger without faults. ``restored_at`` and ``cleared_at`` are the times of the restore from a backup, and of the
     operator's clearing of its mark. ``when_backed_up`` is called after a backup that is restored while a complete of a
     later attempt is on its way, and ``when_restored`` at the restore. ``left`` counts the attempts that a person
-    settled, by reason, and ``resolutions`` has how long each lost reply took. ``went_back``:
+    settled, by reason, and ``resolutions`` has how long each lost reply took. ``shown_s``: for lost replies of a
+    charge, how much of that time came after a lookup could show the charge. ``went_back``:
     attempt → the dollars that operators have recorded as charged back or refunded. ``crowd``: the obligations of a run
     in volume. Its processes take so many more steps that each step kills with a smaller probability, so that processes
     die as often as in other runs.
@@ -132,6 +133,7 @@ class World:
     cleared_at: float | None = None
     left: Counter[str] = field(default_factory=Counter)
     resolutions: list[tuple[Cause, float]] = field(default_factory=list)
+    shown_s: list[float] = field(default_factory=list)
     went_back: defaultdict[str, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     faults: FaultPlan = ALL_FAULTS
     edges: Counter[str] = field(default_factory=Counter)
@@ -162,7 +164,7 @@ class World:
         self.fees = catalogue()
         self.clients = Clients((_client("court"), _client(REOPENING_CLIENT)))
         self.books = Books()
-        skew_s = 0.0 if self.weather else self.branch("skew").uniform(-SKEW_MAX_S, SKEW_MAX_S)
+        self.skew_s = skew_s = 0.0 if self.weather else self.branch("skew").uniform(-SKEW_MAX_S, SKEW_MAX_S)
         self.pays_late = self.weather is None and self.branch("late").random() < LATE_SHARE
         token_life_s = TOKEN_LIFE_S + (abs(skew_s) if self.pays_late else skew_s)
         settings = SimulatorSettings(

@@ -189,6 +189,8 @@ def _judge_attempt(world: World, attempt: Attempt, events: tuple[Event, ...]) ->
     resolved = resolution(history)
     if resolved is not None:
         world.resolutions.append(resolved)
+        if resolved[0] == "lost":
+            world.shown_s += _after_shown_s(world, history, resolved[1])
     if [event.seq for event in history] != list(range(1, len(history) + 1)):
         findings.append(f"{name}: events are missing or doubled: {[event.seq for event in history]}")
     if attempt.event_seq != len(history) or attempt.version < attempt.event_seq:
@@ -206,6 +208,19 @@ def _judge_attempt(world: World, attempt: Attempt, events: tuple[Event, ...]) ->
     if status != attempt.status:
         findings.append(f"{name} is {attempt.status} and its history ends in {status}")
     return findings
+
+
+def _after_shown_s(world: World, history: list[Event], seconds: float) -> list[float]:
+    """Return how long the resolution took after a lookup could show the charge, in a list; empty without a charge.
+
+    ``seconds``: from the lost reply to the resolution.
+    """
+    ended_at = next(each.at for each in history if each.from_status == "processing" != each.to_status)
+    shown_at = [
+        charge.at - world.skew_s + world.sky.lookup_delay_s
+        for charge in world.books.charges(history[0].agency_tracking_id)
+    ]
+    return [ended_at - max(shown, ended_at - seconds) for shown in shown_at[:1] if shown <= ended_at]
 
 
 def _event_line(event: Event) -> str:

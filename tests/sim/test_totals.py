@@ -11,7 +11,9 @@ AMOUNT = OUTCOMES["another amount"].reason
 
 def test_totals_add_up_with_and_without_a_lookup() -> None:
     totals = Totals()
-    totals.add(Verdict(1, [], payments=3, charges=2, left=Counter({AMOUNT: 1}), resolutions=[("lost", 2.0)] * 2))
+    totals.add(
+        Verdict(1, [], payments=3, charges=2, left=Counter({AMOUNT: 1}), resolutions=[("lost", 2.0)] * 2, shown_s=[1.0])
+    )
     totals.add(
         Verdict(
             2,
@@ -35,6 +37,8 @@ def test_totals_add_up_with_and_without_a_lookup() -> None:
     without = lines.index("without a lookup, 4 obligations")
     assert lines[0] == "with a lookup, 3 obligations"
     assert "        2  lost replies, resolved, median 2 s, 95th percentile 2 s" in lines[:without]
+    shown = "        1  of the lost replies were of a charge, resolved, median 1 s after a lookup could show it"
+    assert shown in lines[:without]
     assert "        0  unknown outcomes left to a person" in lines[:without]
     assert lines[lines.index("        1  contradictions left to a person") + 1] == f"                 1  {AMOUNT}"
     assert "        2  unknown outcomes left to a person" in lines[without:]
