@@ -41,7 +41,7 @@ Ran = tuple[int, str, str]
 """Exit code, standard output, standard error followed by the exception that left the command, if any."""
 
 GROUPS = {
-    "lake": ("write", "verify"),
+    "lake": ("ddl", "verify", "write"),
     "reconcile": ("run", "list", "show", "sign-off"),
     "paygov": ("probe",),
     "rules": ("show", "iam-policy"),
@@ -68,6 +68,9 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "report": None,
     "report fees_by_month": "reports",
     "report fees_by_month --sql duckdb": None,
+    "report fees_by_month --sql athena": None,
+    "report fees_by_month --engine athena": "aws",
+    "lake ddl": "reports",
     "reconcile list": "reports",
     "lake write": "reports",
     "lake verify": "reports",

@@ -115,6 +115,13 @@ def _store_url(value: Any) -> str:
     return text
 
 
+def _s3_url(value: Any) -> str:
+    text = _nonempty_text(value)
+    if not text.startswith("s3://") or not urlsplit(text).netloc:
+        raise ValueError("must be s3://BUCKET/PREFIX/")
+    return text
+
+
 def _lake_url(value: Any) -> str:
     text = _nonempty_text(value)
     if text.split(":", 1)[0] not in ("file", "s3") or ":" not in text:
@@ -171,6 +178,15 @@ class Settings:
         None,
         _lake_url,
         "the URL of the lake: `file:FOLDER` (default: `lake` in the data folder) or `s3://BUCKET/PREFIX`",
+    )
+    athena_workgroup: str = _setting(
+        "primary", _nonempty_text, "the workgroup of Athena in which `bursar report --engine athena` runs"
+    )
+    athena_database: str = _setting("bursar", _nonempty_text, "the Glue database of the lake's tables, for Athena")
+    athena_output: str | None = _setting(
+        None,
+        _s3_url,
+        "where Athena writes its answers, as `s3://BUCKET/PREFIX/`; unset: as the workgroup says",
     )
     table: str = _setting("bursar-payments", _nonempty_text, "the name of the DynamoDB table")
     host: str = _setting("127.0.0.1", _nonempty_text, "the address on which the portal listens")

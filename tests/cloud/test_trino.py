@@ -3,6 +3,13 @@
 ``make test-cloud`` runs this; tools/install-trino installs Trino.
 """
 
+import asyncio
+import io
+import json
+import math
+import os
+import re
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,9 +20,14 @@ import pytest
 import pytest_asyncio
 
 from bursar.clock import iso_ms
-from bursar.reports.athena.statement import athena_statement
+from bursar.reports.athena.statement import athena_statement, view_select
+from bursar.reports.lake.definitions import definitions, trino_text
+from bursar.reports.lake.lake import Lake
 from bursar.reports.named_reports import named_report, named_reports
+from bursar.reports.output.forms import write_answer
 from bursar.reports.reports import Reports
+from bursar.reports.sql.views import VIEWS
+from tests.support.cloud.athena_facade import PAGE_ROWS, SECRETS, Facade, athena_over
 from tests.support.cloud.months import months_of_commits
 from tests.support.cloud.trino import Trino, catalog_of_folder, running_trino, why_absent
 from tests.support.reports.book import DAY_S, Book
@@ -47,7 +59,10 @@ async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked
     book = Book()
     reports = Reports(book.source, f"file:{folder}", book.clock)
     await months_of_commits(book, reports, MONTHS, PAYMENTS_A_MONTH)
-    with running_trino(tmp_path_factory.mktemp("trino"), {"lake": catalog_of_folder(folder)}) as trino:
+    copy = tmp_path_factory.mktemp("copy")
+    with Lake.at(f"file:{copy}").catalog():  # makes an empty catalog
+        catalogs = {"lake": catalog_of_folder(folder), "copy": catalog_of_folder(copy)}
+    with running_trino(tmp_path_factory.mktemp("trino"), catalogs) as trino:
         yield Asked(book, reports, trino, folder)
     await reports.close()
 
@@ -91,3 +106,88 @@ async def test_a_report_has_the_same_rows_on_both_engines(asked: Asked, name: st
         assert alike_rows(theirs.rows) == alike_rows(ours.rows), given
         rows += len(ours.rows)
     assert rows > 0
+
+
+@pytest.fixture
+def facade(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> Iterator[Facade]:
+    """Yield Athena over the lake; the environment leads the commands to it."""
+    with athena_over(asked.trino, "lake") as served:
+        [(access_key, secret)] = SECRETS.items()
+        for name, value in {
+            "AWS_ENDPOINT_URL_ATHENA": served.address,
+            "AWS_ACCESS_KEY_ID": access_key,
+            "AWS_SECRET_ACCESS_KEY": secret,
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+        yield served
+
+
+@pytest.mark.parametrize("name", ["monthly_finance", "sla", "deposited", "unresolved"])
+async def test_the_command_answers_from_athena_as_from_duckdb(
+    asked: Asked, facade: Facade, name: str, tmp_path: Path
+) -> None:
+    given = {"now": iso_ms(asked.book.now), "since": "2026-01-01"}
+    asked_with = {key: value for key, value in given.items() if key in named_report(name).parameter_names}
+    file = tmp_path / "answer.json"
+    arguments = [f"--param={key}={value}" for key, value in asked_with.items()]
+    output = await command("report", name, "--engine", "athena", *arguments, "--format", "json", "--output", str(file))
+    assert re.search(r"Athena scanned [\d,]{5,} bytes in [\d.]+ s, in 2 statements", output)
+    theirs = json.loads(file.read_text())
+    answer = await asked.reports.report(name, asked_with)
+    ours = io.BytesIO()
+    write_answer(answer, "json", ours, named_report(name).subject(asked_with))
+    assert theirs["rows"] == json.loads(ours.getvalue())["rows"]
+    assert theirs.get("totals") == json.loads(ours.getvalue()).get("totals")
+    pages = [request for operation, request in facade.requests if operation == "GetQueryResults"]
+    assert len(pages) == 1 + math.ceil((len(answer.rows) + 1) / PAGE_ROWS)
+    watermarks = [table.watermark for table in (await asked.reports.lake_state()).values()]
+    assert theirs["asOf"] == iso_ms(min(each for each in watermarks if each is not None))
+
+
+async def test_a_statement_that_fails_is_one_line(asked: Asked, facade: Facade) -> None:
+    output = await command("report", "trend", "--engine", "athena", database="nowhere", code=1)
+    assert re.search(r"Error: Athena: the statement [0-9a-f-]{36} failed: .*nowhere", output), output
+
+
+async def test_a_month_reads_fewer_files_and_bytes_than_all_months(asked: Asked) -> None:
+    for name in ("monthly_finance", "failed_above", "trend"):
+        report = named_report(name)
+        whole, month = (
+            athena_statement(report, report.bind(given, asked.book.now))
+            for given in ({}, {"since": "2026-05-01", "until": "2026-05-31"})
+        )
+        of_whole = asked.trino.ask("lake", whole.text, whole.parameters)
+        of_month = asked.trino.ask("lake", month.text, month.parameters)
+        assert of_month.bytes_read < of_whole.bytes_read / 2, name
+        assert of_month.splits < of_whole.splits, name
+
+
+async def test_the_definitions_register_the_tables_in_another_catalog(asked: Asked) -> None:
+    for statement in trino_text(definitions(Lake.at(f"file:{asked.folder}"))).rstrip(";").split(";"):
+        asked.trino.ask("copy", statement)
+    report = named_report("monthly_finance")
+    finance = athena_statement(report, report.bind({}, asked.book.now))
+    theirs = asked.trino.ask("copy", finance.text, finance.parameters)
+    assert alike_rows(theirs.rows) == alike_rows((await asked.reports.report("monthly_finance")).rows)
+
+
+@pytest.mark.parametrize("name", [view.name for view in VIEWS])
+async def test_a_view_has_the_same_rows_on_both_engines(asked: Asked, name: str) -> None:
+    theirs = asked.trino.ask("lake", view_select(name))
+    ours = await asked.reports.sql(f"SELECT * FROM {name}")
+    assert theirs.columns == ours.columns
+    assert sorted(alike_rows(theirs.rows), key=repr) == sorted(alike_rows(ours.rows), key=repr)
+    assert (len(ours.rows) > 0) == (name == "payment_postings")
+
+
+async def command(*arguments: str, database: str | None = None, code: int = 0) -> str:
+    """Return what the command printed on standard error; it must end with this exit code."""
+    environment = os.environ | ({"BURSAR_ATHENA_DATABASE": database} if database else {})
+    process = await asyncio.create_subprocess_exec(
+        Path(sys.executable).parent / "bursar", *arguments, env=environment, stderr=asyncio.subprocess.PIPE
+    )
+    _, output = await process.communicate()
+    assert process.returncode == code, output
+    return output.decode()

@@ -257,6 +257,7 @@ bursar report failed_above --param above=100 --fee COPY_FEE --format xlsx --outp
 | `--param NAME=VALUE` | any other parameter |
 | `--format`, `--output FILE` | {", ".join(FORMS)}; the file is private, and appears when it is complete |
 | `--plot FILE.svg` or `FILE.png`, `--theme light` or `dark` | a chart of the report, for reports that have one |
+| `--engine athena` | asks Amazon Athena about the lake alone ([athena.md](athena.md)) |
 | `--sql duckdb` or `athena` | prints the SQL and does not run it ([athena.md](athena.md)) |
 
 - *Started* is by the day on which an attempt started, *collected* by the day on which it settled.

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bursar.paygov.commands import Connection
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
+    from bursar.reports.athena.engine import AthenaEngine
     from bursar.reports.port import PaymentReports
     from bursar.reports.reconciliation.commands import ReconciliationParts
     from bursar.reports.report_questions import KnownNames
@@ -50,6 +51,26 @@ def known_names() -> "KnownNames":
     except CannotStart as error:
         click.echo(f"bursar: {error}", err=True)
         sys.exit(UNUSABLE)
+
+
+def lake_url() -> str:
+    """Return the URL of the lake, for ``bursar lake ddl``."""
+    return settings_from({}).lake_url
+
+
+@asynccontextmanager
+async def athena() -> "AsyncIterator[AthenaEngine]":
+    """Make Athena over the lake's tables, for ``bursar report --engine athena``. It needs neither store nor lake."""
+    from bursar.reports.athena.api import open_athena
+    from bursar.reports.athena.engine import AthenaEngine, AthenaPlace
+
+    settings = settings_from({})
+    place = AthenaPlace(settings.athena_workgroup, settings.athena_database, settings.athena_output)
+    api = open_athena()
+    try:
+        yield AthenaEngine(api, place)
+    finally:
+        await api.close()
 
 
 @asynccontextmanager
@@ -142,7 +163,9 @@ async def _composition() -> AsyncIterator[Composition]:
 
 
 FACTORIES: Mapping[str, Any] = {
+    "athena": athena,
     "known_names": known_names,
+    "lake_url": lake_url,
     "reconciliation": reconciliation,
     "reports": reports,
     "paygov": paygov,

@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
@@ -12,9 +12,15 @@ from bursar.reports.errors import ReportError
 from bursar.reports.port import PaymentReports
 from bursar.reports.report_questions import KnownNames, no_names
 
+if TYPE_CHECKING:
+    from bursar.reports.athena.engine import AthenaEngine
+
 REPORTS: Final = "reports"
+ATHENA: Final = "athena"
+LAKE_URL: Final = "lake_url"
 KNOWN_NAMES: Final = "known_names"
 
+AthenaFactory = Callable[[], AbstractAsyncContextManager["AthenaEngine"]]
 ReportsFactory = Callable[[], AbstractAsyncContextManager[PaymentReports]]
 T = TypeVar("T")
 
@@ -44,4 +50,19 @@ def run(ctx: click.Context, work: Callable[[PaymentReports], Awaitable[T]]) -> T
         if has_runaway:  # a thread still runs the statement, and Python would wait for it
             click.echo(f"Error: {error}", err=True)
             os._exit(1)
+        raise click.ClickException(str(error)) from error
+
+
+def run_athena(ctx: click.Context, work: "Callable[[AthenaEngine], Awaitable[None]]") -> "AthenaEngine":
+    """Run ``work`` over Athena, and return the engine with its executions. Errors end the command as in ``run``."""
+    factory: AthenaFactory = ctx.obj[ATHENA]
+
+    async def within() -> "AthenaEngine":
+        async with factory() as engine:
+            await work(engine)
+            return engine
+
+    try:
+        return asyncio.run(within())
+    except ReportError as error:
         raise click.ClickException(str(error)) from error

@@ -8,15 +8,15 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TextIO
+from typing import TextIO
 
 import click
 
 from bursar.clock import iso_ms, system_clock
-from bursar.reports.athena.statement import athena_statement
+from bursar.reports.command_charts import CHART_ROWS_MAX, write_chart
 from bursar.reports.command_files import output_file, refuse_terminal
-from bursar.reports.command_runs import known_names, run
-from bursar.reports.errors import BadParameter, NoSuchReport
+from bursar.reports.command_runs import LAKE_URL, known_names, run
+from bursar.reports.errors import BadParameter, NoSuchReport, ReportError
 from bursar.reports.named_reports import NamedReport, named_report, named_reports
 from bursar.reports.output.forms import FORMS, TABLE, write_stream
 from bursar.reports.output.head import NO_SUBJECT, Subject
@@ -26,8 +26,6 @@ from bursar.reports.report_parameters import month_days, past_instant
 from bursar.reports.report_questions import report_question
 from bursar.reports.schema_text import schema_text
 from bursar.reports.sql.answer import Question
-
-CHART_ROWS_MAX: Final = 100_000
 
 _form = click.option(
     "--format", "form", type=click.Choice(list(FORMS)), default=TABLE, show_default=True, help="The output format."
@@ -110,6 +108,13 @@ async def _prompt(reports: PaymentReports, instant: float | None) -> None:
 @click.option(
     "--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True, help="The chart's colours."
 )
+@click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "athena"]),
+    default="duckdb",
+    show_default=True,
+    help="The engine that answers: Amazon Athena sees the lake alone.",
+)
 @_as_of
 @_form
 @_output
@@ -126,6 +131,7 @@ def report(
     show: str | None,
     plot: Path | None,
     theme: str,
+    engine: str,
     instant: float | None,
     form: str,
     path: Path | None,
@@ -144,11 +150,19 @@ def report(
         click.echo(found.sql if show == "duckdb" else _athena_text(found, given))
         return
     refuse_terminal(form, path)
+    if engine == "athena":
+        if instant is not None:
+            raise click.UsageError("--as-of: must not be given with --engine athena, which has the lake's state alone")
+        from bursar.reports.athena_command import ReportOutput, report_on_athena
+
+        report_on_athena(ctx, found, given, ReportOutput(form, path, plot, theme))
+        return
 
     async def work(reports: PaymentReports) -> None:
         question = await report_question(reports, name, given, known=known_names(ctx), as_of=instant)
         if plot is not None:
-            await _plot(reports, found, question, plot, theme)
+            [answer] = await reports.answers([replace(question, rows_max=CHART_ROWS_MAX)])
+            write_chart(found, answer, plot, theme)
         await _write(reports, question, form, path, found.subject(given))
 
     run(ctx, work)
@@ -183,6 +197,32 @@ def verify(ctx: click.Context) -> None:
         raise SystemExit(1)
 
 
+@lake.command()
+@click.option(
+    "--for",
+    "target",
+    type=click.Choice(["glue", "athena", "trino"]),
+    default="glue",
+    show_default=True,
+    help="glue: arguments of CreateTable, a line each; athena: the views; trino: statements that register the tables.",
+)
+@click.pass_context
+def ddl(ctx: click.Context, target: str) -> None:
+    """Print the definitions of the lake's tables as they are, for another catalog (docs/athena.md)."""
+    from bursar.reports.athena.statement import view_statements
+    from bursar.reports.lake.definitions import definitions, glue_text, trino_text
+    from bursar.reports.lake.lake import Lake
+
+    if target == "athena":
+        click.echo(view_statements())
+        return
+    try:
+        found = definitions(Lake.at(ctx.obj[LAKE_URL]()))
+    except ReportError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(glue_text(found) if target == "glue" else trino_text(found))
+
+
 def _instant(text: str) -> float:
     try:
         return past_instant(text)
@@ -200,6 +240,8 @@ def _described(each: NamedReport) -> str:
 
 def _athena_text(found: NamedReport, given: Mapping[str, str]) -> str:
     """Return the report for Athena, with its execution parameters as comments. Raises a usage error."""
+    from bursar.reports.athena.statement import athena_statement
+
     try:
         statement = athena_statement(found, found.bind(given, system_clock()))
     except BadParameter as error:
@@ -238,16 +280,3 @@ async def _write(
     async with reports.stream(question) as stream:
         with output_file(path) as file:
             await write_stream(stream, form, file, subject)
-
-
-async def _plot(reports: PaymentReports, found: NamedReport, question: Question, path: Path, theme: str) -> None:
-    from bursar.reports.charts import FORMS as CHART_FORMS
-    from bursar.reports.charts import draw, report_chart
-
-    form = next((each for each in CHART_FORMS if path.suffix == f".{each}"), None)
-    if form is None:
-        raise BadParameter(f"--plot: must be a file that ends with .svg or .png; got {path.name}")
-    [answer] = await reports.answers([replace(question, rows_max=CHART_ROWS_MAX)])
-    drawn = draw(report_chart(found, answer), theme="dark" if theme == "dark" else "light", form=form)
-    with output_file(path) as file:
-        file.write(drawn)

@@ -7,6 +7,7 @@ ReportError
 ├── NoSuchReport         no report has that name; the message lists the names
 ├── QueryTooLong         the statement reached the time limit
 ├── QueryTooLarge        the statement needs more memory or returns more rows than a query may
+├── AthenaFailed         Athena cannot be reached, refused a call, or ended a statement without a result
 ├── LakeBusy             another process is writing the lake
 └── LakeBroken           the lake's files cannot be read, or have a newer format
 
@@ -54,6 +55,12 @@ class QueryTooLarge(ReportError):
     """The statement needs more memory or returns more rows than a query may."""
 
     status = 422
+
+
+class AthenaFailed(ReportError):
+    """Athena cannot be reached, refused a call, or ended a statement without a result."""
+
+    status = 503
 
 
 class LakeBusy(ReportError):

@@ -49,13 +49,17 @@ async def report_question(
     report = named_report(name)
     [names] = await reports.answers([_NAMES])
     bound = report.bind(given, names.as_of if as_of is None else as_of)
-    _check_names(report, bound, names, known)
+    check_names(report, bound, names, known)
     return Question(report.sql, bound, as_of=as_of)
 
 
-def _check_names(
+def check_names(
     report: NamedReport, bound: Mapping[str, str], names: SqlAnswer, known: Callable[[], KnownNames]
 ) -> None:
+    """Raise :class:`BadParameter` for a fee or a client that neither ``names`` nor ``known`` has.
+
+    ``names`` has rows of a kind (FEE, CLIENT) and a name.
+    """
     for parameter in report.parameters:
         value = bound[parameter.name]
         if parameter.kind not in (FEE, CLIENT) or value == EVERY or (parameter.kind, value) in names.rows:

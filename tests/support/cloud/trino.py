@@ -17,7 +17,7 @@ from typing import Any, Final
 
 ROOT: Final = Path(__file__).parents[3]
 HOME: Final = ROOT / ".tools" / "trino"
-START_S_MAX: Final = 180.0
+START_S_MAX: Final = 600.0
 POLL_S: Final = 0.5
 HEAP: Final = "1500M"
 NAMESPACE: Final = "bursar"
@@ -73,12 +73,12 @@ class Trino:
     def __init__(self, port: int) -> None:
         self.port = port
 
-    def connection(self, catalog: str) -> Any:
+    def connection(self, catalog: str, database: str = NAMESPACE) -> Any:
         """Return an open connection of Trino's client (PEP 249) to a catalog."""
         from trino import dbapi
 
         connect: Any = dbapi.connect
-        return connect(host="127.0.0.1", port=self.port, user="test", catalog=catalog, schema=NAMESPACE)
+        return connect(host="127.0.0.1", port=self.port, user="test", catalog=catalog, schema=database)
 
     def ask(self, catalog: str, statement: str, parameters: tuple[str, ...] = ()) -> TrinoAnswer:
         """Return the answer to a statement; each ``?`` takes a parameter, a SQL literal, as in Athena."""
@@ -132,7 +132,7 @@ s3.aws-secret-key=y
 @contextmanager
 def running_trino(folder: Path, catalogs: Mapping[str, str]) -> Iterator[Trino]:
     """Run Trino with these catalogs, name → properties, for the length of a ``with``. Its files are in ``folder``."""
-    port = _free_port()
+    port = free_port()
     etc = folder / "etc"
     _write_settings(etc, folder / "data", port, catalogs)
     home = java_home()
@@ -187,7 +187,8 @@ def _await_start(process: "subprocess.Popen[bytes]", port: int, log: Path) -> No
     raise AssertionError(f"Trino did not start:\n{log.read_text()[-4000:]}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a TCP port of the loopback interface that is free now."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

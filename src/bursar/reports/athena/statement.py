@@ -45,6 +45,11 @@ def view_select(name: str) -> str:
     return _file(f"views/{name}").strip()
 
 
+def view_statements() -> str:
+    """Return a statement for each view, which creates it in Athena's current database."""
+    return "\n\n".join(f"CREATE OR REPLACE VIEW {view.name} AS\n{view_select(view.name)};" for view in VIEWS)
+
+
 def _file(name: str) -> str:
     return (files("bursar.reports") / "named" / "athena" / f"{name}.sql").read_text(encoding="utf-8")
 
