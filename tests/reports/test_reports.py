@@ -19,7 +19,6 @@ from bursar.reports.lake.writer import writing
 from bursar.reports.named_reports import named_report
 from bursar.reports.reports import Reports
 from bursar.reports.sql.answer import Question
-from bursar.reports.sql.session import _make_views
 from bursar.reports.tail.index_source import SAFETY_MARGIN_S
 from bursar.reports.tail.sources import ChangePage
 from bursar.reports.tail.tail import Tail
@@ -285,7 +284,7 @@ async def test_lake_and_tail_are_added_up_and_never_joined(book: Book, reports: 
     book.pay(5, seed=2)
     look = await reports._current.look()
     cursor = look.shared.session.cursor()
-    _make_views(cursor, look.tail)
+    look.shared.session._views(cursor, look.tail, None).show(["payments", "payment_days"])
     bound = named_report(name).bind({}, book.now)
     plan = cursor.execute(f"EXPLAIN {named_report(name).sql}", bound).fetchall()[0][1].upper()
     assert "UNION" in plan

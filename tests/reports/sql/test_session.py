@@ -278,7 +278,7 @@ def test_every_name_that_a_statement_may_read_has_the_documented_columns(opened:
 
 def test_a_statement_that_reads_no_reversed_amount_joins_no_reversals(opened: Session) -> None:
     cursor = opened.cursor()
-    session._make_views(cursor, NOTHING)
+    opened._views(cursor, NOTHING, None).show(["payments"])
     for column, joins in (("amount", False), ("net_amount", True)):
         found = cursor.execute(f"EXPLAIN SELECT fee, sum({column}) FROM payments GROUP BY fee").fetchall()
         assert ("Join" in found[0][1]) is joins

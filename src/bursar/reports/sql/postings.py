@@ -159,4 +159,5 @@ PAYMENT_POSTINGS: Final = View(
         Column("posted_on", "day", "", "the day in New York on which Bursar recorded it"),
     ),
     _SELECT,
+    ("payments", "payment_events", "reversals", "deposits"),
 )

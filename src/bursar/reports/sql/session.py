@@ -17,13 +17,12 @@ from bursar.clock import iso_ms
 from bursar.reports.errors import BadSql, InstantToCome, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
 from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
-from bursar.reports.lake.schema import PAYMENTS, REVERSALS, TABLES, TableSchema, table_named
+from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema, table_named
 from bursar.reports.lake.twin import DAYS, TwinFiles, days_of, files_of_twin, is_part_of, parquet_source, quoted
 from bursar.reports.sql.answer import Question, SqlAnswer
-from bursar.reports.sql.as_of import select_as_of
+from bursar.reports.sql.query_views import CommonViews, QueryViews
 from bursar.reports.sql.statement import check_statement
 from bursar.reports.sql.values import rows_of
-from bursar.reports.sql.views import VIEWS, with_derived_columns
 from bursar.reports.tail.tail import TailTables
 
 if TYPE_CHECKING:
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 MEMORY_MAX: Final = "1GB"
 ANSWER_BYTES_MAX: Final = 256 * 1024 * 1024
 _BATCH_ROWS: Final = 10_000
-_EVERY_ROW: Final = (1 << 62) - 1
-_ALL: Final = "all_"
-_PAST: Final = "past_"
-"""The beginnings of the names of the tables of now, and of an instant; statements cannot name them."""
 
 _SETTINGS: Final = (
     "SET TimeZone = 'UTC'",
@@ -85,6 +80,7 @@ class Session:
         for schema in TABLES:
             self._connection.execute(_lake_view(schema, has_twin=bool(held), files=rest[schema.name]))
         self._connection.execute(_days_view(has_twin=bool(held), files=rest[PAYMENTS.name]))
+        self._common_views = CommonViews(self._connection)
         for setting in _CLOSING:
             self._connection.execute(setting)
 
@@ -121,10 +117,10 @@ class Session:
 
         try:
             _check_instants(questions, as_of)
-            _make_views(cursor, tail, _client_of(questions))
+            views = self._views(cursor, tail, _client_of(questions))
             # The past replaces the present, so the questions about the present come first.
             order = sorted(range(len(questions)), key=lambda place: questions[place].as_of is not None)
-            answers = {place: self._answer(cursor, questions[place], as_of) for place in order}
+            answers = {place: self._answer(cursor, questions[place], views, as_of) for place in order}
             return [answers[place] for place in range(len(questions))]
         except duckdb.Error as error:
             raise _report_error(error, expired()) from error
@@ -144,8 +140,7 @@ class Session:
 
         try:
             _check_instants([question], as_of)
-            _make_views(cursor, tail, question.client)
-            relation = _relation(cursor, question)
+            relation = _relation(cursor, question, self._views(cursor, tail, question.client))
             columns, types = _described(relation)
             return OpenAnswer(columns, types, relation.to_arrow_reader(_BATCH_ROWS), expired)
         except duckdb.Error as error:
@@ -153,8 +148,11 @@ class Session:
         except MemoryError as error:
             raise QueryTooLarge(f"the query needs more than {MEMORY_MAX} of memory") from error
 
-    def _answer(self, cursor: "DuckDBPyConnection", question: Question, as_of: float) -> SqlAnswer:
-        relation = _relation(cursor, question)
+    def _views(self, cursor: "DuckDBPyConnection", tail: TailTables, client: str | None) -> QueryViews:
+        return QueryViews(cursor, tail, self._common_views, client)
+
+    def _answer(self, cursor: "DuckDBPyConnection", question: Question, views: QueryViews, as_of: float) -> SqlAnswer:
+        relation = _relation(cursor, question, views)
         columns, types = _described(relation)
         rows, cut = _rows(relation, types, question)
         return SqlAnswer(columns, types, rows, as_of if question.as_of is None else question.as_of, cut)
@@ -221,12 +219,11 @@ class OpenAnswer:
             raise _arrow_error(error, self._expired()) from error
 
 
-def _relation(cursor: "DuckDBPyConnection", question: Question) -> "DuckDBPyRelation":
-    if question.as_of is not None:
-        _go_back(cursor, question.as_of, question.client)
+def _relation(cursor: "DuckDBPyConnection", question: Question, views: QueryViews) -> "DuckDBPyRelation":
     statement = check_statement(cursor, question.text)
     if statement.is_explain and question.client is not None:
         raise BadSql("EXPLAIN: must be asked by an operator, because a plan estimates the rows of every client")
+    views.show(statement.reads, question.as_of)
     return cursor.sql(statement.text, params=dict(question.parameters) or None)
 
 
@@ -258,53 +255,6 @@ def _client_of(questions: Sequence[Question]) -> str | None:
     if len(clients) > 1:
         raise ValueError("questions that are asked together: must have the same client")
     return clients.pop() if clients else None
-
-
-def _make_views(cursor: "DuckDBPyConnection", tail: TailTables, client: str | None = None) -> None:
-    """Create the tables and views as queries see them; with ``client``, with the rows of this client alone."""
-    kept = ""
-    if tail.replaced:
-        keys = ", ".join(map(quoted, tail.replaced))
-        kept = f" WHERE {PAYMENTS.key[0]} NOT IN ({keys})"
-    for schema in TABLES:
-        columns = ", ".join(schema.column_names)
-        cursor.register(f"tail_{schema.name}", tail.tables[schema.name])
-        cursor.execute(
-            f"CREATE TEMP VIEW {_ALL}{schema.name} AS "
-            f"SELECT {columns} FROM lake_{schema.name}{kept if schema is PAYMENTS else ''} "
-            f"UNION ALL SELECT {columns} FROM tail_{schema.name}"
-        )
-    days = f"SELECT * FROM lake_{DAYS} UNION ALL ({days_of(f'tail_{PAYMENTS.name}')})"
-    _show(cursor, _ALL, days if not kept else days_of(f"{_ALL}{PAYMENTS.name}"), client)
-    for view in VIEWS:
-        cursor.execute(f"CREATE TEMP VIEW {view.name} AS {view.select}")
-
-
-def _show(cursor: "DuckDBPyConnection", prefix: str, days: str, client: str | None) -> None:
-    """Let the names of queries be the tables whose names begin with ``prefix``, or the rows of ``client`` in them."""
-    for schema in TABLES:
-        select = f"SELECT * FROM {prefix}{schema.name}"
-        if schema is PAYMENTS:
-            select = with_derived_columns(f"{prefix}{PAYMENTS.name}", f"{prefix}{REVERSALS.name}")
-        cursor.execute(f"CREATE OR REPLACE TEMP VIEW {schema.name} AS {_rows_of_client(select, client)}")
-    cursor.execute(f"CREATE OR REPLACE TEMP VIEW {DAYS} AS {_rows_of_client(days, client)}")
-
-
-def _go_back(cursor: "DuckDBPyConnection", instant: float, client: str | None) -> None:
-    """Let the names of queries be the tables as they were at ``instant``."""
-    for schema in TABLES:
-        select = select_as_of(schema, instant, _ALL)
-        cursor.execute(f"CREATE OR REPLACE TEMP VIEW {_PAST}{schema.name} AS {select}")
-    _show(cursor, _PAST, days_of(f"{_PAST}{PAYMENTS.name}"), client)
-
-
-def _rows_of_client(select: str, client: str | None) -> str:
-    """Return the SELECT with the rows of ``client`` alone.
-
-    DuckDB moves conditions of the statement towards the tables, where they would run on rows of other clients, and an
-    error there would show that such rows exist. It moves no condition past a LIMIT.
-    """
-    return select if client is None else f"SELECT * FROM ({select}) WHERE client = {quoted(client)} LIMIT {_EVERY_ROW}"
 
 
 def _check_instants(questions: Sequence[Question], now: float) -> None:

@@ -24,9 +24,10 @@ _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json
 
 @dataclass(frozen=True, slots=True)
 class CheckedStatement:
-    """One SELECT, or its EXPLAIN, without its closing semicolon."""
+    """One SELECT, or its EXPLAIN, without its closing semicolon. ``reads``: the readable tables that it names."""
 
     text: str
+    reads: frozenset[str]
     is_explain: bool = False
 
 
@@ -43,7 +44,7 @@ def check_statement(connection: "DuckDBPyConnection", text: str) -> CheckedState
     explained = _EXPLAIN.match(text)
     if explained is not None:
         checked = check_statement(connection, text[explained.end() :])
-        return CheckedStatement(f"{explained[0]}{checked.text}", is_explain=True)
+        return CheckedStatement(f"{explained[0]}{checked.text}", checked.reads, is_explain=True)
     found = connection.execute("SELECT json_serialize_sql(CAST(? AS VARCHAR))", [text]).fetchall()
     try:
         tree = json.loads(found[0][0])
@@ -53,8 +54,7 @@ def check_statement(connection: "DuckDBPyConnection", text: str) -> CheckedState
         raise BadSql(_message(tree))
     if len(tree["statements"]) != 1:
         raise BadSql("the statement: must be one statement; got several")
-    _check_sources(tree["statements"][0])
-    return CheckedStatement(text.strip().rstrip(";"))
+    return CheckedStatement(text.strip().rstrip(";"), _checked_sources(tree["statements"][0]))
 
 
 def _message(tree: dict[str, Any]) -> str:
@@ -63,30 +63,33 @@ def _message(tree: dict[str, Any]) -> str:
     return str(tree.get("error_message", "the statement: must be SQL"))
 
 
-def _check_sources(statement: Any) -> None:
-    """Raise :class:`BadSql` if the statement reads anything but the readable tables.
+def _checked_sources(statement: Any) -> frozenset[str]:
+    """Return the readable tables that the statement names. Raise :class:`BadSql` if it reads anything else.
 
     A common table expression is a table only where SQL makes it visible: in the query that defines it, after its own
     definition. Everywhere else its name is the name of a table of the database.
     """
+    read = set()
     for node, visible in _nodes(statement):
         kind = node.get("type")
         if kind == "BASE_TABLE":
-            _check_table(node, visible)
+            read.add(_checked_table(node, visible))
         elif kind == "SHOW_REF" and node.get("query") is None:
             _refuse(str(node.get("table_name", "")).strip('"'))
         elif kind == "TABLE_FUNCTION":
             name = str(node["function"].get("function_name", "")).lower()
             if name not in _TABLE_FUNCTIONS:
                 raise BadSql(f"the table function {name} may not be used here")
+    return frozenset(read.intersection(READABLE))
 
 
-def _check_table(node: dict[str, Any], visible: frozenset[str]) -> None:
+def _checked_table(node: dict[str, Any], visible: frozenset[str]) -> str:
     path = node.get("qualified_name", {}).get("path") or [node.get("table_name", "")]
     name = str(path[-1]).lower()
     is_qualified = len(path) > 1 or bool(node.get("schema_name")) or bool(node.get("catalog_name"))
     if is_qualified or name not in {*READABLE, *visible}:
         _refuse(".".join(map(str, path)))
+    return name
 
 
 def _refuse(name: str) -> None:

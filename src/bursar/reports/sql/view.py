@@ -7,9 +7,10 @@ from bursar.reports.lake.schema import Column
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view: its meaning, its columns, and the SELECT that makes it. The columns have no source."""
+    """A view: its meaning, its columns, and the SELECT that makes it over ``reads``. The columns have no source."""
 
     name: str
     meaning: str
     columns: tuple[Column, ...]
     select: str
+    reads: tuple[str, ...]

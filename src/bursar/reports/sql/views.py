@@ -90,6 +90,7 @@ LEFT JOIN steps AS decided
     AND decided.event <> 'refund_requested'
 WHERE asked.event = 'refund_requested'
 """.strip(),
+    (PAYMENT_EVENTS.name,),
 )
 
 VIEWS: Final[tuple[View, ...]] = (REFUND_REQUESTS, PAYMENT_POSTINGS)
