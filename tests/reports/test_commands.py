@@ -74,6 +74,23 @@ def test_a_statement_comes_from_an_argument_a_file_or_standard_input(run: Run, t
     assert run(sql, "SELECT 1", "--file", str(path)).exit_code == 2
 
 
+def test_several_statements_are_answered_in_turn_until_one_is_wrong(run: Run, tmp_path: Path) -> None:
+    path, out = tmp_path / "questions.sql", tmp_path / "answers.csv"
+    path.write_text("SELECT 1 AS a; -- the first;\nSELECT ';' AS b;\n")
+    assert run(sql, "--file", str(path), "--format", "csv").output == "a\n1\n\nb\n;\n"
+    assert run(sql, "--file", str(path), "--format", "jsonl").output == '{"a": 1}\n{"b": ";"}\n'
+    assert run(sql, "--file", str(path)).output.count("1 row") == 2
+    assert run(sql, "--file", str(path), "--format", "csv", "--output", str(out)).exit_code == 0
+    assert out.read_text() == "a\n1\n\nb\n;\n"
+    refused = run(sql, "--file", str(path), "--format", "xlsx", "--output", str(out))
+    assert refused.exit_code == 2
+    assert "--format xlsx: must be table, csv, json, jsonl for 2 statements" in refused.output
+    stopped = run(sql, "SELECT 1 AS a; SELECT nothing; SELECT 2", "--format", "csv")
+    assert stopped.exit_code != 0
+    assert "nothing" in stopped.output
+    assert stopped.output.startswith("a\n1\n")
+
+
 def test_the_schema_lists_every_table_and_column(run: Run) -> None:
     output = run(sql, "--schema").output
     for table in TABLES:

@@ -155,6 +155,7 @@ Each answer includes the time as of which it holds, and all parts of one answer 
 ```sh
 bursar sql "SELECT fee, sum(amount) FROM payments GROUP BY fee"    # an answer
 bursar sql --file question.sql --format parquet --output all.parquet
+bursar sql --file questions.sql                                    # several, with ; between them, answered in turn
 bursar sql < question.sql                                          # from standard input
 bursar sql                                                         # a prompt, at a terminal
 bursar sql --schema                                                # the tables and their columns

@@ -5,10 +5,10 @@ manager of :class:`bursar.reports.port.PaymentReports`. So only the composition 
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO, Final, TextIO
 
 import click
 
@@ -26,6 +26,10 @@ from bursar.reports.report_parameters import month_days, past_instant
 from bursar.reports.report_questions import report_question
 from bursar.reports.schema_text import schema_text
 from bursar.reports.sql.answer import Question
+from bursar.reports.sql.splitting import split_statements
+
+SEVERAL: Final = (TABLE, "csv", "json", "jsonl")
+"""The forms in which several answers can follow each other."""
 
 _form = click.option(
     "--format", "form", type=click.Choice(list(FORMS)), default=TABLE, show_default=True, help="The output format."
@@ -48,7 +52,7 @@ _as_of = click.option(
     "--file",
     "source",
     type=click.File("r", encoding="utf-8"),
-    help="Read the statement from a file; - is standard input.",
+    help="Read the statements from a file; - is standard input.",
 )
 @click.option("--schema", is_flag=True, help="Print the tables and their columns.")
 @_as_of
@@ -64,9 +68,9 @@ def sql(
     form: str,
     path: Path | None,
 ) -> None:
-    """Query all payments in SQL: one SELECT over the tables that --schema prints.
+    """Query all payments in SQL: SELECTs over the tables that --schema prints, with ; between them.
 
-    Without a statement, it reads one from standard input; at a terminal it is a prompt with history and completion.
+    Without a statement, it reads standard input; at a terminal it is a prompt with history and completion.
     """
     if schema:
         click.echo(schema_text(), nl=False)
@@ -78,7 +82,11 @@ def sql(
         run(ctx, lambda reports: _prompt(reports, instant))
         return
     text = statement if statement is not None else (source or sys.stdin).read()
-    run(ctx, lambda reports: _write(reports, Question(text, as_of=instant), form, path))
+    statements = split_statements(text)
+    if len(statements) > 1 and form not in SEVERAL:
+        several = ", ".join(SEVERAL)
+        raise click.UsageError(f"--format {form}: must be {several} for {len(statements)} statements")
+    run(ctx, lambda reports: _write(reports, [Question(each, as_of=instant) for each in statements], form, path))
 
 
 async def _prompt(reports: PaymentReports, instant: float | None) -> None:
@@ -163,7 +171,7 @@ def report(
         if plot is not None:
             [answer] = await reports.answers([replace(question, rows_max=CHART_ROWS_MAX)])
             write_chart(found, answer, plot, theme)
-        await _write(reports, question, form, path, found.subject(given))
+        await _write(reports, [question], form, path, found.subject(given))
 
     run(ctx, work)
 
@@ -269,14 +277,25 @@ def _given(params: tuple[str, ...], flags: Mapping[str, str | None], month: str 
 
 
 async def _write(
-    reports: PaymentReports, question: Question, form: str, path: Path | None, subject: Subject = NO_SUBJECT
+    reports: PaymentReports,
+    questions: Sequence[Question],
+    form: str,
+    path: Path | None,
+    subject: Subject = NO_SUBJECT,
 ) -> None:
-    """Write the answer: a table has a limit of rows, the other forms have all rows and are streamed."""
+    """Write the answers in turn, with an empty line between two tables or CSV files; the first error ends it."""
+    with output_file(path) as file:
+        for number, question in enumerate(questions):
+            if number > 0 and form in (TABLE, "csv"):
+                file.write(b"\n")
+            await _write_one(reports, question, form, file, subject)
+
+
+async def _write_one(reports: PaymentReports, question: Question, form: str, file: BinaryIO, subject: Subject) -> None:
+    """Write an answer: a table has a limit of rows, the other forms have all rows and are streamed."""
     if form == TABLE:
         [answer] = await reports.answers([replace(question, rows_max=TABLE_ROWS_MAX, cuts=True)])
-        with output_file(path) as file:
-            file.write(as_table(answer, subject=subject).encode())
+        file.write(as_table(answer, subject=subject).encode())
         return
     async with reports.stream(question) as stream:
-        with output_file(path) as file:
-            await write_stream(stream, form, file, subject)
+        await write_stream(stream, form, file, subject)
