@@ -15,6 +15,14 @@ class Answers(Protocol):
         ...
 
 
+class StreamedAnswers(Answers, Protocol):
+    """The object that also answers a question with all its rows."""
+
+    def stream(self, question: Question) -> AbstractAsyncContextManager[AnswerStream]:
+        """Open the answer to a statement, with all its rows, for the length of a ``with``."""
+        ...
+
+
 class WrittenLake(Protocol):
     """The result of a write of the lake."""
 

@@ -18,12 +18,12 @@ from bursar.portal.doors.asgi import PortalApp, portal_app
 from bursar.portal.use_cases import questions
 from bursar.portal.use_cases.portal import Portal
 from bursar.reports import errors
-from bursar.reports.port import Answers
+from bursar.reports.port import StreamedAnswers
 from bursar.reports.reports import Reports
 from bursar.reports.sql.answer import Question, SqlAnswer
 from bursar.settings import Settings
 from tests.support.portal.asgi import ask
-from tests.support.portal.fake_reports import FailingReports
+from tests.support.portal.fake_reports import EmptyReports, FailingReports
 from tests.support.portal.stage import EXAMS
 from tests.support.reports.book import Book
 
@@ -45,7 +45,7 @@ async def portal() -> AsyncIterator[Portal]:
         yield await parts.portal(asks_paygov=False)
 
 
-def app_of(portal: Portal, reports: Answers, client: Client = ASKS) -> PortalApp:
+def app_of(portal: Portal, reports: StreamedAnswers, client: Client = ASKS) -> PortalApp:
     return portal_app(portal, without_signatures(client, listens_on=["127.0.0.1"]), reports=reports)
 
 
@@ -164,7 +164,7 @@ async def test_a_limit_and_a_failure_have_their_codes(portal: Portal, error: Exc
 async def test_a_caller_that_disconnects_ends_its_question(portal: Portal) -> None:
     began, ended = asyncio.Event(), asyncio.Event()
 
-    class Slow:
+    class Slow(EmptyReports):
         async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
             began.set()
             try:

@@ -1,11 +1,28 @@
 """Reports that have no payments: each answer is an error, or has no rows."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
-from bursar.reports.sql.answer import Question, SqlAnswer
+import pyarrow as pa
+
+from bursar.reports.sql.answer import AnswerStream, Question, SqlAnswer
 
 
-class FailingReports:
+class EmptyReports:
+    """Answers each question without rows."""
+
+    async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
+        return [SqlAnswer(("kind", "name"), ("VARCHAR", "VARCHAR"), [], 0.0) for _ in questions]
+
+    @asynccontextmanager
+    async def stream(self, question: Question) -> AsyncIterator[AnswerStream]:
+        async def batches() -> AsyncIterator[pa.RecordBatch]:
+            yield pa.RecordBatch.from_pylist([], pa.schema([("kind", pa.string()), ("name", pa.string())]))
+
+        yield AnswerStream(("kind", "name"), ("VARCHAR", "VARCHAR"), 0.0, batches())
+
+
+class FailingReports(EmptyReports):
     """Raises ``error`` at each question."""
 
     def __init__(self, error: Exception) -> None:
@@ -14,9 +31,8 @@ class FailingReports:
     async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
         raise self._error
 
-
-class EmptyReports:
-    """Answers each question without rows."""
-
-    async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
-        return [SqlAnswer(("kind", "name"), ("VARCHAR", "VARCHAR"), [], 0.0) for _ in questions]
+    @asynccontextmanager
+    async def stream(self, question: Question) -> AsyncIterator[AnswerStream]:
+        await self.answers([question])
+        async with super().stream(question) as answer:
+            yield answer

@@ -12,14 +12,14 @@ from bursar.portal.use_cases.transaction_log import TransactionLog
 
 if TYPE_CHECKING:
     from bursar.portal.metrics.metrics import Metrics
-    from bursar.reports.port import Answers
+    from bursar.reports.port import StreamedAnswers
 
 
 def all_endpoints(
     log: TransactionLog | None = None,
     metrics: "Metrics | None" = None,
     *,
-    reports: "Answers | None" = None,
+    reports: "StreamedAnswers | None" = None,
     documented: bool = True,
 ) -> tuple[Endpoint, ...]:
     """Return the payment endpoints, the dashboard's if there is a ``log``, and /metrics if there are ``metrics``.

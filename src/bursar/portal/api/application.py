@@ -5,6 +5,7 @@ what was sent: no body, no query, no token, no personal data.
 """
 
 import logging
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from bursar.portal.api.authentication import Authenticate
@@ -12,7 +13,7 @@ from bursar.portal.api.endpoints import PAYMENT_ENDPOINTS, Endpoint, Routes
 from bursar.portal.contract.authorisation import registered
 from bursar.portal.contract.error_catalogue import TOO_LARGE
 from bursar.portal.contract.errors import PortalError, TooLarge, Unexpected, portal_error
-from bursar.portal.contract.messages import Call, Reply, json_reply
+from bursar.portal.contract.messages import BodyStream, Call, Reply, json_reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.use_cases.portal import Portal
 from bursar.rules.errors import RuleRefused
@@ -99,11 +100,17 @@ class Application:
         call.caller = client = registered(await self._authenticate(call))
         if self._limits is None:
             return await endpoint.run(self.portal, call)
-        self._limits.enter(client.name)
+        limits = self._limits
+        limits.enter(client.name)
         try:
-            return await endpoint.run(self.portal, call)
-        finally:
-            self._limits.leave(client.name)
+            reply = await endpoint.run(self.portal, call)
+        except BaseException:
+            limits.leave(client.name)
+            raise
+        if reply.stream is None:
+            limits.leave(client.name)
+            return reply
+        return reply._replace(stream=_counted_out(reply.stream, lambda: limits.leave(client.name)))
 
     def _error_reply(self, error: Exception, call: Call) -> Reply:
         known = portal_error(error)
@@ -133,6 +140,18 @@ class Application:
                 "client": call.caller.name if call.caller else None,
             },
         )
+
+
+def _counted_out(stream: BodyStream, leave: Callable[[], None]) -> BodyStream:
+    """Return the stream with a request that counts as one until it is closed."""
+
+    async def close() -> None:
+        try:
+            await stream.close()
+        finally:
+            leave()
+
+    return BodyStream(stream.parts, close)
 
 
 def error_reply(error: PortalError) -> Reply:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from bursar.portal.api.endpoints import Endpoint, EndpointParameter
+from bursar.portal.api.streamed_answers import FORMAT, FORMATS, JSON, read_form, streamed
 from bursar.portal.contract.error_catalogue import (
     BAD_STATEMENT,
     INVALID_JSON,
@@ -20,10 +21,14 @@ from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.validation import problem, read_sql
 from bursar.portal.contract.views import answer_json, report_list_json
 from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.questions import ask_report, ask_sql, list_reports
+from bursar.portal.use_cases.questions import ask_report, ask_sql, list_reports, stream_report, stream_sql
 
 if TYPE_CHECKING:
-    from bursar.reports.port import Answers
+    from contextlib import AsyncExitStack
+
+    from bursar.reports.output.head import Subject
+    from bursar.reports.port import StreamedAnswers
+    from bursar.reports.sql.answer import AnswerStream
 
 PARAMETERS_MAX: Final = 20
 _LIMITS: Final = (QUESTION_TOO_LARGE, REPORTS_UNAVAILABLE)
@@ -35,13 +40,23 @@ _PARAMETERS: Final = (
     EndpointParameter("month", "query", _TEXT, "A whole month, 2026-10, instead of since and until."),
     EndpointParameter("fee", "query", _TEXT, "Only this fee."),
 )
+_FORMAT: Final = EndpointParameter(
+    FORMAT, "query", {"type": "string", "enum": list(FORMATS)}, "The form of the answer, instead of the header Accept."
+)
 
 
-def question_endpoints(reports: "Answers") -> tuple[Endpoint, ...]:
+def question_endpoints(reports: "StreamedAnswers") -> tuple[Endpoint, ...]:
     """Return the endpoints over ``reports``."""
 
     async def _sql(portal: Portal, call: Call) -> Reply:
         statement, parameters = read_sql(call.body)
+        form = read_form(call)
+        if form != JSON:
+
+            async def opened(stack: "AsyncExitStack") -> "tuple[AnswerStream, Subject]":
+                return await stream_sql(reports, call.client, statement, parameters, call.request_id, stack)
+
+            return await streamed(form, opened)
         answer = await ask_sql(reports, call.client, statement, parameters, call.request_id)
         return json_reply(answer_json(answer))
 
@@ -49,9 +64,14 @@ def question_endpoints(reports: "Answers") -> tuple[Endpoint, ...]:
         return json_reply(report_list_json(list_reports(call.client)))
 
     async def _report(portal: Portal, call: Call) -> Reply:
-        report, answer = await ask_report(
-            portal, reports, call.client, call.values["name"], read_parameters(call.query)
-        )
+        name, given, form = call.values["name"], read_parameters(call.query), read_form(call)
+        if form != JSON:
+
+            async def opened(stack: "AsyncExitStack") -> "tuple[AnswerStream, Subject]":
+                return await stream_report(portal, reports, call.client, name, given, stack)
+
+            return await streamed(form, opened)
+        report, answer = await ask_report(portal, reports, call.client, name, given)
         return json_reply({"name": report.name, "question": report.question, **answer_json(answer, report)})
 
     return (
@@ -67,8 +87,10 @@ def question_endpoints(reports: "Answers") -> tuple[Endpoint, ...]:
             ends_with_caller=True,
             description=(
                 "The tables are those of docs/reports.md, with the rows of the caller alone. The answer has at most "
-                "10,000 rows, and `cut` says whether there are more. The statement is in the portal's access log."
+                "10,000 rows, and `cut` says whether there are more. As CSV or JSON lines (`format`, or the header "
+                "Accept: text/csv or application/jsonl) it has every row. The statement is in the portal's access log."
             ),
+            parameters=(_FORMAT,),
         ),
         Endpoint(
             "GET",
@@ -87,9 +109,12 @@ def question_endpoints(reports: "Answers") -> tuple[Endpoint, ...]:
             _report,
             {200: "ReportAnswer"},
             errors=(VALIDATION_ERROR, REPORT_NOT_FOUND, BAD_STATEMENT, NO_REPORTS, *_LIMITS),
-            parameters=_PARAMETERS,
+            parameters=(*_PARAMETERS, _FORMAT),
             ends_with_caller=True,
-            description="Every other parameter of the report may be given in the query too.",
+            description=(
+                "Every other parameter of the report may be given in the query too. CSV and JSON lines (`format`, or "
+                "the header Accept: text/csv or application/jsonl) have every row."
+            ),
         ),
     )
 
@@ -112,7 +137,9 @@ def read_parameters(query: str) -> dict[str, str]:
             except BadParameter as error:
                 raise InvalidRequest(VALIDATION_ERROR, [problem(["month"], str(error), "parameter")]) from None
         for each in values:
+            if each == FORMAT:
+                continue
             if each in given:
                 raise InvalidRequest(VALIDATION_ERROR, [problem([each], "is given twice", "repeated")])
-        given |= values
+        given |= {each: value for each, value in values.items() if each != FORMAT}
     return given

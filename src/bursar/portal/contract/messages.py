@@ -1,6 +1,6 @@
 """A call and its reply, the same for every door, and the JSON of replies."""
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from types import MappingProxyType
@@ -40,13 +40,22 @@ class Call:
         return self.caller
 
 
+@dataclass(frozen=True, slots=True)
+class BodyStream:
+    """A body of any length, part by part. Its receiver calls ``close`` once, also without reading a part."""
+
+    parts: AsyncIterator[bytes]
+    close: Callable[[], Awaitable[object]]
+
+
 class Reply(NamedTuple):
-    """A whole reply. Header names are lower case."""
+    """A reply. Header names are lower case. ``stream``: the body, instead of ``body``; only a server can send it."""
 
     status: int
     body: bytes
     content_type: str = JSON_TYPE
     headers: Mapping[str, str] = NO_HEADERS
+    stream: BodyStream | None = None
 
 
 def json_reply(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Reply:

@@ -27,7 +27,7 @@ from bursar.portal.contract.errors import (
     Unavailable,
     Unexpected,
 )
-from bursar.portal.contract.messages import Call, Reply
+from bursar.portal.contract.messages import BodyStream, Call, Reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.use_cases.transaction_log import TransactionLog
@@ -35,13 +35,15 @@ from bursar.web.refusals import HEAD_BYTES_MAX, RefusalReason, RefusalReply
 
 if TYPE_CHECKING:
     from bursar.portal.metrics.metrics import Metrics
-    from bursar.reports.port import Answers
+    from bursar.reports.port import StreamedAnswers
 
 REQUEST_ID_CHARS_MAX: Final = 64
 HEADERS_MAX: Final = 100
 _HEAD_TOO_LARGE: Final = HEAD_TOO_LARGE.saying(
     f"The request's head is larger than {HEAD_BYTES_MAX} bytes, or more than {HEADERS_MAX} headers"
 )
+STREAM_TIMEOUT_S: Final = 660.0
+"""How long a streamed answer may take: longer than its statement, which ends first."""
 BODY_TIMEOUT_S: Final = 20.0
 """How long a body may take. 64 KiB arrive in that time on any line; a client that sends slower is refused."""
 
@@ -116,7 +118,10 @@ class PortalApp:
             reply = refused._replace(headers={**refused.headers, "connection": "close"})  # its body may still arrive
         except _Disconnected:
             return
-        await _send(reply, call, send)
+        if reply.stream is None:
+            await _send(reply, call, send)
+        else:
+            await _send_stream(reply, reply.stream, call, receive, send)
 
     async def _handled(self, call: Call, receive: Receive) -> Reply:
         """Return the reply. Raises :class:`_Disconnected` for an endpoint that ends with its caller."""
@@ -188,7 +193,7 @@ def portal_app(
     authenticate: Authenticate,
     *,
     log: TransactionLog | None = None,
-    reports: "Answers | None" = None,
+    reports: "StreamedAnswers | None" = None,
     metrics: "Metrics | None" = None,
     limits: Limits | None = None,
     others: AsgiApp | None = None,
@@ -284,10 +289,34 @@ async def _send(reply: Reply, call: Call, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"" if call.method == "HEAD" else reply.body})
 
 
+async def _send_stream(reply: Reply, stream: BodyStream, call: Call, receive: Receive, send: Send) -> None:
+    """Send a body part by part, until its caller disconnects. A body that fails is cut off, so the caller notices."""
+    sending = asyncio.ensure_future(_send_parts(reply, stream, call, send))
+    left = asyncio.ensure_future(_until_disconnected(receive))
+    try:
+        await asyncio.wait({sending, left}, timeout=STREAM_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        sending.cancel()
+        left.cancel()
+        (cut, _) = await asyncio.gather(sending, left, return_exceptions=True)
+        await stream.close()
+    if cut is not None:
+        _log.warning("the answer to request %s was cut off: %r", call.request_id, cut)
+
+
+async def _send_parts(reply: Reply, stream: BodyStream, call: Call, send: Send) -> None:
+    await send({"type": "http.response.start", "status": reply.status, "headers": _reply_headers(reply, call)})
+    if call.method != "HEAD":
+        async for part in stream.parts:
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
 def _reply_headers(reply: Reply, call: Call) -> list[tuple[bytes, bytes]]:
+    length = [] if reply.stream is not None else [(b"content-length", str(len(reply.body)).encode())]
     headers = [
         (b"content-type", reply.content_type.encode("latin-1")),
-        (b"content-length", str(len(reply.body)).encode()),
+        *length,
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", call.request_id.encode("latin-1")),

@@ -9,6 +9,7 @@ nothing, and it ends a statement that needs too much time or memory. A caller th
 
 import logging
 from collections.abc import Awaitable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -27,8 +28,9 @@ from bursar.portal.use_cases.portal import Portal
 
 if TYPE_CHECKING:
     from bursar.reports.named_reports import NamedReport
-    from bursar.reports.port import Answers
-    from bursar.reports.sql.answer import Question, SqlAnswer
+    from bursar.reports.output.head import Subject
+    from bursar.reports.port import StreamedAnswers
+    from bursar.reports.sql.answer import AnswerStream, Question, SqlAnswer
 
 ANSWER_ROWS_MAX: Final = 10_000
 """Rows of an answer over HTTP; an answer that has more says so."""
@@ -41,8 +43,12 @@ _log = logging.getLogger(__name__)
 class OwnRows:
     """Reports as one client sees them: each table has the client's rows alone."""
 
-    reports: "Answers"
+    reports: "StreamedAnswers"
     client: str
+
+    def stream(self, question: "Question") -> "AbstractAsyncContextManager[AnswerStream]":
+        """Open the answer to a statement, with all its rows, for the length of a ``with``."""
+        return self.reports.stream(replace(question, client=self.client))
 
     async def answers(self, questions: "Sequence[Question]") -> "list[SqlAnswer]":
         """Return the answers, on one state of all payments."""
@@ -50,46 +56,96 @@ class OwnRows:
 
 
 async def ask_sql(
-    reports: "Answers", client: Client, statement: str, parameters: Mapping[str, Any], request_id: str
+    reports: "StreamedAnswers", client: Client, statement: str, parameters: Mapping[str, Any], request_id: str
 ) -> "SqlAnswer":
     """Return the answer to a statement about the client's payments, cut after ``ANSWER_ROWS_MAX`` rows.
 
     Raises ``Forbidden``, ``InvalidRequest``, ``Unanswerable`` and ``Unavailable``.
     """
-    from bursar.reports.sql.answer import Question
-
-    authorise_sql(client)
-    fields = {"requestId": request_id, "client": client.name, "statement": statement}
-    _log.info("statement", extra=fields)  # before it runs: a statement that is stopped is in the log too
-    question = Question(statement, parameters, rows_max=ANSWER_ROWS_MAX, cuts=True)
+    question = _noted(client, statement, parameters, request_id)
     [answer] = await _answered(OwnRows(reports, client.name).answers([question]))
     return answer
 
 
+async def stream_sql(
+    reports: "StreamedAnswers",
+    client: Client,
+    statement: str,
+    parameters: Mapping[str, Any],
+    request_id: str,
+    stack: AsyncExitStack,
+) -> "tuple[AnswerStream, Subject]":
+    """Open the answer to a statement about the client's payments, with all its rows. ``stack`` closes it.
+
+    Raises as :func:`ask_sql`.
+    """
+    from bursar.reports.output.head import NO_SUBJECT
+
+    question = _noted(client, statement, parameters, request_id)
+    stream = await _answered(stack.enter_async_context(OwnRows(reports, client.name).stream(question)))
+    return stream, NO_SUBJECT
+
+
+def _noted(client: Client, statement: str, parameters: Mapping[str, Any], request_id: str) -> "Question":
+    """Return the question, once it is in the access log: a statement that is stopped is there too."""
+    from bursar.reports.sql.answer import Question
+
+    authorise_sql(client)
+    _log.info("statement", extra={"requestId": request_id, "client": client.name, "statement": statement})
+    return Question(statement, parameters, rows_max=ANSWER_ROWS_MAX, cuts=True)
+
+
 async def ask_report(
-    portal: Portal, reports: "Answers", client: Client, name: str, given: Mapping[str, str]
+    portal: Portal, reports: "StreamedAnswers", client: Client, name: str, given: Mapping[str, str]
 ) -> "tuple[NamedReport, SqlAnswer]":
     """Return a named report over the client's payments, cut after ``ANSWER_ROWS_MAX`` rows.
 
     Raises ``Forbidden``, ``NotFound``, ``InvalidRequest``, ``Unanswerable`` and ``Unavailable``.
     """
-    from bursar.reports.named_reports import named_report
-    from bursar.reports.report_questions import KnownNames, report_question
-
-    authorise_reports(client)
     own = OwnRows(reports, client.name)
 
     async def answer() -> "tuple[NamedReport, SqlAnswer]":
-        report = named_report(name)
-        if "client" in given:
-            raise InvalidRequest(VALIDATION_ERROR, [problem(["client"], "is always the caller", "unknown")])
-        whose = {"client": client.name} if "client" in report.parameter_names else {}
-        known = KnownNames(portal.fees.keys, (client.name,))
-        question = await report_question(own, name, {**given, **whose}, known=lambda: known)
+        report, question = await _report_question(portal, own, client, name, given)
         [found] = await own.answers([replace(question, rows_max=ANSWER_ROWS_MAX, cuts=True)])
         return report, found
 
     return await _answered(answer())
+
+
+async def stream_report(
+    portal: Portal,
+    reports: "StreamedAnswers",
+    client: Client,
+    name: str,
+    given: Mapping[str, str],
+    stack: AsyncExitStack,
+) -> "tuple[AnswerStream, Subject]":
+    """Open a named report over the client's payments, with all its rows. ``stack`` closes it.
+
+    Raises as :func:`ask_report`.
+    """
+    own = OwnRows(reports, client.name)
+
+    async def opened() -> "tuple[AnswerStream, Subject]":
+        report, question = await _report_question(portal, own, client, name, given)
+        return await stack.enter_async_context(own.stream(question)), report.subject(given)
+
+    return await _answered(opened())
+
+
+async def _report_question(
+    portal: Portal, own: OwnRows, client: Client, name: str, given: Mapping[str, str]
+) -> "tuple[NamedReport, Question]":
+    from bursar.reports.named_reports import named_report
+    from bursar.reports.report_questions import KnownNames, report_question
+
+    authorise_reports(client)
+    report = named_report(name)
+    if "client" in given:
+        raise InvalidRequest(VALIDATION_ERROR, [problem(["client"], "is always the caller", "unknown")])
+    whose = {"client": client.name} if "client" in report.parameter_names else {}
+    known = KnownNames(portal.fees.keys, (client.name,))
+    return report, await report_question(own, name, {**given, **whose}, known=lambda: known)
 
 
 def list_reports(client: Client) -> "list[NamedReport]":
