@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 from bursar.bootstrap.composition import Composition
 from bursar.cli import bursar
+from bursar.dashboard.upkeep_notes import UpkeepNotes
 from bursar.dynamo import AsyncEngine
 from bursar.payments import Attempt
 from bursar.payments.audit.root_copies import FileCopies
@@ -75,6 +76,23 @@ def test_an_altered_event_is_named_and_its_day(folder: Path) -> None:
         f"root: {TODAY}: its events do not give the stored root (2 events when it was stored, 2 now)",
         "1 obligations, 1 attempts, 2 events, 0 written before the chain, 2 daily roots, 2 findings",
     ]
+    kept = UpkeepNotes(folder / "data").read("chain_audit")
+    assert kept is not None
+    assert (kept.findings, list(kept.lines)) == (2, result.stdout.splitlines()[:2])
+
+
+def test_the_pages_get_the_result_of_an_audit_of_the_payments_table_alone(folder: Path) -> None:
+    asyncio.run(make(folder))
+    notes = UpkeepNotes(folder / "data")
+    assert audit("--table", "another").exit_code == 2
+    rules = folder / "rules.toml"
+    rules.write_text("")
+    audit("--rules", str(rules))
+    assert notes.all() == []
+    assert audit().exit_code == 0
+    kept = notes.read("audit")
+    assert kept is not None
+    assert (kept.findings, kept.lines) == (0, ())
 
 
 def test_findings_are_json_for_machines(folder: Path) -> None:

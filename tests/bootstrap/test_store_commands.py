@@ -13,6 +13,7 @@ from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.generations import outside_of
 from bursar.bootstrap.store_commands import backup, restore
 from bursar.cli import Factories
+from bursar.dashboard.upkeep_notes import UpkeepNotes
 from bursar.dynamo import Engine
 from bursar.payments import FeeCatalogue
 from bursar.payments.ledger.restores import BY_COMMAND, FOUND_AT_START, RESTORE_MARK, Restores
@@ -63,6 +64,9 @@ def test_a_backup_is_older_than_the_store_outside(store: Path, folder: Path) -> 
     made = run("backup", "backup.db")
     assert (made.exit_code, made.stdout) == (0, "backup.db is a sound backup of data/bursar.db.\n"), made.stderr
     assert read_restores("backup.db").generation < outside_of(str(store))
+    kept = UpkeepNotes(store.parent).read("backup")
+    assert kept is not None
+    assert kept.facts == {"target": "backup.db"}
 
 
 def test_a_restore_marks_the_copy_and_leaves_one_file(store: Path, folder: Path) -> None:
@@ -71,7 +75,8 @@ def test_a_restore_marks_the_copy_and_leaves_one_file(store: Path, folder: Path)
     store.unlink()
     done = run("restore", "backup.db")
     assert (done.exit_code, "bursar restored --clear" in done.stdout) == (0, True), done.stderr
-    assert sorted(path.name for path in store.parent.iterdir()) == ["bursar.db", "bursar.db.generation"]
+    names = sorted(path.name for path in store.parent.iterdir())
+    assert names == ["bursar.db", "bursar.db.generation", "last_backup.json"]
     found = read_restores()
     assert found.open_mark is not None
     assert (found.open_mark.way, found.open_mark.backup_at is not None) == (BY_COMMAND, True)

@@ -130,6 +130,7 @@ async def paygov() -> "AsyncIterator[Connection]":
 
 def rules() -> "Defaults":
     """Return the payments table and its rules, for ``bursar audit`` and ``rules``."""
+    from bursar.bootstrap.upkeep import keep_note
     from bursar.payments.audit.payment_history import PaymentHistory
     from bursar.payments.rules import payment_rules
     from bursar.rules.command_inputs import Defaults
@@ -141,12 +142,16 @@ def rules() -> "Defaults":
         ledger = Ledger(store, clock=parts.clock, randomness=parts.randomness, table=table, fees=parts.fees)
         return PaymentHistory(store, table, ledger.daily_roots, parts.root_copies, clock=parts.clock)
 
+    def keep_audit(of_history: bool, findings: int, lines: list[str]) -> None:
+        keep_note(settings, "chain_audit" if of_history else "audit", parts.clock(), findings=findings, lines=lines)
+
     return Defaults(
         store_url=settings.store_url,
         store_setting=settings.store_setting,
         table=settings.table,
         rules=lambda: payment_rules(parts.fees),
         history=history,
+        keep_audit=keep_audit,
     )
 
 

@@ -13,7 +13,8 @@ import click
 from bursar.bootstrap.commands import refuse, run_command, settings_from
 from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.generations import Generations, note_outside, outside_of
-from bursar.clock import iso_ms
+from bursar.bootstrap.upkeep import keep_note
+from bursar.clock import iso_ms, system_clock
 from bursar.dynamo import AsyncEngine
 from bursar.dynamo.clients.store import MEMORY, file_of
 from bursar.dynamo.tools.store_copies import (
@@ -71,6 +72,7 @@ async def _backup(settings: Settings, target: str) -> None:
                 _upload(final, target)
         else:
             await _copy_of_store(settings, store, Path(target))
+    keep_note(settings, "backup", system_clock(), target=target)
     click.echo(f"{target} is a sound backup of {store}.")
 
 

@@ -55,7 +55,8 @@ class Defaults:
     """Values that the program around these commands knows already; each may be None.
 
     ``store_setting``: the name of the setting that names the store when ``--store`` is absent. ``history``: makes the
-    check of a table's history for ``bursar audit --chain``.
+    check of a table's history for ``bursar audit --chain``. ``keep_audit``: keeps the result of an audit of that table:
+    whether its history was checked, how many findings are open, and the lines of the first.
     """
 
     store_url: str | None = None
@@ -63,6 +64,7 @@ class Defaults:
     table: str | None = None
     rules: Callable[[], Rules] | None = None
     history: "Callable[[Store, str], HistoryAudit] | None" = None
+    keep_audit: "Callable[[bool, int, list[str]], None] | None" = None
 
 
 def defaults_of(context: click.Context) -> Defaults:

@@ -129,6 +129,10 @@ def audit(
             await store.close()
 
     report = asyncio.run(exit_on_errors(run()))
+    is_own = store_url in (None, defaults.store_url) and table in (None, defaults.table) and file is None
+    if is_own and defaults.keep_audit is not None:
+        lines = [_finding_line(finding) for finding in report.findings if not finding.repaired]
+        defaults.keep_audit(False, report.count - report.repaired, lines)
     _print_findings(report.findings, form)
     summary = f"{report.items_read} items and {report.sentinels_read} sentinels read, {report.count} findings"
     if report.repaired:
@@ -166,6 +170,8 @@ def _audit_history(
     if day is not None:
         click.echo(orjson.dumps(found) if form == "json" else "  ".join(f"{name} {found[name]}" for name in found))
         return
+    if store_url in (None, defaults.store_url) and table in (None, defaults.table) and defaults.keep_audit is not None:
+        defaults.keep_audit(True, found.count, [line for line, _ in found.lines()])
     for number, (line, finding_json) in enumerate(found.lines()):
         if form == "json":
             click.echo(orjson.dumps(finding_json))
@@ -325,9 +331,13 @@ def _print_findings(findings: "list[Finding]", form: str) -> None:
             finding_json = {"kind": finding.kind, "rule": finding.rule, "key": finding.key, "message": finding.message}
             click.echo(orjson.dumps({**finding_json, "repaired": finding.repaired}))
         else:
-            click.echo(f"{finding.kind}: {finding.message}{REPAIRED[finding.kind] if finding.repaired else ''}")
+            click.echo(_finding_line(finding))
     if form == "text" and len(findings) > SHOWN_FINDINGS_MAX:
         click.echo(f"… {len(findings) - SHOWN_FINDINGS_MAX} more; --format json lists them")
+
+
+def _finding_line(finding: "Finding") -> str:
+    return f"{finding.kind}: {finding.message}{REPAIRED[finding.kind] if finding.repaired else ''}"
 
 
 class _Progress:
