@@ -11,7 +11,10 @@ from playwright.sync_api import Browser, expect
 
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.sign_in.roles import EVERY_ROLE
+from bursar.dashboard.upkeep_notes import UpkeepNotes
 from tests.support.dashboard.office import HOSTILE, Office
+from tests.support.dashboard.provider import FakeProvider, provider_of
+from tests.support.dashboard.receiver import FakeReceiver, with_dead_letter
 from tests.support.dashboard.reconciled import keep_planted_run
 from tests.support.dashboard.served import NEEDS_BROWSER, Served, open_browser, open_page, served
 
@@ -29,12 +32,18 @@ AXE_VIOLATIONS = """async (rules) => {
 
 async def fill(office: Office) -> dict[str, Any]:
     await office.fill(56)
+    webhooks, _ = await with_dead_letter(office, FakeReceiver())
     await office.initiated(
         "NONATTORNEY_EXAM_REGISTRATION_FEE", "250.00", email="a@example.com", fullName=HOSTILE, accessCode="x"
     )
     with TemporaryDirectory() as folder:
         await keep_planted_run(office, Path(folder))
-    return {"portal": office.portal(), "sandbox": office.sandbox()}
+    upkeep = UpkeepNotes(office.folder)
+    upkeep.keep("audit", office.wall(), findings=1, lines=[f"unique: {HOSTILE}"])
+    upkeep.keep("backup", office.wall(), target="backup.db")
+    provider = provider_of(FakeProvider(office.wall))
+    more = {"webhooks": webhooks, "upkeep": upkeep, "provider": provider}
+    return {"portal": office.portal(), "sandbox": office.sandbox(), **more}
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +78,12 @@ def all_paths(running: Served) -> list[str]:
         f"/dashboard/reconciliation/{run.run_id}?class=missing_here",
         f"/dashboard/reconciliation/{run.run_id}/sign-off",
         "/dashboard/operations",
+        "/dashboard/operations/webhooks/test?name=status",
+        "/dashboard/operations/webhooks/replay",
         "/dashboard/access-log",
         "/dashboard/sandbox",
         "/dashboard/sign-in",
+        "/dashboard/sign-in/callback?error=access_denied",
         *(f"/dashboard/attempts/{paid.agency_tracking_id}/{action}" for action in ("resolve", "reversal", "refund")),
         f"/dashboard/payments/{paid.client}/{paid.reference}/receipt",
         f"/dashboard/payments/{last.client}/{last.reference}",

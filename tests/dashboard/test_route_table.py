@@ -6,6 +6,7 @@ from bursar.dashboard.route_table import ROUTES
 from bursar.dashboard.sign_in.roles import ROLES
 from bursar.dashboard.site import PREFIX, PageRoute
 from tests.support.dashboard.office import Office, Visitor
+from tests.support.dashboard.receiver import FakeReceiver
 
 FIELDS = {
     "client": "dawson",
@@ -46,16 +47,18 @@ def test_there_are_routes_that_refuse_roles() -> None:
 
 @pytest.mark.parametrize("route", GUARDED)
 async def test_every_wrong_role_is_refused(office: Office, route: PageRoute) -> None:
+    webhooks = await office.webhooks(FakeReceiver())
     wrong = [role for role in ROLES if role not in (route.roles or ())]
     for role in wrong:
-        visitor = office.visitor(role, portal=office.portal(), sandbox=office.sandbox())
+        visitor = office.visitor(role, portal=office.portal(), sandbox=office.sandbox(), webhooks=webhooks)
         assert await send(visitor, route) == 403, role
     assert [entry.name for entry in office.visitor_log("refused")] == wrong
 
 
 @pytest.mark.parametrize("route", WITHOUT_SIGN_IN)
 async def test_without_a_session_there_is_only_the_sign_in(office: Office, route: PageRoute) -> None:
-    visitor = office.visitor("viewer", portal=office.portal(), sandbox=office.sandbox())
+    webhooks = await office.webhooks(FakeReceiver())
+    visitor = office.visitor("viewer", portal=office.portal(), sandbox=office.sandbox(), webhooks=webhooks)
     visitor.cookies.clear()
     if route.method == "GET":
         page = await visitor.get(target(route))

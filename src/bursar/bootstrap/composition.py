@@ -93,6 +93,7 @@ class Composition:
         self._paygov: PayGov | None = None
         self._reports: Reports | None = None
         self._generations: Generations | None = None
+        self._webhooks: Dispatcher | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -349,15 +350,18 @@ class Composition:
 
     async def webhooks(self) -> "Dispatcher | None":
         """Return the dispatcher of webhooks, or None if ``BURSAR_WEBHOOKS`` is not set. Raises :class:`CannotStart`."""
-        if self.settings.webhooks is None:
-            return None
+        if self._webhooks is None and self.settings.webhooks is not None:
+            self._webhooks = await self._make_webhooks(self.settings.webhooks)
+        return self._webhooks
+
+    async def _make_webhooks(self, path: str) -> "Dispatcher":
         from bursar.portal.webhooks.dispatcher import Dispatcher
         from bursar.portal.webhooks.queue import WebhookQueue
         from bursar.portal.webhooks.sender import HttpSender
         from bursar.portal.webhooks.targets import AllowedTargets
 
         allowed = AllowedTargets(self.settings.private_webhook_networks)
-        subscriptions = await self._subscriptions(self.settings.webhooks, allowed)
+        subscriptions = await self._subscriptions(path, allowed)
         queue = WebhookQueue(await self.store())
         if self._creates_store:
             await queue.create_table()

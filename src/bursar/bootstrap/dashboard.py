@@ -16,6 +16,7 @@ from bursar.dashboard.parts import DashboardParts, SandboxParts
 from bursar.dashboard.sign_in.accounts import Accounts, DevelopmentAccounts
 from bursar.dashboard.sign_in.provider.provider import IdentityProvider
 from bursar.dashboard.state_file import StateFile
+from bursar.dashboard.upkeep_notes import UpkeepNotes
 from bursar.payments.clients import Client
 from bursar.portal.doors.asgi import AsgiApp
 from bursar.portal.use_cases.portal import Portal
@@ -101,6 +102,9 @@ async def dashboard_parts(
         record=portal or await parts.portal(asks_paygov=False),
         sandbox=sandbox,
         provider=provider,
+        webhooks=await parts.webhooks(),
+        upkeep=UpkeepNotes(Path(settings.data)),
+        workers=settings.workers,
     )
 
 

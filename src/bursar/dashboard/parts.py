@@ -8,6 +8,7 @@ from bursar.clock import Clock
 from bursar.dashboard.sign_in.accounts import Accounts, NoAccounts
 from bursar.dashboard.sign_in.provider.provider import IdentityProvider
 from bursar.dashboard.state_file import StateFile
+from bursar.dashboard.upkeep_notes import UpkeepNotes
 from bursar.payments.clients import Client, Clients
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
@@ -15,6 +16,7 @@ from bursar.reports.port import PaymentReports
 
 if TYPE_CHECKING:
     from bursar.portal.use_cases.portal import Portal
+    from bursar.portal.webhooks.dispatcher import Dispatcher
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +35,8 @@ class DashboardParts:
     ``record``: judges what needs attention, and asks Pay.gov nothing. ``portal``: runs the actions of operators; None
     for pages that only read. ``own_url``: the address under which people reach the pages; None for loopback alone.
     ``sandbox``: the page that makes payments, under `bursar up`. ``provider``: signs people in too, or alone if
-    ``accounts`` are none.
+    ``accounts`` are none. ``webhooks``: their deliveries. ``upkeep``: the notes of audits and backups. ``workers``: the
+    processes that serve the portal.
     """
 
     ledger: Ledger
@@ -49,11 +52,19 @@ class DashboardParts:
     portal: "Portal | None" = None
     sandbox: SandboxParts | None = None
     provider: IdentityProvider | None = None
+    webhooks: "Dispatcher | None" = None
+    upkeep: UpkeepNotes | None = None
+    workers: int = 1
 
     @property
     def is_secure(self) -> bool:
         """Whether people reach the pages over TLS."""
         return self.own_url is not None and urlsplit(self.own_url).scheme == "https"
+
+    @property
+    def webhook_actions(self) -> "Dispatcher | None":
+        """The webhooks on which operators may act; None for pages that only read."""
+        return None if self.portal is None else self.webhooks
 
     @property
     def has_passwords(self) -> bool:

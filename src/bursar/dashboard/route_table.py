@@ -17,6 +17,7 @@ from bursar.dashboard.pages import (
     sign_in,
     sql,
     transactions,
+    webhooks,
 )
 from bursar.dashboard.pages.payment import actions, page, receipt
 from bursar.dashboard.sign_in.roles import (
@@ -41,6 +42,15 @@ def _action(name: str, path: str, roles: frozenset[Role]) -> tuple[PageRoute, Pa
     return (
         PageRoute(f"confirm_{name}", "GET", target, actions.confirm(name), roles, "portal"),
         PageRoute(f"send_{name}", "POST", target, actions.send(name), roles, "portal"),
+    )
+
+
+def _webhook_action(action: webhooks.WebhookAction) -> tuple[PageRoute, PageRoute]:
+    """Return the confirmation of an action on webhooks, and the action."""
+    target = f"/operations/webhooks/{action}"
+    return (
+        PageRoute(f"confirm_webhook_{action}", "GET", target, webhooks.confirm(action), OPERATORS, "webhook_actions"),
+        PageRoute(f"send_webhook_{action}", "POST", target, webhooks.send(action), OPERATORS, "webhook_actions"),
     )
 
 
@@ -94,6 +104,9 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
         SIGN_OFF_RECONCILIATIONS, "portal",
     ),
     PageRoute("operations", "GET", "/operations", operations.show_operations, SEE_OPERATIONS),
+    *_webhook_action("retry"),
+    *_webhook_action("test"),
+    *_webhook_action("replay"),
     PageRoute("access_log", "GET", "/access-log", access_log.show_access_log, AUDITORS),
     PageRoute("export_access_log", "GET", "/access-log.csv", access_log.export_access_log, AUDITORS),
     PageRoute("sandbox", "GET", "/sandbox", sandbox.show_sandbox, EVERY_ROLE, "sandbox"),

@@ -88,6 +88,10 @@ class PaymentReports(Protocol):
         """Return the answer of a named report."""
         ...
 
+    async def lake_watermark(self) -> float | None:
+        """Return the lake's watermark (epoch s), None if it is empty."""
+        ...
+
     async def write_lake(self, *, only_if_due: bool = False) -> WrittenLake:
         """Move changes into the lake."""
         ...

@@ -167,11 +167,14 @@ class Reports:
         :class:`bursar.reports.errors.LakeBusy` if another process is writing the lake.
         """
         rows = await self._current.write(only_if_due=only_if_due)
-        watermarks = [table.watermark for table in (await self._current.state()).values()]
-        known = [watermark for watermark in watermarks if watermark is not None]
         if self._upkeep is not None and self._current.complete_at is not None:
             self._upkeep.note_complete(self._current.complete_at)
-        return Written(rows, min(known, default=None))
+        return Written(rows, await self.lake_watermark())
+
+    async def lake_watermark(self) -> float | None:
+        """Return the lake's watermark (epoch s), None if it is empty."""
+        watermarks = [table.watermark for table in (await self._current.state()).values()]
+        return min((watermark for watermark in watermarks if watermark is not None), default=None)
 
     async def verify_lake(self, *, repairs: bool = True) -> Verification:
         """Compare the lake with the table. Both are read completely. Months that differ are rebuilt, if ``repairs``.

@@ -2,10 +2,13 @@
 
 import csv
 import io
+import re
 import sqlite3
+from pathlib import Path
 
 import pytest
 
+from bursar.dashboard.upkeep_notes import UpkeepNotes
 from tests.support.dashboard.office import Office
 
 
@@ -17,7 +20,27 @@ async def test_operations_show_each_dependency_and_what_is_due(office: Office) -
     for name in ("Store", "Clients", "Pay.gov", "Secrets"):
         assert f'<th scope="row">{name}</th>' in page.text
     assert '<dd id="due">1</dd>' in page.text
+    assert "The lake is empty" in page.text
+    await office.reports.write_lake()
+    office.wall.pass_s(120)
+    page = await office.visitor("operator", portal=office.portal()).get("/dashboard/operations")
+    shown = re.search(r'id="watermark"><time datetime="2026-08-03T(?:.*)</time> \(\d+ min(?: \d+ s)? ago', page.text)
+    assert shown is not None
     assert (await office.visitor("auditor").get("/dashboard/operations")).status == 200
+
+
+async def test_operations_show_the_last_audit_and_the_last_backup(office: Office, tmp_path: Path) -> None:
+    notes = UpkeepNotes(tmp_path)
+    browser = office.visitor("operator", upkeep=notes)
+    assert (await browser.get("/dashboard/operations")).text.count("Not run on this server yet") == 3
+    notes.keep("backup", office.wall(), target="s3://copies/<b>.db")
+    notes.keep("chain_audit", office.wall(), findings=300, lines=["altered: <i>"])
+    page = await browser.get("/dashboard/operations")
+    assert "s3://copies/&lt;b&gt;.db" in page.text
+    assert "300 findings" in page.text
+    assert "altered: &lt;i&gt;" in page.text
+    assert "This list is cut." in page.text
+    assert page.text.count("Not run on this server yet") == 1
 
 
 async def test_the_access_log_is_searched_and_exported(office: Office) -> None:

@@ -5,13 +5,17 @@ import io
 import re
 from decimal import Decimal
 from html import unescape
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from bursar.dashboard.queries.periods import PERIODS
 from bursar.dashboard.sign_in.accounts import Account
+from bursar.dashboard.upkeep_notes import UpkeepNotes
 from bursar.payments import Outcome
 from tests.support.dashboard.office import Office, Visitor
+from tests.support.dashboard.receiver import FakeReceiver, with_dead_letter
 
 LINK = re.compile(r"<a [^>]*\bdata-(?:count|amount|reversed)=[^>]*>")
 SETTLING = Outcome("pending", "3FPAID00002", "Received", "ACH")
@@ -83,6 +87,26 @@ async def test_the_chart_and_its_table_have_what_was_collected(busy_office: Offi
         picture = await browser.get(f"/dashboard/charts/collected.{form}?period=last_quarter")
         assert picture.body.startswith(begin)
     assert (await browser.get("/dashboard/charts/collected.pdf")).status == 404
+
+
+async def test_dead_letters_and_audit_findings_are_links_to_their_rows(office: Office, tmp_path: Path) -> None:
+    webhooks, _ = await with_dead_letter(office, FakeReceiver())
+    upkeep = UpkeepNotes(tmp_path)
+    upkeep.keep("audit", office.wall(), findings=2, lines=["unique: one", "unique: two"])
+    upkeep.keep("chain_audit", office.wall())
+    parts: dict[str, Any] = {"webhooks": webhooks, "upkeep": upkeep}
+    page = await office.visitor("operator", **parts).get("/dashboard/")
+    assert 'href="/dashboard/operations#dead-letters" data-dead="1">1 webhook delivery was given up' in page.text
+    assert 'href="/dashboard/operations#audit" data-findings="2">2 findings in the last audit' in page.text
+    assert page.text.count("data-findings") == 1
+    shown = await office.visitor("operator", **parts).get("/dashboard/operations")
+    assert shown.text.count("data-dead-row") == 1
+    assert re.findall(r"unique: \w+", shown.text) == ["unique: one", "unique: two"]
+    limited = Account("eve", frozenset({"operator"}), clients=frozenset({"exams"}))
+    for other in (office.visitor("viewer", **parts), office.visitor(limited, **parts)):
+        page = await other.get("/dashboard/")
+        assert not re.search("data-dead|data-findings", page.text)
+    assert "data-dead-row" not in (await office.visitor(limited, **parts).get("/dashboard/operations")).text
 
 
 async def test_what_needs_attention_is_counted_and_listed(office: Office) -> None:

@@ -57,7 +57,9 @@ async def test_answers_are_the_same_as_in_this_process(book: Book, reports: Repo
 
 async def test_the_lake_is_written_and_verified(book: Book, server: Server) -> None:
     book.pay(10)
+    assert await server.remote.lake_watermark() is None
     written = await server.remote.write_lake()
+    assert await server.remote.lake_watermark() == written.watermark
     assert written.rows["payments"] > 0
     verified = await server.remote.verify_lake()
     assert verified.equal

@@ -23,6 +23,7 @@ from bursar.dashboard.sign_in.roles import Role
 from bursar.dashboard.sign_in.sessions import PersonSessions
 from bursar.dashboard.state_file import StateFile
 from bursar.dashboard.visit import SESSION_COOKIE
+from bursar.dynamo.clients.store import Store
 from bursar.paygov import PayGov, PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
 from bursar.paygov.simulator import Simulator, SimulatorTransport
@@ -31,6 +32,10 @@ from bursar.payments.clients import Client
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.payments.reversals import ReversalReport
 from bursar.portal.use_cases.portal import Portal, PortalSettings
+from bursar.portal.webhooks.dispatcher import Dispatcher
+from bursar.portal.webhooks.queue import WebhookQueue
+from bursar.portal.webhooks.sender import Sender
+from bursar.portal.webhooks.subscriptions import Subscription, Subscriptions
 from bursar.reports.reports import Reports
 from bursar.reports.tail.stream_source import StreamSource
 from tests.support.payments.stage import Wall
@@ -131,10 +136,12 @@ async def _answered(app: Starlette, scope: dict[str, Any], body: bytes) -> Page:
 class Office:
     """A store with payments, its reports, and the dashboard over both."""
 
-    def __init__(self, wall: Wall, ledger: Ledger, reports: Reports, folder: Path) -> None:
+    def __init__(self, wall: Wall, store: Store, ledger: Ledger, reports: Reports, folder: Path) -> None:
         self.wall = wall
         self.ledger = ledger
+        self._store = store
         self.reports = reports
+        self.folder = folder
         self.state = StateFile(folder / "dashboard.db")
         self.clients = Clients(
             [Client(name, f"arn:aws:iam::123456789012:role/{name}", frozenset({"*"}), ()) for name in CLIENTS]
@@ -179,6 +186,15 @@ class Office:
         client = self.clients.by_name(CLIENTS[0])
         assert client is not None
         return SandboxParts(client=client, portal_url=f"http://{HOST}", payment_url="http://127.0.0.1:3366/pay")
+
+    async def webhooks(self, receiver: Sender) -> Dispatcher:
+        """Return the dispatcher of one webhook of the first client, which has queued what there is."""
+        queue = WebhookQueue(self._store)
+        await queue.create_table()
+        subscriptions = Subscriptions([Subscription("status", CLIENTS[0], "https://dawson.example/hook", "s" * 40)])
+        made = Dispatcher(self.ledger, queue, subscriptions, receiver, clock=self.wall, randomness=random.Random(6))
+        await made.run_once()
+        return made
 
     def visitor(self, role: Role | Account, **more: Any) -> Visitor:
         """Return a browser in which a person of this role, or with this account, has signed in."""
@@ -283,7 +299,7 @@ async def open_office(folder: Path) -> AsyncIterator[Office]:
     ledger = SWAP.ledger(store, clock=wall, randomness=random.Random(2))
     reports = Reports(StreamSource(store, TABLE_NAME), f"file:{folder / 'lake'}", wall)
     try:
-        yield Office(wall, ledger, reports, folder)
+        yield Office(wall, store, ledger, reports, folder)
     finally:
         await reports.close()
         await store.close()

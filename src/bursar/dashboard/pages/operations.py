@@ -1,4 +1,4 @@
-"""The page "Operations": how each dependency answers, what the sweeper has to do, and how fast questions are."""
+"""The page "Operations": how each dependency answers, what waits to be done, and when the store was last checked."""
 
 import time
 from dataclasses import dataclass
@@ -6,11 +6,14 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from bursar.dashboard.pages.webhooks import webhook_status
+from bursar.dashboard.upkeep_notes import KINDS, UpkeepNote
 from bursar.dashboard.visit import Visit
 from bursar.portal.use_cases.portal import Portal
 from bursar.reports.errors import ReportError
 
 DUE_READ_MAX: Final = 1_000
+WAITING_SHOWN_MAX: Final = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +27,15 @@ class SweeperState:
 
 @dataclass(frozen=True, slots=True)
 class ReportsState:
-    """How the reports answered a small question: after how many milliseconds, or with which problem."""
+    """How the reports answered a small question: after how many milliseconds, or with which problem.
+
+    ``watermark``: of the lake, Unix seconds; None if it is empty. ``lag_s``: the time since then.
+    """
 
     latency_ms: float
-    as_of: float | None
+    as_of: float | None = None
+    watermark: float | None = None
+    lag_s: float = 0.0
     problem: str = ""
 
 
@@ -40,8 +48,25 @@ async def show_operations(visit: Visit) -> Response:
 
         report = await health(portal)
     return visit.page(
-        "operations.html", health=report, sweeper=await _sweeper(visit.parts.record), reports=await _reports(visit)
+        "operations.html",
+        health=report,
+        sweeper=await _sweeper(visit.parts.record),
+        reports=await _reports(visit),
+        workers=visit.parts.workers,
+        webhooks=await webhook_status(visit),
+        backlog=None if visit.parts.webhooks is None else await visit.parts.webhooks.backlog(),
+        webhook_names=() if visit.parts.webhooks is None else visit.parts.webhooks.names,
+        waiting_max=WAITING_SHOWN_MAX,
+        kinds=() if visit.parts.upkeep is None or visit.account.is_limited else KINDS,
+        notes={} if visit.parts.upkeep is None else {note.kind: note for note in visit.parts.upkeep.all()},
     )
+
+
+def open_findings(visit: Visit) -> list[UpkeepNote]:
+    """Return the last audits that have open findings; none for a person who may not see them."""
+    if visit.parts.upkeep is None or not visit.may("operations") or visit.account.is_limited:
+        return []
+    return [note for note in visit.parts.upkeep.all() if note.findings]
 
 
 async def _sweeper(portal: Portal) -> SweeperState:
@@ -55,6 +80,9 @@ async def _reports(visit: Visit) -> ReportsState:
     began = time.perf_counter()
     try:
         answer = await visit.parts.reports.sql("SELECT count(*) FROM payment_days")
+        watermark = await visit.parts.reports.lake_watermark()
     except (ReportError, OSError) as error:
-        return ReportsState(1000 * (time.perf_counter() - began), None, str(error))
-    return ReportsState(1000 * (time.perf_counter() - began), answer.as_of)
+        return ReportsState(1000 * (time.perf_counter() - began), problem=str(error))
+    latency_ms = 1000 * (time.perf_counter() - began)
+    lag_s = 0.0 if watermark is None else max(0.0, answer.as_of - watermark)
+    return ReportsState(latency_ms, answer.as_of, watermark, lag_s)

@@ -15,7 +15,9 @@ from starlette.responses import Response
 from bursar.dashboard import drawing
 from bursar.dashboard.exports import MEDIA_TYPES, download_headers
 from bursar.dashboard.formatting import cell_text, month_text, short_day_text
+from bursar.dashboard.pages.operations import open_findings
 from bursar.dashboard.pages.reconciliation import unsigned_runs
+from bursar.dashboard.pages.webhooks import webhook_status
 from bursar.dashboard.queries.filters import TransactionFilter, read_filter
 from bursar.dashboard.queries.overview import Overview, change_of, overview_of
 from bursar.dashboard.queries.periods import PERIODS, STEPS, buckets_between, days_of_period, period_of_days
@@ -61,6 +63,8 @@ async def show_overview(visit: Visit) -> Response:
         bucket_filter=lambda bucket, fee: _bucket_filter(shown, bucket, fee),
         attention=await needs_attention(visit),
         unsigned=await unsigned_runs(visit),
+        webhooks=await webhook_status(visit),
+        audits=open_findings(visit),
         change_of=change_of,
         days=[("from", first.isoformat()), ("to", last.isoformat())],
         bucket_label=lambda bucket: _bucket_label(visit, shown.step, bucket),

@@ -98,6 +98,11 @@ class Dispatcher:
         self._observer = observer
         self._known: dict[tuple[str, str], int] = {}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the webhooks."""
+        return tuple(each.name for each in self._subscriptions.all)
+
     async def run(self, interval_s: float = DISPATCH_INTERVAL_S) -> None:
         """Run passes with pauses between them, about ``interval_s`` seconds, until the task is cancelled."""
         while True:
@@ -168,7 +173,7 @@ class Dispatcher:
 
     async def backlog(self) -> dict[str, int]:
         """Return how many deliveries are ``waiting``, ``failing`` and ``dead``, for the metrics."""
-        return await self._queue.backlog(each.name for each in self._subscriptions.all)
+        return await self._queue.backlog(self.names)
 
     async def _queue_changes(self) -> int:
         now = self._clock()

@@ -111,6 +111,11 @@ class RemoteReports:
         reply = await self._request({**request, "cuts": cuts, "as_of": as_of})
         return answer_from_json(reply["answers"][0])
 
+    async def lake_watermark(self) -> float | None:
+        """See :meth:`bursar.reports.reports.Reports.lake_watermark`."""
+        watermark: float | None = (await self._request({"ask": "lake_watermark"}))["watermark"]
+        return watermark
+
     async def write_lake(self, *, only_if_due: bool = False) -> RemoteWritten:
         """Move changes into the lake."""
         written = (await self._request({"ask": "write_lake", "only_if_due": only_if_due}))["written"]

@@ -3,8 +3,8 @@
     request    {"ask": "stream", "question"}    (:mod:`bursar.reports.server.streams`)
                {"ask": "answers", "questions": [{"text", "parameters", "rows_max", "cuts", "client", "as_of"}]}
                {"ask": "report", "name", "parameters", "rows_max", "cuts", "as_of"}
-               {"ask": "write_lake", "only_if_due"} · {"ask": "verify_lake", "repairs"}
-    reply      {"answers": […]} · {"written": …} · {"verified": …} · {"error": {"kind", "message"}}
+               {"ask": "write_lake", "only_if_due"} · {"ask": "verify_lake", "repairs"} · {"ask": "lake_watermark"}
+    reply      {"answers": […]} · {"written": …} · {"verified": …} · {"watermark": …} · {"error": {"kind", "message"}}
 
 A connection has one request. If its caller closes it, the query is stopped. Values of a column are JSON; its ``kinds``
 entry names the ones that are text on the way: decimals, times, days.

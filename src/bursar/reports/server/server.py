@@ -93,6 +93,8 @@ class ReportsServer:
                     as_of=request["as_of"],
                 )
                 return {"answers": [answer_to_json(answer)]}
+            case "lake_watermark":
+                return {"watermark": await self._reports.lake_watermark()}
             case "write_lake":
                 written = await self._reports.write_lake(only_if_due=request["only_if_due"])
                 return {"written": {"rows": written.rows, "watermark": written.watermark}}
