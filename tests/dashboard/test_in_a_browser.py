@@ -74,6 +74,7 @@ def all_paths(running: Served) -> list[str]:
         "/dashboard/reports/payments_of_fee?fee=x",
         "/dashboard/sql",
         "/dashboard/reconciliation",
+        "/dashboard/reconciliation/upload",
         f"/dashboard/reconciliation/{run.run_id}",
         f"/dashboard/reconciliation/{run.run_id}?class=missing_here",
         f"/dashboard/reconciliation/{run.run_id}/sign-off",
@@ -178,6 +179,43 @@ def test_every_page_fits_its_screen_and_axe_finds_no_violation(
     assert {place: problems for place, problems in found.items() if problems} == {}
 
 
+def test_a_statement_is_completed_colored_and_run_with_the_keyboard(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        page.goto("/dashboard/sql")
+        field = page.get_by_label("Statement", exact=True)
+        field.fill("SELECT 'a' AS name, count(*) AS n FROM paym")
+        page.keyboard.press("Control+Space")
+        words = page.locator("#editor-words")
+        expect(words.get_by_role("option", selected=True)).to_contain_text("payment_")
+        page.evaluate(AXE_SCRIPT)
+        assert page.evaluate(AXE_VIOLATIONS, {"type": "tag", "values": WCAG_TAGS}) == []
+        page.keyboard.press("Escape")
+        expect(words).to_be_hidden()
+        page.keyboard.type("ents")
+        page.keyboard.type(" GROUP BY 1 UNION SELECT 'b', 7 -- note")
+        expect(page.locator(".editor__colors .sql-comment")).to_have_text("-- note")
+        expect(page.locator(".editor__colors .sql-name", has_text="payments")).to_have_count(1)
+        page.keyboard.press("Tab")
+        expect(page.get_by_label("As of", exact=True)).to_be_focused()
+        expect(page.get_by_role("button", name="Stop", exact=True)).to_be_hidden()
+        field.press("Control+Enter")
+        expect(page.locator("#answer tbody tr")).to_have_count(2)
+        page.evaluate(AXE_SCRIPT)
+        assert page.evaluate(AXE_VIOLATIONS, {"type": "tag", "values": WCAG_TAGS}) == []
+
+
+def test_a_statement_that_runs_has_a_button_that_stops_it(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        page.goto("/dashboard/sql")
+        page.get_by_label("Statement", exact=True).fill("SELECT 42")
+        # The form is held back: Playwright waits for the end of every navigation.
+        page.evaluate("document.forms.statement.addEventListener('submit', (e) => e.preventDefault(), {once: true})")
+        page.get_by_role("button", name="Run", exact=True).click()
+        page.get_by_role("button", name="Stop", exact=True).click()
+        expect(page.get_by_text("The statement was stopped, if it was still running.")).to_be_visible()
+        expect(page.get_by_label("Statement", exact=True)).to_have_value("SELECT 42")
+
+
 def test_axe_sees_a_missing_text_and_a_pale_color(browser: Browser, running: Served) -> None:
     with open_page(browser, running) as page:
         page.goto("/dashboard/sign-in")
@@ -225,9 +263,10 @@ def test_pages_work_without_scripts(browser: Browser, running: Served) -> None:
         context.close()
 
 
-def test_a_first_visit_loads_little(browser: Browser, running: Served) -> None:
+@pytest.mark.parametrize("name", ["transactions", "sql"])
+def test_a_first_visit_loads_little(browser: Browser, running: Served, name: str) -> None:
     with open_page(browser, running) as page:
         sizes: list[int] = []
         page.on("requestfinished", lambda request: sizes.append(request.sizes()["responseBodySize"]))
-        page.goto("/dashboard/transactions", wait_until="networkidle")
+        page.goto(f"/dashboard/{name}", wait_until="networkidle")
         assert 50_000 < sum(sizes) < 250_000

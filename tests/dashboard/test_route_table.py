@@ -16,6 +16,7 @@ FIELDS = {
     "name": "sla",
     "form": "csv",
     "view": "1",
+    "query": "1",
     "run": "20261122T193000-00000000",
 }
 GUARDED = [

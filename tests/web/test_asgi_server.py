@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bursar.web import asgi_server, http_server
-from bursar.web.asgi_server import AsgiServer, start_asgi_server
+from bursar.web.asgi_server import AsgiServer, UploadLimit, start_asgi_server
 from bursar.web.connection_balancing import ConnectionBalancer
 from bursar.web.refusals import RefusalReason, RefusalReply, plain_refusal
 from tests.support.raw_client import RawClient
@@ -132,6 +132,22 @@ async def test_chunk_sizes_and_trailers_are_bounded(scene: Scene, monkeypatch: p
         client.writer.write(b"a: b\r\n" * 5_000)
         assert (await client.reply()).status == 413
         assert await client.ended() == b""
+
+
+async def test_the_path_of_an_upload_has_its_own_bounds(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asgi_server, "REQUEST_BYTES_MAX", 10_000)
+    async with served(scene) as (server, connect):
+        server.uploads = {b"/upload": UploadLimit(bytes_max=30_000, seconds_max=60.0)}
+        for path, size, status in ((b"/upload?x=1", 20_000, 200), (b"/other", 20_000, 413), (b"/upload", 40_000, 413)):
+            client = await connect()
+            head = b"POST " + path + b" HTTP/1.1\r\nHost: x\r\nContent-Length: " + str(size).encode() + b"\r\n\r\n"
+            scene.began.clear()
+            await client.send(head)
+            await scene.began.wait()
+            client.writer.write(b"a" * (size - 1))
+            if status == 200:
+                client.writer.write(b"a")
+            assert (await client.reply()).status == status, path
 
 
 async def test_a_trailer_is_not_a_header(scene: Scene) -> None:

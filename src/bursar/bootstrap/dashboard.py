@@ -12,6 +12,7 @@ from bursar.bootstrap.reports_process import keep_reports_process
 from bursar.bootstrap.reports_socket import has_reports_process, reports_socket
 from bursar.bootstrap.serving import address, background, bind, serving, until_stopped
 from bursar.dashboard.application import dashboard_app
+from bursar.dashboard.multipart import UPLOADS
 from bursar.dashboard.parts import DashboardParts, SandboxParts
 from bursar.dashboard.sign_in.accounts import Accounts, DevelopmentAccounts
 from bursar.dashboard.sign_in.provider.provider import IdentityProvider
@@ -47,7 +48,7 @@ async def run_dashboard(settings: Settings, print_line: Callable[[str], None]) -
         app = dashboard_app(
             await dashboard_parts(parts, reports, people_of(settings), provider=provider_of(settings, parts.clock))
         )
-        await stack.enter_async_context(serving(app, listening))
+        await stack.enter_async_context(serving(app, listening, uploads=UPLOADS))
         await until_stopped(on_ready=lambda: print_line(f"Dashboard  {address(listening)}  store {settings.store_url}"))
         print_line("Stopping: finishing the work that has begun …")
 

@@ -10,14 +10,14 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
 from starlette.types import ASGIApp
 
 from bursar.startup import CannotStart
 from bursar.web import binding
-from bursar.web.asgi_server import start_asgi_server
+from bursar.web.asgi_server import UploadLimit, start_asgi_server
 from bursar.web.connection_balancing import WorkerShare
 from bursar.web.http_server import BACKLOG
 from bursar.web.refusals import Refuse, plain_refusal
@@ -50,14 +50,19 @@ def address(listening: socket.socket) -> str:
 
 @contextlib.asynccontextmanager
 async def serving(
-    app: ASGIApp, listening: socket.socket, *, refuse: Refuse = plain_refusal, share: WorkerShare | None = None
+    app: ASGIApp,
+    listening: socket.socket,
+    *,
+    refuse: Refuse = plain_refusal,
+    share: WorkerShare | None = None,
+    uploads: Mapping[str, UploadLimit] | None = None,
 ) -> AsyncIterator[None]:
     """Serve ``app`` for the length of a ``with``; leaving it waits ``REQUEST_GRACE_S`` for requests under way.
 
     ``refuse`` makes the answers to requests that cannot be read. ``share`` is this process's share of the
-    connections, if several workers serve one port.
+    connections, if several workers serve one port. ``uploads``: the bounds of paths that take large bodies.
     """
-    server = await start_asgi_server(app, listening, refuse=refuse, share=share)
+    server = await start_asgi_server(app, listening, refuse=refuse, share=share, uploads=uploads)
     try:
         yield
     finally:

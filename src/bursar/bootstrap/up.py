@@ -21,6 +21,7 @@ from bursar.bootstrap.reports_socket import has_reports_process, reports_socket
 from bursar.bootstrap.serving import address, background, bind, serving, until_stopped
 from bursar.bootstrap.transaction_log import sql_transaction_log
 from bursar.clock import steady_clock
+from bursar.dashboard.multipart import UPLOADS
 from bursar.dashboard.site import PREFIX
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
 from bursar.paygov.simulator.app import simulator_app
@@ -98,7 +99,7 @@ async def run_up(settings: Settings, print_line: PrintLine) -> None:
         await stack.enter_async_context(background(await _tasks(parts, portal, reports, logs_json=False)))
         limits = client_limits(settings)
         app = _app(parts, portal, reports, authenticate, limits, pages)
-        await stack.enter_async_context(serving(app, portal_socket, refuse=app.refuse))
+        await stack.enter_async_context(serving(app, portal_socket, refuse=app.refuse, uploads=UPLOADS))
         lines = (
             f"Dashboard            {address(portal_socket)}\n"
             f"Pay.gov (simulated)  {where.base}\n"
@@ -158,7 +159,7 @@ async def serve_portal(
         await stack.enter_async_context(background(tasks))
         pages = await portal_dashboard(parts, portal, reports)
         app = _app(parts, portal, reports, authenticate, limits, pages)
-        await stack.enter_async_context(serving(app, listening, refuse=app.refuse, share=share))
+        await stack.enter_async_context(serving(app, listening, refuse=app.refuse, share=share, uploads=UPLOADS))
         await until_stopped(lifeline, on_ready=on_ready)
         on_stop()
 

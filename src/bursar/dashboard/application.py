@@ -8,8 +8,10 @@ with errors in the portal's JSON.
 
 import asyncio
 import logging
+import tempfile
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -19,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
+from bursar.dashboard.multipart import read_form_with_files
 from bursar.dashboard.parts import DashboardParts
 from bursar.dashboard.route_table import ROUTES
 from bursar.dashboard.security_headers import security_headers
@@ -127,7 +130,10 @@ def _gate(site: Site, routes: Mapping[str, PageRoute]) -> Callable[[Request], Aw
 async def _answer(visit: Visit) -> Response:
     route, request = visit.route, visit.request
     if request.method not in SAFE_METHODS:
-        await _check_form(visit)
+        _check_origin(visit)
+        if not route.is_upload:
+            await visit.read_form()
+            _check_token(visit, visit.form)
     elif route.roles is None and not visit.form_secret:
         visit.begin_forms()
     if route.roles is not None:
@@ -138,16 +144,29 @@ async def _answer(visit: Visit) -> Response:
         if not route.roles & visit.account.roles:
             await visit.log("refused", request.url.path, route=route.name)
             raise PageError(403, "errors.forbidden", roles=", ".join(_role_names(visit, route)))
-    return await route.handler(visit)
+    return await (_with_files(visit) if route.is_upload else route.handler(visit))
 
 
-async def _check_form(visit: Visit) -> None:
-    """Raise :class:`PageError` unless the form comes from a page of this session."""
+def _check_origin(visit: Visit) -> None:
     if not is_from_own_site(visit.request.headers, visit.own_origin):
         raise PageError(403, "errors.foreign_form")
-    await visit.read_form()
-    if not is_csrf_token(visit.site.csrf_key, visit.form_secret, visit.field(FIELD)):
+
+
+def _check_token(visit: Visit, form: Mapping[str, str]) -> None:
+    if not is_csrf_token(visit.site.csrf_key, visit.form_secret, form.get(FIELD, "").strip()):
         raise PageError(403, "errors.stale_form")
+
+
+async def _with_files(visit: Visit) -> Response:
+    """Read the form with its files into a private folder, answer, and remove the folder."""
+    uploads = visit.site.uploads
+    if uploads.locked():
+        raise PageError(503, "errors.upload_busy")
+    async with uploads:
+        with tempfile.TemporaryDirectory(prefix="bursar-upload-") as folder:  # of mode 700
+            filled = await read_form_with_files(visit.request, Path(folder), lambda form: _check_token(visit, form))
+            visit.form, visit.files = filled.fields, filled.files
+            return await visit.route.handler(visit)
 
 
 async def _sign_in_first(visit: Visit) -> Response | None:

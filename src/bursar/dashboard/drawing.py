@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 WIDTH: Final = 900
 HEIGHT: Final = 260
@@ -35,7 +34,7 @@ class Tick:
 
     at: float
     value: Decimal
-    bucket: date | None = None
+    bucket: Any = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +47,11 @@ class BarChart:
     series: Sequence[str]
 
 
-def bar_chart(values: Mapping[tuple[date, str], Decimal], buckets: Sequence[date]) -> BarChart:
-    """Return the chart of ``values``, by bucket and series. The largest series are first; ``SERIES_MAX`` are drawn."""
+def bar_chart(values: Mapping[tuple[Any, str], Decimal], buckets: Sequence[Any]) -> BarChart:
+    """Return the chart of ``values``, by bucket (a day, or any other value) and series.
+
+    The largest series are first; ``SERIES_MAX`` are drawn.
+    """
     sizes: dict[str, Decimal] = {}
     for (_, name), value in values.items():
         sizes[name] = sizes.get(name, Decimal(0)) + value

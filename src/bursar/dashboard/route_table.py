@@ -5,12 +5,14 @@ A test requests each route with every role that it does not name.
 
 from typing import Final
 
+from bursar.dashboard.multipart import UPLOAD_PATH
 from bursar.dashboard.pages import (
     access_log,
     operations,
     overview,
     provider_sign_in,
     reconciliation,
+    reconciliation_upload,
     reports,
     sandbox,
     saved_views,
@@ -25,6 +27,7 @@ from bursar.dashboard.sign_in.roles import (
     EVERY_ROLE,
     EXPORTERS,
     OPERATORS,
+    RECONCILERS,
     REFUND_CHECKERS,
     REFUND_MAKERS,
     SEE_OPERATIONS,
@@ -89,8 +92,13 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
     PageRoute("export_report", "GET", "/reports/{name}/{form}", reports.export_report, EXPORTERS),
     PageRoute("sql", "GET", "/sql", sql.show_sql, EXPORTERS),
     PageRoute("run_sql", "POST", "/sql", sql.run_sql, EXPORTERS),
+    PageRoute("stop_sql", "POST", "/sql/stop", sql.stop_sql, EXPORTERS),
     PageRoute("export_sql", "POST", "/sql/export", sql.export_sql, EXPORTERS),
+    PageRoute("save_query", "POST", "/sql/queries", sql.save_query, EXPORTERS),
+    PageRoute("remove_query", "POST", "/sql/queries/{query}/remove", sql.remove_query, EXPORTERS),
     PageRoute("reconciliation", "GET", "/reconciliation", reconciliation.show_reconciliations, SEE_RECONCILIATIONS),
+    PageRoute("show_upload", "GET", UPLOAD_PATH, reconciliation_upload.show_upload, RECONCILERS, "portal"),
+    PageRoute("upload", "POST", UPLOAD_PATH, reconciliation_upload.upload, RECONCILERS, "portal", is_upload=True),
     PageRoute("reconciliation_run", "GET", "/reconciliation/{run}", reconciliation.show_run, SEE_RECONCILIATIONS),
     PageRoute(
         "export_reconciliation", "GET", "/reconciliation/{run}/differences.csv", reconciliation.export_run, EXPORTERS

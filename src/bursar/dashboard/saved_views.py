@@ -1,16 +1,18 @@
-"""Filters of transactions that people keep by name, for themselves or for a role that shares them."""
+"""Filters of transactions, and statements, that people keep by name, for themselves or for a role that shares them."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.sign_in.roles import Role
 from bursar.dashboard.state_file import StateFile
 
 VIEWS_MAX: Final = 100
-"""Views of one person."""
+"""Views of one kind of one person."""
 NAME_CHARS_MAX: Final = 80
+ViewKind = Literal["saved_views", "saved_queries"]
+"""The kind of things that are kept: the name of its table in the state file."""
 
 
 class TooManyViews(Exception):
@@ -19,7 +21,10 @@ class TooManyViews(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SavedView:
-    """A filter with a name. ``query``: the parameters of its URL; ``role``: the role that sees it too."""
+    """A filter, or a statement, with a name.
+
+    ``query``: the parameters of the URL, or the text of the statement. ``role``: the role that sees it too.
+    """
 
     number: int
     owner: str
@@ -29,10 +34,11 @@ class SavedView:
 
 
 class SavedViews:
-    """The views in the dashboard's state file."""
+    """The views of one kind in the dashboard's state file."""
 
-    def __init__(self, state: StateFile) -> None:
+    def __init__(self, state: StateFile, kind: ViewKind = "saved_views") -> None:
         self._state = state
+        self._table = kind
 
     def visible_to(self, account: Account) -> list[SavedView]:
         """Return the person's views and those shared with one of the person's roles, by name."""
@@ -45,12 +51,12 @@ class SavedViews:
         """Keep a view, in the place of the person's view of this name. Raises :class:`TooManyViews`."""
         with self._state.writing() as connection:
             [(count,)] = connection.execute(
-                "SELECT count(*) FROM saved_views WHERE owner = ? AND name <> ?", (account.name, name)
+                f"SELECT count(*) FROM {self._table} WHERE owner = ? AND name <> ?", (account.name, name)
             )
             if count >= VIEWS_MAX:
                 raise TooManyViews
             connection.execute(
-                "INSERT INTO saved_views (owner, name, query, role) VALUES (?1, ?2, ?3, ?4) "
+                f"INSERT INTO {self._table} (owner, name, query, role) VALUES (?1, ?2, ?3, ?4) "
                 "ON CONFLICT (owner, name) DO UPDATE SET query = ?3, role = ?4",
                 (account.name, name, query, role),
             )
@@ -58,10 +64,10 @@ class SavedViews:
     def remove(self, account: Account, number: int) -> bool:
         """Remove a view of the person; return whether there was one."""
         with self._state.writing() as connection:
-            done = connection.execute("DELETE FROM saved_views WHERE id = ? AND owner = ?", (number, account.name))
+            done = connection.execute(f"DELETE FROM {self._table} WHERE id = ? AND owner = ?", (number, account.name))
             return done.rowcount > 0
 
     def _all(self) -> Collection[SavedView]:
         with self._state.writing() as connection:
-            rows = connection.execute("SELECT id, owner, name, query, role FROM saved_views").fetchall()
+            rows = connection.execute(f"SELECT id, owner, name, query, role FROM {self._table}").fetchall()
         return [SavedView(*row) for row in rows]

@@ -1,5 +1,6 @@
 """The dashboard as one object: its parts, its routes, its templates, and what every visit shares."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from bursar.dashboard.sign_in.provider.started import StartedSignIns
 from bursar.dashboard.sign_in.roles import Role
 from bursar.dashboard.sign_in.sessions import PersonSessions
 from bursar.dashboard.sign_in.throttle import SignInThrottle
+from bursar.dashboard.statement_runs import StatementRuns
 from bursar.dashboard.static_files import static_version
 
 PREFIX: Final = "/dashboard"
@@ -28,6 +30,8 @@ _TEMPLATES: Final = Path(__file__).parent / "templates"
 
 PASSWORD_CHECKS_AT_ONCE_MAX: Final = 2
 """Passwords that are checked at the same time: each check needs 64 MiB of memory."""
+
+UPLOADS_AT_ONCE_MAX: Final = 2
 
 PageHandler = Callable[[Any], Awaitable[Response]]
 """A page: it takes a :class:`bursar.dashboard.visit.Visit`."""
@@ -38,6 +42,7 @@ class PageRoute:
     """One URL and the roles that may use it; ``roles`` is None for pages that need no sign-in.
 
     ``path`` is below :data:`PREFIX`. ``when`` names a part that the route needs, such as ``portal`` or ``sandbox``.
+    ``is_upload``: the form has files, which are read after the role was checked.
     """
 
     name: str
@@ -46,6 +51,7 @@ class PageRoute:
     handler: PageHandler
     roles: frozenset[Role] | None
     when: str | None = None
+    is_upload: bool = False
 
 
 class Site:
@@ -62,6 +68,9 @@ class Site:
         self.throttle = SignInThrottle(parts.state, parts.clock)
         self.access_log = AccessLog(parts.state, parts.clock)
         self.saved_views = SavedViews(parts.state)
+        self.saved_queries = SavedViews(parts.state, "saved_queries")
+        self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE_MAX)
+        self.statements = StatementRuns(parts.state, parts.clock)
         self.csrf_key = parts.state.key("forms")
         self.password_checks = ThreadPoolExecutor(PASSWORD_CHECKS_AT_ONCE_MAX, "bursar-passwords")
 

@@ -1,4 +1,4 @@
-"""The dashboard's own small database: sessions, failed sign-ins, saved views and the access log.
+"""The dashboard's own small database: sessions, failed sign-ins, what people saved, and the access log.
 
 It is one SQLite file beside the store, shared by every process that serves pages. It holds no payment. A process opens
 a connection per use: a use is short, and a connection belongs to one thread.
@@ -45,6 +45,13 @@ CREATE TRIGGER IF NOT EXISTS access_is_never_removed BEFORE DELETE ON access
 CREATE TABLE IF NOT EXISTS saved_views (
     id INTEGER PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, query TEXT NOT NULL, role TEXT,
     UNIQUE (owner, name)
+) STRICT;
+CREATE TABLE IF NOT EXISTS saved_queries (
+    id INTEGER PRIMARY KEY, owner TEXT NOT NULL, name TEXT NOT NULL, query TEXT NOT NULL, role TEXT,
+    UNIQUE (owner, name)
+) STRICT;
+CREATE TABLE IF NOT EXISTS stops (
+    name TEXT NOT NULL, run TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (name, run)
 ) STRICT;
 """
 

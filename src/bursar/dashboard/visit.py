@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
 
@@ -61,6 +62,8 @@ class Visit:
         self.request = request
         self.session = session
         self.form: dict[str, str] = {}
+        self.files: dict[str, Path] = {}
+        """The files of a form, by the names of their fields. They exist while the page runs."""
         self.text: Text = text_in(
             chosen_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language", ""))
         )

@@ -9,6 +9,8 @@ be read, and connections spread evenly over worker processes. The application bo
 
 import asyncio
 import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, Final, cast
 
@@ -29,11 +31,27 @@ BODY_S_MAX: Final = 20.0
 """From the end of a head to the end of its body."""
 
 
+@dataclass(frozen=True, slots=True)
+class UploadLimit:
+    """The bounds of requests to one path: bytes of the whole request, and seconds for its body."""
+
+    bytes_max: int
+    seconds_max: float
+
+
 class AsgiServer(HttpServer["AsgiConnection"]):
     """The connections of one process to one application. Start it with :func:`start_asgi_server`."""
 
-    def __init__(self, app: Any, *, refuse: Refuse = plain_refusal, share: WorkerShare | None = None) -> None:
+    def __init__(
+        self,
+        app: Any,
+        *,
+        refuse: Refuse = plain_refusal,
+        share: WorkerShare | None = None,
+        uploads: Mapping[str, UploadLimit] | None = None,
+    ) -> None:
         super().__init__(share)
+        self.uploads = {path.encode(): limit for path, limit in (uploads or {}).items()}
         self.config = uvicorn.Config(
             app,
             http=AsgiConnection,
@@ -78,7 +96,12 @@ class AsgiServer(HttpServer["AsgiConnection"]):
 
 
 async def start_asgi_server(
-    app: Any, listening: socket.socket, *, refuse: Refuse = plain_refusal, share: WorkerShare | None = None
+    app: Any,
+    listening: socket.socket,
+    *,
+    refuse: Refuse = plain_refusal,
+    share: WorkerShare | None = None,
+    uploads: Mapping[str, UploadLimit] | None = None,
 ) -> AsgiServer:
     """Serve ``app`` on a bound socket.
 
@@ -87,8 +110,9 @@ async def start_asgi_server(
         listening: the bound socket. It may listen already.
         refuse: words the answers that the server gives in the application's place.
         share: this process's share of the connections, if several workers serve one port.
+        uploads: the bounds of paths that take more than ``REQUEST_BYTES_MAX`` or longer than ``BODY_S_MAX``.
     """
-    server = AsgiServer(app, refuse=refuse, share=share)
+    server = AsgiServer(app, refuse=refuse, share=share, uploads=uploads)
     await server.listen(listening)
     return server
 
@@ -104,6 +128,7 @@ class AsgiConnection(HttpToolsProtocol):
         self.adopted = adopted
         self.in_head = self.receiving = self.lingering = False
         self.received_bytes = 0
+        self.upload: UploadLimit | None = None
         self.refusal: RefusalReason | None = None
         self.phase_began_s = server.now_s
 
@@ -143,7 +168,7 @@ class AsgiConnection(HttpToolsProtocol):
             self.received_bytes = self.received_bytes + len(data) if self.received_bytes >= 0 else 0
             if self.in_head and self.received_bytes > HEAD_BYTES_MAX:
                 self.refuse(RefusalReason.HEAD_TOO_LARGE)
-            elif self.received_bytes > REQUEST_BYTES_MAX:
+            elif self.received_bytes > (self.upload.bytes_max if self.upload else REQUEST_BYTES_MAX):
                 self.refuse(RefusalReason.TOO_LARGE)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]  # uvicorn never keeps a half-closed connection
@@ -170,6 +195,7 @@ class AsgiConnection(HttpToolsProtocol):
         super().on_message_begin()
         self.in_head = self.receiving = True
         self.received_bytes = -1
+        self.upload = None
         self._start_phase()
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -181,6 +207,7 @@ class AsgiConnection(HttpToolsProtocol):
         """Start the body."""
         super().on_headers_complete()
         self.in_head = False
+        self.upload = self.asgi_server.uploads.get(self.url.partition(b"?")[0])
         self._start_phase()
 
     def on_message_complete(self) -> None:
@@ -244,7 +271,9 @@ class AsgiConnection(HttpToolsProtocol):
             return float("inf")  # the application may take its time
         if self.in_head:
             return HEAD_S_MAX
-        return BODY_S_MAX if self.receiving else IDLE_S_MAX
+        if self.receiving:
+            return self.upload.seconds_max if self.upload else BODY_S_MAX
+        return IDLE_S_MAX
 
     def time_out(self) -> None:
         """End a connection that has stayed in its phase for too long."""

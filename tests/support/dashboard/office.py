@@ -96,7 +96,7 @@ class Visitor:
         if self.cookies:
             sent["cookie"] = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         if body:
-            sent["content-type"] = "application/x-www-form-urlencoded"
+            sent.setdefault("content-type", "application/x-www-form-urlencoded")
         scope = {
             "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(),
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],

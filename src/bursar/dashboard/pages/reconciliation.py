@@ -3,8 +3,9 @@
     history, newest first ─► a run: totals, differences, what to do ─► confirmation ─► signed off, once
                                                                    └─► CSV
 
-`bursar reconcile` makes the runs. They are over all payments, so an account that is limited to some clients or fees has
-none of these pages. Nothing of a run ever changes, so a page of differences begins at a number of rows.
+`bursar reconcile` and the upload of a file make the runs. They are over all payments, so an account that is limited to
+some clients or fees has none of these pages. Nothing of a run ever changes, so a page of differences begins at a number
+of rows.
 """
 
 import csv
@@ -87,6 +88,20 @@ async def show_run(visit: Visit) -> Response:
     after = visit.number("after") or 0
     rows = await _rows(visit, run, only, after)
     await visit.log("viewed", _target(run))
+    return run_page(visit, run, signed, rows, only=only, after=after)
+
+
+def run_page(
+    visit: Visit,
+    run: ReconciliationRun,
+    signed: SignOff | None,
+    rows: RunRows,
+    *,
+    only: str = "",
+    after: int = 0,
+    is_kept: bool = True,
+) -> Response:
+    """Return the page of a run; without links to what only a run has that was kept, unless ``is_kept``."""
     sums = _sums(run)
     lines = [each for each in sums if not each.line_class.of_payments]
     broken = sum(each.broken is not None for each in run.files)
@@ -94,6 +109,7 @@ async def show_run(visit: Visit) -> Response:
     return visit.page(
         "reconciliation_run.html",
         run=run,
+        is_kept=is_kept,
         signed=signed,
         sums=sums,
         all_lines=(sum(each.count for each in lines) - broken, sum(each.cents for each in lines)),
@@ -170,11 +186,15 @@ async def _run(visit: Visit) -> tuple[ReconciliationRun, SignOff | None]:
 
 
 async def _rows(visit: Visit, run: ReconciliationRun, only: str, after: int) -> RunRows:
+    return await shown_rows(visit.parts.ledger.reconciliations.rows(run.run_id), only, after)
+
+
+async def shown_rows(rows: AsyncIterator[KeptRow], only: str = "", after: int = 0) -> RunRows:
     """Return the totals by day, and at most ``ROWS_SHOWN_MAX`` differences; later ones are not read."""
     totals: list[KeptRow] = []
     differences: list[KeptRow] = []
     passed = 0
-    async for row in visit.parts.ledger.reconciliations.rows(run.run_id):
+    async for row in rows:
         if row["row"] == "total":
             totals.append(row)
         elif only in ("", row["class"]):

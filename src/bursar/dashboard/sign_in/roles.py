@@ -22,6 +22,7 @@ OPERATORS: Final[frozenset[Role]] = frozenset({"operator"})
 REFUND_MAKERS: Final[frozenset[Role]] = frozenset({"finance", "operator"})
 REFUND_CHECKERS: Final[frozenset[Role]] = frozenset({"approver"})
 SEE_RECONCILIATIONS: Final[frozenset[Role]] = EVERY_ROLE - {"viewer"}
+RECONCILERS: Final[frozenset[Role]] = frozenset({"finance", "operator"})
 SIGN_OFF_RECONCILIATIONS: Final[frozenset[Role]] = frozenset({"finance", "approver"})
 SEE_OPERATIONS: Final[frozenset[Role]] = frozenset({"operator", "auditor"})
 AUDITORS: Final[frozenset[Role]] = frozenset({"auditor"})
