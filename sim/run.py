@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from sim.actors.applications import Application, bills, late_bill
+from sim.actors.moves import move_store
 from sim.actors.operators import (
     compare_after_restore,
     erase_ended,
@@ -69,16 +70,19 @@ class Verdict:
     timeline: list[str] = field(default_factory=list)
 
 
-def simulate(seed: int, faults: FaultPlan = ALL_FAULTS, crowd: int | None = None) -> Verdict:
+def simulate(
+    seed: int, faults: FaultPlan = ALL_FAULTS, *, crowd: int | None = None, moved_after_s: float | None = None
+) -> Verdict:
     """Run ``seed`` with the faults that the plan allows. The same seed and plan give the same run, event by event.
 
-    ``crowd``: the number of obligations; None: a few, as drawn.
+    ``crowd``: the number of obligations; None: a few, as drawn. ``moved_after_s``: when the store is moved to another
+    one, as `bursar move` does; None: never.
     """
     logging.disable(logging.CRITICAL)
     collecting = gc.isenabled()
     gc.disable()  # a run is short, and its process frees the garbage
     try:
-        return run_virtual(lambda loop: _simulate(loop, seed, faults, crowd))
+        return run_virtual(lambda loop: _simulate(loop, seed, faults, crowd, moved_after_s))
     except Deadlock as deadlock:
         return Verdict(seed, [f"deadlock: {deadlock}"])
     finally:
@@ -92,11 +96,14 @@ def simulate_crowd(seed: int) -> Verdict:
     return replace(simulate(seed, crowd=CROWD), timeline=[])
 
 
-async def _simulate(loop: VirtualLoop, seed: int, faults: FaultPlan, crowd: int | None) -> Verdict:
+async def _simulate(
+    loop: VirtualLoop, seed: int, faults: FaultPlan, crowd: int | None, moved_after_s: float | None
+) -> Verdict:
     world = World(loop, seed, faults=faults, crowd=crowd)
     if faults.reseeded_at_s is not None:
         loop.call_at(faults.reseeded_at_s, world.reseed)
     await world.start()
+    moving = None if moved_after_s is None else loop.create_task(move_store(world, moved_after_s))
     made = bills(world, crowd or world.randomness.randint(BILLS_MIN, BILLS_MAX))
     work = []
     for number, bill in enumerate(made):
@@ -131,6 +138,8 @@ async def _simulate(loop: VirtualLoop, seed: int, faults: FaultPlan, crowd: int 
     findings = [f"an application broke: {task.exception()!r}" for task in work if task.exception()]
     findings += await take_over(world)
     await operators
+    if moving is not None:
+        await moving
     weeks = world.branch("weeks").random() < LONG_SHARE
     if weeks:
         await weeks_after(world, made)
