@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.hypothesis_profiles import load_profiles
+from tests.support.storms import NEEDS_CALM, STORM_SEED
 from tests.support.write_paths import MARKER, WritePath, paths_of
 
 load_profiles()
@@ -16,6 +17,16 @@ def write_path(request: pytest.FixtureRequest) -> WritePath:
     """
     path: WritePath = request.param
     return path
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the tests that need calm, each with its reason, in a storm (tests/support/storms.py)."""
+    if STORM_SEED is None:
+        return
+    for item in items:
+        reason = NEEDS_CALM.get(getattr(item, "originalname", item.name))
+        if reason is not None:
+            item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -12,6 +12,7 @@
     disk          crashes on a disk that fails and lies (tests/disk)                    NIGHTLY_CRASHES (10000)
     past          restores to random instants after kill -9                             NIGHTLY_INSTANTS (1000)
     visible       pairs of a write and a later question, under kills and clock steps    NIGHTLY_PAIRS (100000)
+    weather       the tests of the use cases in storms of DynamoDB
     mutants       every planted fault; the tests of its place must fail                 NIGHTLY_MUTANTS (all)
     properties    every property test, with 20 times as many examples                   NIGHTLY_PROPERTY_TESTS (tests)
     oracles       the tests that compare with other implementations of DynamoDB         NIGHTLY_ORACLE_TESTS (tests)
@@ -51,6 +52,7 @@ PROPERTY_TIMEOUT_S: Final = 3600
 PAIRS: Final = 100_000
 VISIBLE_TIMEOUT_S: Final = 8 * 3600
 VISIBLE: Final = re.compile(r"(\d+) pairs, (\d+) kills, (\d+) refused, 0 stale, 0 doubled, 0 disagreeing")
+STORM_SEEDS: Final = (1, 2, 3, 4)
 FIGURE_CHARACTERS_MAX: Final = 200
 PASSED, FAILED, NOT_RUN = "passed", "**failed**", "not run"
 
@@ -181,6 +183,16 @@ def visible(settings: Environment) -> Result:
     return Result(PASSED, f"{asked} pairs, {kills} kills, {refused} refused, 0 stale, 0 doubled, 0 disagreeing")
 
 
+def weather(_settings: Environment) -> Result:
+    """Run the tests of the portal's use cases in storms (tests/support/storms.py)."""
+    for seed in STORM_SEEDS:
+        command = ("-m", "pytest", "-q", "-n", "2", "tests/portal/use_cases")
+        result = _last_line(sys.executable, *command, environment={"STORM_SEED": str(seed)})
+        if result.outcome != PASSED:
+            return Result(FAILED, f"seed {seed}: {result.figure}")
+    return Result(PASSED, f"{len(STORM_SEEDS)} storms; the last one: {result.figure}")
+
+
 def matrix(_settings: Environment) -> Result:
     """Run every cell of the fault matrix; this writes docs/faults.md."""
     return _last_line(sys.executable, "-m", "sim", "--matrix")
@@ -228,6 +240,7 @@ STEPS: Final[Mapping[str, Callable[[Environment], Result]]] = {
         disk,
         past,
         visible,
+        weather,
         mutants,
         properties,
         oracles,

@@ -10,7 +10,7 @@ Only this module makes ledgers for the use-case tests, which tests/test_write_pa
 
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Final, Protocol, TypeVar
 
@@ -26,6 +26,7 @@ from bursar.payments.ledger.table import TABLE_NAME, create_table
 from bursar.payments.rules import payment_rules
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
+from tests.support.storms import STORM_SEED, open_storm
 
 T = TypeVar("T")
 IN_MEMORY: Final = ":memory:"
@@ -61,9 +62,13 @@ class WritePath:
     name: str
     swaps: bool
     write_operation: str
+    storm: int | None = None
+    """The seed of the storm in which the store is; None for a calm one."""
 
     def open(self, path: str = IN_MEMORY, *, clock: Clock, randomness: random.Random) -> AsyncEngine:
-        """Open the store at ``path``, and create a missing file."""
+        """Open the store at ``path``, and create a missing file. A path with a storm has its store in it."""
+        if self.storm is not None:
+            return open_storm(path, clock=clock, randomness=randomness, guard_loader=_guard_of, seed=self.storm)
         return AsyncEngine(Engine.open(path, clock=clock, randomness=randomness, guard_loader=_guard_of))
 
     def ledger(
@@ -85,10 +90,13 @@ class WritePath:
 SWAP: Final = WritePath("swap", swaps=True, write_operation="Swap")
 TRANSACTION: Final = WritePath("transaction", swaps=False, write_operation="TransactWriteItems")
 WRITE_PATHS: Final = (SWAP, TRANSACTION)
+STORM_PATH: Final = replace(TRANSACTION, storm=int(STORM_SEED or 0))
 
 
 def paths_of(marker: pytest.Mark | None) -> list[WritePath]:
     """Return the paths that a test runs on: both, unless ``marker`` names one and gives the reason."""
+    if STORM_SEED is not None:
+        return [] if marker is not None and (SWAP.name,) == marker.args else [STORM_PATH]
     if marker is None:
         return list(WRITE_PATHS)
     paths = [path for path in WRITE_PATHS if (path.name,) == marker.args]

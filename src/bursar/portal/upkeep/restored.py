@@ -4,6 +4,7 @@ An operator clears it after comparing the store with Pay.gov's reports. The coll
 recorded then, so that no later attempt at their obligations can charge the payer again.
 """
 
+import asyncio
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -19,6 +20,8 @@ from bursar.portal.upkeep.attention import FAR_FUTURE_S, check_words
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import returned_unsent
 
+INDEX_CATCHES_UP_S: Final = 2.0
+"""The age of a mark before which it is not cleared; an index is usually behind for a fraction of a second."""
 NOTHING_TO_CLEAR: Final = "There is no restore mark to clear"
 _OUR_ID: Final = re.compile(rf"b[0-9a-z]{{{AGENCY_TRACKING_ID_CHARS - 1}}}")
 
@@ -55,8 +58,12 @@ async def clear(portal: Portal, *, by: str, reason: str, lost: Iterable[tuple[st
     mark = (await portal.ledger.restores.read()).open_mark
     if mark is None:
         raise Conflict(NOT_RESOLVABLE.saying(NOTHING_TO_CLEAR))
+    # The index of live attempts may be behind on Amazon's DynamoDB. It names every attempt from before the restore
+    # once it has had time to catch up, and each attempt is read again, strongly consistent.
+    await asyncio.sleep(max(0.0, mark.restored_at + INDEX_CATCHES_UP_S - portal.clock()))
     live = await portal.ledger.due(portal.clock() + FAR_FUTURE_S, LIVE_MAX)
-    early = [each.agency_tracking_id for each in live if mark.covers(each) and _is_undecided(each)]
+    covered = [await portal.ledger.reread(each) for each in live if mark.covers(each)]
+    early = [each.agency_tracking_id for each in covered if _is_undecided(each)]
     if early:
         problem = (
             f"{len(early)} attempts from before the restore, such as {early[0]}, are neither ended nor in doubt: "
