@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import time
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -65,6 +67,26 @@ async def test_the_number_outside_is_never_above_the_one_inside(settings: Settin
     assert all(outside == inside for outside, inside in numbers)
     assert numbers == sorted(set(numbers))
     assert mode_of(beside(store)) == 0o600
+
+
+async def test_a_higher_number_outside_is_never_replaced_by_a_lower_one(settings: Settings, store: str) -> None:
+    async with Composition(settings) as parts:
+        portal = await parts.portal()
+        note_outside(store, 1_000)  # another process has raised the store's number and noted it meanwhile
+        await Generations(portal.ledger, store).raise_and_note()
+        assert outside_of(store) == 1_000
+
+
+async def test_a_start_leaves_the_due_times_of_live_attempts_alone(settings: Settings, store: str) -> None:
+    async with Composition(settings) as parts:
+        ledger = (await parts.portal()).ledger
+        fee = parts.fees.fee("PETITION_FILING_FEE", time.time())
+        assert fee is not None
+        urls = ("https://app.example/ok", "https://app.example/no")
+        attempt = await ledger.start_attempt("dawson", "r-1", fee, Decimal("60.00"), {"docketNumber": "1-26"}, *urls)
+    async with Composition(settings) as parts:
+        ledger = (await parts.portal()).ledger
+        assert (await ledger.reread(attempt)).due_at == attempt.due_at
 
 
 async def test_a_death_between_the_two_numbers_is_no_alarm(settings: Settings, store: str) -> None:

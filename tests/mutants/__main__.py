@@ -17,6 +17,7 @@ from typing import Any
 import tests.mutants.planted
 import tests.mutants.planted_contract
 import tests.mutants.planted_erasure
+import tests.mutants.planted_fourth_review
 import tests.mutants.planted_native
 import tests.mutants.planted_paygov
 import tests.mutants.planted_payments

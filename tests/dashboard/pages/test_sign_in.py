@@ -100,7 +100,8 @@ async def test_a_form_without_its_token_or_from_another_site_changes_nothing(bro
     assert (await browser.post("/dashboard/sign-out", {"csrf": ""})).status == 403
     assert (await browser.post("/dashboard/sign-out", {"csrf": "0" * 64})).status == 403
     assert (await browser.post("/dashboard/sign-out", origin="https://evil.example")).status == 403
-    assert (await browser.post("/dashboard/sign-out", sec_fetch_site="cross-site")).status == 403
+    for site in ("cross-site", "same-site", "none"):
+        assert (await browser.post("/dashboard/sign-out", sec_fetch_site=site)).status == 403
     assert (await browser.get("/dashboard/transactions")).status == 200
 
 
@@ -150,6 +151,26 @@ async def test_the_browser_remembers_language_and_theme(browser: Visitor) -> Non
 async def test_a_browser_that_prefers_spanish_gets_spanish(browser: Visitor) -> None:
     assert 'lang="es"' in (await browser.get(SIGN_IN, accept_language="fr, es-MX;q=0.9, en;q=0.8")).text
     assert 'lang="en"' in (await browser.get(SIGN_IN, accept_language="fr")).text
+
+
+@pytest.mark.parametrize(
+    ("own_url", "peer", "logged"),
+    [
+        ("https://pay.example.gov", "127.0.0.1", "203.0.113.7"),
+        ("https://pay.example.gov", "198.51.100.9", "198.51.100.9"),
+        (None, "127.0.0.1", "127.0.0.1"),
+    ],
+)
+async def test_only_a_proxy_on_this_machine_names_the_address_of_a_person(
+    office: Office, accounts: AccountsFile, own_url: str | None, peer: str, logged: str
+) -> None:
+    host = "127.0.0.1:8080" if own_url is None else "pay.example.gov"
+    browser = Visitor(dashboard_app(office.parts(accounts, own_url=own_url)), host=host, peer=peer)
+    await browser.get(SIGN_IN)
+    sent = {"name": "ada", "password": PASSWORD}
+    origin = own_url or f"http://{host}"
+    assert (await browser.post(SIGN_IN, sent, origin=origin, x_forwarded_for="10.0.0.1, 203.0.113.7")).status == 303
+    assert [entry.address for entry in office.visitor_log()] == [logged]
 
 
 async def test_sign_ins_are_in_the_access_log(browser: Visitor, office: Office) -> None:

@@ -41,6 +41,12 @@ async def test_of_two_reports_at_once_one_is_recorded(ledger: Ledger, start: Sta
     assert sorted(type(each).__name__ for each in found) == ["Deposit", "DepositDiffers"]
 
 
+async def test_a_deposit_is_never_before_its_collection(ledger: Ledger, start: Start, wall: Wall) -> None:
+    attempt = await settled(ledger, start)
+    wall.pass_s(-3600)  # another machine's clock is behind the one that recorded the collection
+    assert (await ledger.deposits.record(attempt, REPORT)).at == attempt.updated_at
+
+
 async def test_only_a_processed_attempt_has_a_deposit(ledger: Ledger, start: Start) -> None:
     with pytest.raises(NoSuchEdge, match="must be of a processed attempt"):
         await ledger.deposits.record(await pending(ledger, start), REPORT)

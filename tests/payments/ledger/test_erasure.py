@@ -117,6 +117,17 @@ async def test_an_attempt_that_ended_too_recently_keeps_all_of_its_obligation(
     assert await erase(ledger, wall, days=1) == ("erased", 2)
 
 
+async def test_an_erasure_by_a_slow_clock_is_not_before_the_end_of_the_attempt(
+    ledger: Ledger, begin: Start, wall: Wall
+) -> None:
+    attempt = await failed(ledger, begin)
+    wall.pass_s(-3600)
+    assert await erase(ledger, wall, days=-1) == ("erased", 1)
+    view = await ledger.obligation(attempt.client, attempt.reference)
+    assert view is not None
+    assert [event.at for event in view.events if event.name == "metadata_erased"] == [attempt.updated_at]
+
+
 async def test_a_live_attempt_keeps_its_obligation(ledger: Ledger, begin: Start, wall: Wall) -> None:
     await pending(ledger, begin)
     wall.pass_s(100 * DAY_S)

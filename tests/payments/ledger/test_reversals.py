@@ -168,6 +168,25 @@ async def test_a_refund_is_requested_by_one_person_and_approved_by_another(
         await ledger.reversals.approve(changed, 1, by="Bob", reason="again")
 
 
+async def test_a_reported_refund_is_an_open_request_of_a_person_or_the_same_report(
+    ledger: Ledger, start: Start
+) -> None:
+    attempt = await settled(ledger, start)
+    report = ReversalReport(
+        "refunded", Decimal("10.00"), "activity_file", by="Ada", reason="the file", effective_on="2026-12-01"
+    )
+    for each, number in (
+        (report, 1),
+        (report, 1),
+        (replace(report, effective_on="2026-12-02"), 2),
+    ):
+        attempt, request = await ledger.reversals.request_reported_refund(attempt, each)
+        assert request.seq == number
+    attempt, asked = await ledger.reversals.request_refund(attempt, Decimal("20.00"), by="Ada", reason="paid twice")
+    reported = replace(report, amount=Decimal("20.00"))
+    assert (await ledger.reversals.request_reported_refund(attempt, reported))[1] == asked
+
+
 @pytest.mark.parametrize("by", ["Ada", " ada "])
 async def test_nobody_approves_an_own_request(ledger: Ledger, start: Start, by: str) -> None:
     attempt = await asked(ledger, await settled(ledger, start))

@@ -141,11 +141,23 @@ def test_a_client_has_one_bucket_for_all_workers() -> None:
         first, second = (shared.bucket("a", worker, 100.0, 10.0) for worker in range(2))
         assert first is not None
         assert second is not None
+        assert first.read() == second.read() == (0, 10.0, 100.0)
         first.begin_request(9.0, 101.0)
         assert (first.in_use, second.in_use) == (True, False)
         assert first.read() == second.read() == (1, 9.0, 101.0)
         first.end_request()
         assert first.read() == second.read() == (0, 9.0, 101.0)
+
+
+def test_the_successor_of_a_killed_worker_has_no_requests_under_way() -> None:
+    with SharedBuckets(2) as shared:
+        killed, other = (shared.bucket("a", worker, 100.0, 10.0) for worker in range(2))
+        assert killed is not None
+        assert other is not None
+        killed.begin_request(9.0, 101.0)
+        other.begin_request(8.0, 101.0)
+        shared.start_worker(0)
+        assert other.read() == (1, 8.0, 101.0)
 
 
 def test_there_is_no_bucket_once_other_clients_have_all_slots() -> None:

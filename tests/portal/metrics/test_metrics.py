@@ -76,6 +76,20 @@ async def test_a_payments_way_is_counted(stage: Stage) -> None:
 
 
 @on_stage
+async def test_the_age_of_a_pending_payment_does_not_restart_with_another_word(stage: Stage) -> None:
+    token = await stage.paid("ACH")
+    await stage.process(token)
+    pending = await stage.attempt(token)
+    await asyncio.sleep(100)
+    submitted = Outcome("pending", pending.paygov_tracking_id, "Submitted")
+    await stage.ledger.record_outcome(pending, submitted, actor="sweeper")
+    found = re.search(rb"^bursar_oldest_pending_seconds (\S+)$", await Metrics().text(stage.portal), re.MULTILINE)
+    assert found is not None
+    assert float(found[1]) == pytest.approx(stage.loop.clock() - pending.updated_at)
+    assert float(found[1]) >= 100
+
+
+@on_stage
 async def test_a_sweep_is_counted(stage: Stage) -> None:
     metrics = Metrics()
     stage.portal = _observed_portal(stage, metrics)

@@ -5,6 +5,7 @@ import json
 import logging
 import random
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -91,6 +92,31 @@ async def test_every_event_is_delivered_once_in_order_and_signed(stage: Stage) -
     ]
     assert token.encode() not in b"".join(receiver.bodies)
     assert b"123-26" not in b"".join(receiver.bodies)
+
+
+@on_stage
+async def test_a_process_that_reads_delivered_events_again_queues_nothing(stage: Stage) -> None:
+    receiver = Receiver(stage)
+    dispatcher = await _dispatcher(stage, receiver)
+    await stage.process(await stage.paid())
+    await dispatcher.run_once()
+    delivered = list(receiver.bodies)
+    other = await _dispatcher(stage, receiver)
+    assert receiver.bodies == delivered
+    assert await other.backlog() == {"waiting": 0, "failing": 0, "dead": 0}
+
+
+@on_stage
+async def test_a_delivery_that_was_never_tried_waits_and_does_not_fail(stage: Stage) -> None:
+    queue = WebhookQueue(stage.store)
+    await queue.create_table()
+    now, attempt = stage.loop.clock(), ("status", "dawson", "a reference", "an attempt")
+    assert await queue.note_event(*attempt, 1, now)
+    assert await queue.backlog(["status"]) == {"waiting": 1, "failing": 0, "dead": 0}
+    (queued,) = await queue.due(now, 1)
+    await queue.save(replace(queued, delivered=1))
+    assert await queue.note_event(*attempt, 2, now)
+    assert await queue.backlog(["status"]) == {"waiting": 1, "failing": 0, "dead": 0}
 
 
 @on_stage

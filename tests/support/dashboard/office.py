@@ -77,6 +77,7 @@ class Visitor:
     app: Starlette
     cookies: dict[str, str] = field(default_factory=dict)
     host: str = HOST
+    peer: str = "127.0.0.1"
     last: Page | None = None
 
     async def get(self, target: str, **headers: str) -> Page:
@@ -100,7 +101,7 @@ class Visitor:
         scope = {
             "type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": query.encode(),
             "headers": [(name.encode(), value.encode("latin-1")) for name, value in sent.items()],
-            "client": ("127.0.0.1", 50_000), "server": ("127.0.0.1", 8080), "scheme": "http",
+            "client": (self.peer, 50_000), "server": ("127.0.0.1", 8080), "scheme": "http",
         }  # fmt: skip
         page = await _answered(self.app, scope, body)
         for name, value in page.headers:

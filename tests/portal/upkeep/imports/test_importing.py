@@ -134,6 +134,16 @@ def test_a_doubt_that_cannot_block_is_listed_to_compare(write_path: WritePath, t
     scene(write_path)
 
 
+def test_a_doubt_after_a_payment_is_listed_to_compare(write_path: WritePath, tmp_path: Path) -> None:
+    @on_stage
+    async def scene(stage: Stage) -> None:
+        report = await run(stage, tmp_path, *of_one(old_row(1), old_row(2, **HIDDEN)))
+        assert await statuses(stage) == [("old1", "processed"), ("old2", "failed")]
+        assert (report.imported, report.problems, len(report.compare)) == ({"processed": 1, "failed": 1}, [], 1)
+
+    scene(write_path)
+
+
 def test_what_cannot_be_imported_is_named_and_stops_nothing(write_path: WritePath, tmp_path: Path) -> None:
     @on_stage
     async def scene(stage: Stage) -> None:
