@@ -16,8 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import pytest_asyncio
+from moto.server import ThreadedMotoServer
 
 from bursar.clock import iso_ms
 from bursar.reports.athena.statement import athena_statement, view_select
@@ -29,7 +31,7 @@ from bursar.reports.reports import Reports
 from bursar.reports.sql.views import VIEWS
 from tests.support.cloud.athena_facade import PAGE_ROWS, SECRETS, Facade, athena_over
 from tests.support.cloud.months import months_of_commits
-from tests.support.cloud.trino import Trino, catalog_of_folder, running_trino, why_absent
+from tests.support.cloud.trino import Trino, catalog_of_folder, catalog_of_glue, running_trino, why_absent
 from tests.support.reports.book import DAY_S, Book
 
 pytestmark = [
@@ -39,32 +41,60 @@ pytestmark = [
 ]
 MONTHS = 3
 PAYMENTS_A_MONTH = 135
+CLOUD_LAKE = "s3://lake/cloud"
 REQUIRED = {"client": "exams", "fee": "COPY_FEE"}
 """A value for each parameter that some report requires."""
 
 
 @dataclass
 class Asked:
-    """A lake, DuckDB's reports over it, and Trino over its files."""
+    """A lake in a folder and one on S3 with Glue, DuckDB's reports over each, and Trino over their files."""
 
     book: Book
     reports: Reports
+    cloud_book: Book
+    cloud_reports: Reports
     trino: Trino
     folder: Path
 
 
+@pytest.fixture(scope="module")
+def aws() -> Iterator[str]:
+    """Yield the address of an S3 and a Glue; the environment has keys for them."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    url = "http://{}:{}".format(*server.get_host_and_port())
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "y",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }.items():
+            patch.setenv(name, value)
+        boto3.client("s3", endpoint_url=url).create_bucket(Bucket="lake")
+        yield url
+    server.stop()
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def asked(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
+async def asked(aws: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Asked]:
     folder = tmp_path_factory.mktemp("lake")
     book = Book()
     reports = Reports(book.source, f"file:{folder}", book.clock)
     await months_of_commits(book, reports, MONTHS, PAYMENTS_A_MONTH)
+    cloud_book = Book()
+    options = f"glue.endpoint={aws}&glue.region=us-east-1&s3.endpoint={aws}&s3.region=us-east-1"
+    cloud_reports = Reports(cloud_book.source, f"{CLOUD_LAKE}?{options}", cloud_book.clock)
+    await months_of_commits(cloud_book, cloud_reports, 1, PAYMENTS_A_MONTH)
     copy = tmp_path_factory.mktemp("copy")
     with Lake.at(f"file:{copy}").catalog():  # makes an empty catalog
         catalogs = {"lake": catalog_of_folder(folder), "copy": catalog_of_folder(copy)}
+    catalogs["cloud"] = catalog_of_glue(aws, CLOUD_LAKE)
     with running_trino(tmp_path_factory.mktemp("trino"), catalogs) as trino:
-        yield Asked(book, reports, trino, folder)
+        yield Asked(book, reports, cloud_book, cloud_reports, trino, folder)
     await reports.close()
+    await cloud_reports.close()
 
 
 def alike(value: Any) -> Any:
@@ -106,6 +136,17 @@ async def test_a_report_has_the_same_rows_on_both_engines(asked: Asked, name: st
         assert alike_rows(theirs.rows) == alike_rows(ours.rows), given
         rows += len(ours.rows)
     assert rows > 0
+
+
+@pytest.mark.parametrize("name", sorted(named_reports()))
+async def test_a_report_over_s3_and_glue_has_the_same_rows_on_both_engines(asked: Asked, name: str) -> None:
+    given = next(variants(name, asked.cloud_book))
+    report = named_report(name)
+    statement = athena_statement(report, report.bind(given, asked.cloud_book.now))
+    theirs = asked.trino.ask("cloud", statement.text, statement.parameters)
+    ours = await asked.cloud_reports.report(name, given)
+    assert alike_rows(theirs.rows) == alike_rows(ours.rows)
+    assert ours.rows or name == "came_back"
 
 
 @pytest.fixture
