@@ -170,3 +170,19 @@ def test_a_live_attempt_that_another_process_saw_end_is_not_taken_twice(book: Bo
     stored = record_row(final)
     tail.resolve(lambda table, rows: {stored[1]: stored[2]})
     assert len(tail) == 0
+
+
+def test_an_attempt_that_changed_after_a_killed_commit_is_not_there_twice(book: Book) -> None:
+    """The commit of payments was the last before the kill: the lake has the attempt, and the tail begins before it."""
+    tail = Tail(AT_10, {**Tail.at(AT_10).positions, "payments": Position("stream", 20)})
+    final = book.move(book.start(), "processed")
+    schema, key, in_lake = record_row(final)
+    book.now += 60.0
+    reversed_later = book.reverse(final, "10.00")
+    tail.apply([change(reversed_later, 25, inserted=True)])
+    tail.resolve(lambda table, rows: {key: in_lake} if table == schema.name else {})
+    assert (len(tail), tail.tables().replaced) == (0, ())
+    fresh = book.start()
+    tail.position = Position("stream", 30)
+    tail.apply([change(fresh, 31, inserted=True)])
+    assert not tail.has_suspects

@@ -109,7 +109,8 @@ class Tail:
                 self._take(change)
             else:  # another process may have seen it, and moved it to the lake
                 self._suspects.append(change)
-        elif change.inserted and change.order >= self.positions[name].order:
+        elif change.inserted and self.position.order >= self.positions[name].order:
+            # Inserted since the tail's position. Before the lake's, it could be in the lake with its first state.
             self._take(change)
         elif not self._known_in_lake(change):
             self._suspects.append(change)
