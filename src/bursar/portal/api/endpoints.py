@@ -68,7 +68,7 @@ class Endpoint:
 
     ``errors``: the errors that not every endpoint may answer, as rows of the catalogue. ``for_browsers``: pages of the
     origins in ``BURSAR_CORS_ORIGINS`` may read its answers. ``ends_with_caller``: it changes nothing and is
-    cancelled when its caller disconnects.
+    cancelled when its caller disconnects. ``other_types``: media types that the caller may ask for instead.
     """
 
     method: str
@@ -84,6 +84,7 @@ class Endpoint:
     for_browsers: bool = False
     ends_with_caller: bool = False
     content_type: str = "application/json"
+    other_types: tuple[str, ...] = ()
     description: str = field(default="", repr=False)
 
 

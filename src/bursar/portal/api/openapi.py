@@ -169,7 +169,8 @@ def _success(endpoint: Endpoint, name: str) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": _reference(name) if name in COMPONENTS else {}}
     if name in EXAMPLES:
         content["example"] = EXAMPLES[name]
-    return {"description": endpoint.summary, "content": {endpoint.content_type: content}}
+    others = {each: {"schema": {"type": "string"}} for each in endpoint.other_types}
+    return {"description": endpoint.summary, "content": {endpoint.content_type: content, **others}}
 
 
 def _error_reply(status: int, codes: Iterable[ErrorCode]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
 from bursar.portal.api.endpoints import Endpoint, EndpointParameter
-from bursar.portal.api.streamed_answers import FORMAT, FORMATS, JSON, read_form, streamed
+from bursar.portal.api.streamed_answers import FORMAT, FORMATS, JSON, STREAMED_TYPES, read_form, streamed
 from bursar.portal.contract.error_catalogue import (
     BAD_STATEMENT,
     INVALID_JSON,
@@ -85,6 +85,7 @@ def question_endpoints(reports: "StreamedAnswers") -> tuple[Endpoint, ...]:
             errors=(VALIDATION_ERROR, MISSING_BODY, INVALID_JSON, BAD_STATEMENT, NO_SQL, *_LIMITS),
             request="SqlRequest",
             ends_with_caller=True,
+            other_types=STREAMED_TYPES,
             description=(
                 "The tables are those of docs/reports.md, with the rows of the caller alone. The answer has at most "
                 "10,000 rows, and `cut` says whether there are more. As CSV or JSON lines (`format`, or the header "
@@ -111,6 +112,7 @@ def question_endpoints(reports: "StreamedAnswers") -> tuple[Endpoint, ...]:
             errors=(VALIDATION_ERROR, REPORT_NOT_FOUND, BAD_STATEMENT, NO_REPORTS, *_LIMITS),
             parameters=(*_PARAMETERS, _FORMAT),
             ends_with_caller=True,
+            other_types=STREAMED_TYPES,
             description=(
                 "Every other parameter of the report may be given in the query too. CSV and JSON lines (`format`, or "
                 "the header Accept: text/csv or application/jsonl) have every row."

@@ -26,6 +26,7 @@ _TYPES: Final = {
     "jsonl": "application/jsonl; charset=utf-8",
 }
 FORMATS: Final = tuple(_TYPES)
+STREAMED_TYPES: Final = ("text/csv", "application/jsonl")
 _ACCEPTED: Final = {"text/csv": "csv", "application/jsonl": "jsonl", "application/x-ndjson": "jsonl"}
 """Media type in the header Accept → form. Any other header means JSON."""
 
