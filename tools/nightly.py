@@ -11,7 +11,8 @@
     model         every state of the protocol's larger model (spec/)
     disk          crashes on a disk that fails and lies (tests/disk)                    NIGHTLY_CRASHES (10000)
     past          restores to random instants after kill -9                             NIGHTLY_INSTANTS (1000)
-    visible       pairs of a write and a later question, under kills and clock steps    NIGHTLY_PAIRS (100000)
+    visible       pairs of a write and a later question, while SIGKILL ends processes    NIGHTLY_PAIRS (100000)
+    histories     the same in one process, with kills at each commit and clock steps    NIGHTLY_HISTORY_PAIRS (10000)
     weather       the tests of the use cases in storms of DynamoDB
     mutants       every planted fault; the tests of its place must fail                 NIGHTLY_MUTANTS (all)
     properties    every property test, with 20 times as many examples                   NIGHTLY_PROPERTY_TESTS (tests)
@@ -50,6 +51,7 @@ SEEDS_A_DAY: Final = 1_000_000
 """The seeds of two days do not overlap: a day's first seed is its ordinal number times this."""
 PROPERTY_TIMEOUT_S: Final = 3600
 PAIRS: Final = 100_000
+HISTORY_PAIRS: Final = 10_000
 VISIBLE_TIMEOUT_S: Final = 8 * 3600
 VISIBLE: Final = re.compile(r"(\d+) pairs, (\d+) kills, (\d+) refused, 0 stale, 0 doubled, 0 disagreeing")
 STORM_SEEDS: Final = (1, 2, 3, 4)
@@ -168,13 +170,25 @@ def past(settings: Environment) -> Result:
 
 
 def visible(settings: Environment) -> Result:
-    """Ask after each acknowledged write; no answer may lack one, have one twice, or disagree with itself."""
-    pairs = settings.get("NIGHTLY_PAIRS", str(PAIRS))
+    """Ask after each acknowledged write, over processes that are killed.
+
+    No answer may lack a write, have one twice, or disagree with itself.
+    """
+    return _pairs("tests/cloud/test_visible.py", "VISIBLE", settings.get("NIGHTLY_PAIRS", str(PAIRS)))
+
+
+def histories(settings: Environment) -> Result:
+    """Ask after each acknowledged write, in one process: kills at each commit, clocks that step, two machines."""
+    pairs = settings.get("NIGHTLY_HISTORY_PAIRS", str(HISTORY_PAIRS))
+    return _pairs("tests/reports/test_visibility.py", "VISIBILITY", pairs)
+
+
+def _pairs(tests: str, variables: str, pairs: str) -> Result:
     first = datetime.now(UTC).date().toordinal() * SEEDS_A_DAY
     code, output = run(
         *(sys.executable, "-m", "pytest", "-q", "-s", "--timeout", str(VISIBLE_TIMEOUT_S)),
-        *("tests/reports/test_visibility.py", "-k", "every_acknowledged"),
-        environment={"VISIBILITY_PAIRS": pairs, "VISIBILITY_SEED": str(first)},
+        *(tests, "-k", "each_acknowledged or every_acknowledged"),
+        environment={f"{variables}_PAIRS": pairs, f"{variables}_SEED": str(first)},
     )
     found = [tuple(map(int, each)) for each in VISIBLE.findall(output)]
     if code or not found:
@@ -240,6 +254,7 @@ STEPS: Final[Mapping[str, Callable[[Environment], Result]]] = {
         disk,
         past,
         visible,
+        histories,
         weather,
         mutants,
         properties,
