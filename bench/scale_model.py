@@ -217,7 +217,8 @@ class Scene:
         done = await self._until_done(result, lambda: ledger.record_outcome(leased, outcome, actor="portal"))
         result.paid += 1
         result.seconds.append(self.loop.time() - began - PAYER_S)
-        return done.agency_tracking_id
+        identity: str = done.agency_tracking_id
+        return identity
 
     async def _until_done(self, result: LoadResult, step: Any) -> Any:
         for _ in range(TRIES_MAX):
@@ -292,8 +293,8 @@ def units_table(units: Mapping[str, float]) -> Iterator[str]:
     yield "| partition key | partitions | WCU of a card payment | payments a second that it allows |"
     yield "|---|---|---|---|"
     keys = {"obligation": "one for each obligation", "sentinels": "one for each unique value"}
-    for kind, count in keys.items():
-        yield f"| `pk` of {kind} | {count} | {units[kind]:.0f} | not limited by a partition |"
+    for kind, each in keys.items():
+        yield f"| `pk` of {kind} | {each} | {units[kind]:.0f} | not limited by a partition |"
     for kind, count in (("due", DUE_SHARDS), ("changes", 1)):
         allowed = WRITE_UNITS_PER_S * count / units[kind]
         yield f"| `{INDEXES[kind][0]}` of the index `{kind}` | {count} | {units[kind]:.0f} | {allowed:,.0f} |"
