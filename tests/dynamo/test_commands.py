@@ -254,3 +254,11 @@ def test_every_option_and_command_is_in_the_docs() -> None:
     options = [option.opts[0] for option in dynamo.params if isinstance(option, click.Option)]
     assert [option for option in options if f"`{option}" not in page] == []
     assert [command for command in dynamo.commands if f" {command} " not in page and f" {command}\n" not in page] == []
+
+
+def test_the_help_has_the_exit_codes_of_the_page() -> None:
+    shown = CliRunner().invoke(dynamo, ["--help"]).output
+    page = (Path(__file__).parents[2] / "docs" / "dynamo.md").read_text(encoding="utf-8")
+    codes = [line.split("|")[1].strip() for line in page.partition("### Exit codes")[2].splitlines()[4:7]]
+    assert codes == ["0", "1", "2"]
+    assert [code for code in codes if f"\n    {code}  " not in shown and f"\n  {code}  " not in shown] == []

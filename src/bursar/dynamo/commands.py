@@ -30,7 +30,15 @@ endpoint_option = click.option(
 )
 
 
-@click.group(invoke_without_command=True)
+EXIT_CODES = """\b
+Exit codes:
+  0  done; a server ends with it after Ctrl-C or SIGTERM
+  1  `check` found a problem, or a statement of `shell -c` failed
+  2  a wrong option, file, port or table; one line on standard error gives the reason
+"""
+
+
+@click.group(invoke_without_command=True, epilog=EXIT_CODES)
 @data_option
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
