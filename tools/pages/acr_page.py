@@ -72,8 +72,8 @@ def report() -> dict[str, Any]:
         "notes": "A draft. A criterion that needs a person is Not Evaluated, which VPAT allows at level AAA alone: a "
         "person must evaluate it before the report is published. No criterion was evaluated by a person yet.",
         "evaluation_methods_used": "The automated tests of the project, in Chromium: axe-core on every page in both "
-        "themes and both languages, use with a keyboard alone, widths from 320 pixels, and the tests that each "
-        "criterion names.",
+        "languages and, for contrast, in both themes; use with a keyboard alone; widths from 320 pixels; and the tests "
+        "that each criterion names.",
         "license": "Apache-2.0",
         "chapters": chapters,
     }
