@@ -1,4 +1,4 @@
-"""What limits the payments per second on Amazon's DynamoDB: units of each partition, and a run with limits enforced.
+"""Measure the payments per second that DynamoDB's partitions allow, and run payments with their limits enforced.
 
     python -m bench.scale_model                 the tables of docs/scale.md
     python -m bench.scale_model --seconds 20    a longer run at each rate
@@ -46,7 +46,7 @@ RATES: Final = (20, 40, 60, 80, 120)
 PAYER_S: Final = 1.0
 """How long a payer takes on Pay.gov's pages, in this run."""
 RETRY_AFTER_S: Final = 2.0
-"""What an application waits after a 503 (Retry-After)."""
+"""The pause of an application after a 503 (Retry-After)."""
 REQUEST_S: Final = 0.01
 TRIES_MAX: Final = 1_000
 INDEXES: Final = {"due": ("dueShard", "dueAt"), "changes": ("changeBucket", "changedAt")}
@@ -173,7 +173,7 @@ class LoadResult:
     busy: int = 0
     """Requests of applications that were answered 503."""
     refused: int = 0
-    """Transactions that were refused for want of units."""
+    """Transactions that were refused because a partition had no units left."""
     lost: int = 0
     """Payments that were acknowledged and are not in the table."""
     seconds: list[float] = field(default_factory=list)
@@ -328,7 +328,7 @@ def load_table(seconds: float, rates: Sequence[float], changes_shards: int) -> I
 
 def main() -> None:
     """Print the tables."""
-    parser = argparse.ArgumentParser(description="What limits the payments per second on Amazon's DynamoDB.")
+    parser = argparse.ArgumentParser(description="Print the payments per second that DynamoDB's partitions allow.")
     parser.add_argument("--seconds", type=float, default=10.0, help="Seconds at each rate, in virtual time.")
     parser.add_argument("--rates", type=float, nargs="+", default=list(RATES), help="Payments a second.")
     parser.add_argument("--changes-shards", type=int, default=1, help="Partitions of an hour of the index `changes`.")

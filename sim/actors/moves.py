@@ -18,7 +18,7 @@ from sim.faults.backups import backup_of, restore_into
 from sim.world import SETTLING_S, TABLE, World, load_guard_once
 
 REQUEST_S: Final = (0.05, 1.0)
-"""What each request of the move takes: payments go on meanwhile."""
+"""How long each request of the move takes: payments go on meanwhile."""
 CLOSED_S: Final = 90.0
 """How long the portals go on with the closed store until an operator points them at the new one."""
 
