@@ -111,6 +111,7 @@ EXTRAS_WITH: Mapping[str, tuple[str, ...]] = {
     "joserfc": ("portal",),
     "jsonschema_rs": ("portal", "reports"),
     "prometheus_client": ("portal",),
+    "python_multipart": ("portal",),
     "segno": ("portal",),
     "starlette": ("portal",),
     "uvicorn": ("portal",),

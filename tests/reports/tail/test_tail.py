@@ -173,7 +173,7 @@ def test_a_live_attempt_that_another_process_saw_end_is_not_taken_twice(book: Bo
 
 
 def test_an_attempt_that_changed_after_a_killed_commit_is_not_there_twice(book: Book) -> None:
-    """The commit of payments was the last before the kill: the lake has the attempt, and the tail begins before it."""
+    """Begin the tail before an attempt that the lake has: the commit of payments was the last before the kill."""
     tail = Tail(AT_10, {**Tail.at(AT_10).positions, "payments": Position("stream", 20)})
     final = book.move(book.start(), "processed")
     schema, key, in_lake = record_row(final)

@@ -56,7 +56,7 @@ class Refused(Exception):
 
 
 class Server:
-    """Requests to one server, whose address stays when it is started again. Each thread has its own."""
+    """Requests to one server, whose address stays when it is started again. Each thread has one connection."""
 
     def __init__(self, url: str) -> None:
         self._host = url.partition("//")[2]
@@ -186,7 +186,7 @@ class RealHistory:
     # Questions and their judge --------------------------------------------------------------------------------
 
     def pair(self, portal: Server, simulator: Server) -> None:
-        """Write, ask once the write is acknowledged, and judge the answer."""
+        """Make a write, ask once it is acknowledged, and judge the answer."""
         reference = self.write(portal, simulator)
         with self.lock:
             before, total = self._sample(reference), len(self.known)
