@@ -17,6 +17,7 @@ The watermark beside the position is for people: the newest change time up to wh
 A lake is derived data: a damaged lake may be deleted, and is then written again from the table.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,6 +45,8 @@ POSITION: Final = "bursar.position"  # in a snapshot's summary: see Position.tex
 COLUMNS: Final = "bursar.columns"  # in a snapshot's summary: the number of columns for which its rows have values
 _FORMAT_PROPERTY: Final = "bursar.format"
 _METADATA_VERSIONS_MAX: Final = 20
+_loading: Final = threading.Lock()
+"""The first catalog loads SQLAlchemy, whose modules import each other: two threads at once see half of one."""
 
 _TABLE_PROPERTIES: Final = {
     _FORMAT_PROPERTY: str(FORMAT),
@@ -88,11 +91,12 @@ class Lake:
     @contextmanager
     def catalog(self) -> "Iterator[Catalog]":
         """Open the lake's catalog for the length of a ``with``. Create an empty catalog if there is none."""
-        from pyiceberg.catalog import load_catalog
-
         if self.folder is not None:
             self.folder.mkdir(parents=True, exist_ok=True)
-        catalog = load_catalog(NAMESPACE, warehouse=self.warehouse, **self.properties)
+        with _loading:
+            from pyiceberg.catalog import load_catalog
+
+            catalog = load_catalog(NAMESPACE, warehouse=self.warehouse, **self.properties)
         try:
             yield catalog
         finally:
