@@ -1,0 +1,283 @@
+"""Measure the dashboard's pages over many payments while people click and payments arrive.
+
+    python -m bench.bench_dashboard [--payments 100000] [--people 8] [--seconds 30] [--data FOLDER] [--write]
+
+`bursar generate` makes the store, unless the folder has one. `bursar up` serves it. First each page is loaded alone, a
+few times, for its CPU time: that of the server and of its reports process, read from /proc. Then ``--people`` threads
+click through all pages for ``--seconds`` while one more begins payments, for the 95th percentile of each page's whole
+answer.
+``--write`` writes the table to docs/benchmarks/dashboard.md.
+"""
+
+import argparse
+import http.client
+import os
+import random
+import re
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from html import unescape
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote, urlencode, urlsplit
+
+OUT: Final = Path(__file__).parents[1] / "docs" / "benchmarks" / "dashboard.md"
+ROOT: Final = "/dashboard"
+START_TIMEOUT_S: Final = 900
+ALONE_ROUNDS: Final = 2
+ARRIVALS_PER_S: Final = 2.0
+GOAL_MS: Final = 300
+SEARCH_GOAL_MS: Final = 100
+STATEMENT: Final = "SELECT fee, status, count(*) AS attempts, sum(amount) AS amount FROM payments GROUP BY ALL"
+SEARCHES: Final = ("$60.00", ">500", "last week", "failed", "1234-26", "October 2026 >100")
+PAGES: Final[Mapping[str, str]] = {
+    "Overview": "/",
+    "Overview, last fiscal year": "/?period=last_fiscal_year",
+    "Transactions": "/transactions",
+    "Transactions, failed, by amount": "/transactions?status=failed&sort=amount&order=desc",
+    "Transactions, reversed": "/transactions?money=came_back",
+    "Transactions, as of a past day": "/transactions?as_of=2026-06-30",
+    "Needs attention": "/attention",
+    "Reports": "/reports",
+    "Report: monthly finance": "/reports/monthly_finance",
+    "Report: deposited": "/reports/deposited",
+    "SQL, the editor": "/sql",
+    "Reconciliation": "/reconciliation",
+    "Operations": "/operations",
+    "Access log": "/access-log",
+    "Sandbox": "/sandbox",
+}
+_NEXT: Final = re.compile(r'rel="next" href="([^"]+)"')
+_PAYMENT: Final = re.compile(r'href="(/dashboard/payments/[^"]+)"')
+_CSRF: Final = re.compile(r'name="csrf" value="([0-9a-f]+)"')
+_DETAILS: Final = re.compile(r'(<input[^>]*name="(metadata\.[^"]+)"[^>]*>)')
+_VALUE: Final = re.compile(r'value="([^"]*)"')
+_FILES: Final = re.compile(r'(?:href|src)="(/dashboard/static/[^"#]+)')
+
+
+class Person:
+    """A browser: one connection, and cookies."""
+
+    def __init__(self, url: str) -> None:
+        self._address = urlsplit(url).netloc
+        self._connection = http.client.HTTPConnection(self._address, timeout=START_TIMEOUT_S)
+        self._cookies: dict[str, str] = {}
+
+    def load(self, path: str, form: Mapping[str, str] | None = None) -> tuple[str, float]:
+        """Return the body of a page and the seconds until it was whole. Raises ``RuntimeError`` for an error."""
+        headers = {"cookie": "; ".join(f"{name}={value}" for name, value in self._cookies.items())}
+        body = None
+        if form is not None:
+            body = urlencode(form)
+            headers |= {"content-type": "application/x-www-form-urlencoded", "origin": f"http://{self._address}"}
+        begin = time.perf_counter()
+        self._connection.request("GET" if form is None else "POST", path, body, headers)
+        answer = self._connection.getresponse()
+        text = answer.read().decode()
+        seconds = time.perf_counter() - begin
+        for cookie in answer.headers.get_all("set-cookie", []):
+            name, _, value = cookie.partition(";")[0].partition("=")
+            self._cookies[name] = value.strip('"')
+        if answer.status in (302, 303) and form is None:
+            return self.load(answer.headers["location"])
+        if answer.status >= 400:
+            raise RuntimeError(f"{path}: must be answered; got {answer.status}: {text[:200]}")
+        return text, seconds
+
+    def weigh(self, page: str) -> int:
+        """Return the bytes of a page and of the files that it names, as they travel on a first visit."""
+        total = len(page.encode())
+        for path in sorted({unescape(each) for each in _FILES.findall(page)}):
+            self._connection.request("GET", path, headers={"accept-encoding": "gzip"})
+            total += len(self._connection.getresponse().read())
+        return total
+
+
+@dataclass
+class Measured:
+    """The results by page: seconds of CPU alone, seconds of each answer under load, bytes of a first visit."""
+
+    alone_cpu_s: dict[str, float] = field(default_factory=dict)
+    alone_s: dict[str, float] = field(default_factory=dict)
+    answers_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    weights: dict[str, int] = field(default_factory=dict)
+    arrived: int = 0
+    loads: list[float] = field(default_factory=list)
+
+
+def paths_to_click(person: Person) -> dict[str, tuple[str, Mapping[str, str] | None]]:
+    """Return every page by name: its path and form; with a payment, a later page of rows, and searches."""
+    listed, _ = person.load(f"{ROOT}/transactions?status=processed")
+    payment = unescape(_PAYMENT.findall(listed)[0])
+    token = _CSRF.findall(listed)[0]
+    found: dict[str, tuple[str, Mapping[str, str] | None]] = {
+        name: (f"{ROOT}{path}", None) for name, path in PAGES.items()
+    }
+    following = _NEXT.search(listed)
+    if following is not None:
+        found["Transactions, the next page"] = (unescape(following[1]), None)
+    found["Payment"] = (payment, None)
+    found["Receipt"] = (f"{payment}/receipt", None)
+    found["SQL, an answer"] = (f"{ROOT}/sql", {"csrf": token, "text": STATEMENT})
+    for search in (*SEARCHES, payment.rpartition("/")[2][:13]):
+        found[f"Search: {search}"] = (f"{ROOT}/transactions?q={quote(search)}", None)
+    return found
+
+
+def measure(url: str, process: int, people: int, seconds: float) -> Measured:
+    """Return the results of a running dashboard, whose process has this id."""
+    measured = Measured()
+    first = Person(url)
+    first.load(f"{ROOT}/")
+    paths = paths_to_click(first)
+    for name, (path, form) in paths.items():
+        page, _ = first.load(path, form)  # once, so that templates and plans are warm
+        measured.weights[name] = first.weigh(page)
+        before = cpu_s(process)
+        took = [first.load(path, form)[1] for _ in range(ALONE_ROUNDS)]
+        measured.alone_cpu_s[name] = (cpu_s(process) - before) / ALONE_ROUNDS
+        measured.alone_s[name] = statistics.median(took)
+    measured.loads.append(os.getloadavg()[0])
+    ends, lock = time.monotonic() + seconds, threading.Lock()
+
+    def click(seed: int) -> None:
+        draw, person = random.Random(seed), Person(url)
+        own = paths_to_click(person)
+        while time.monotonic() < ends:
+            name = draw.choice(list(own))
+            _, took = person.load(*own[name])
+            with lock:
+                measured.answers_s[name].append(took)
+
+    def arrive() -> None:
+        person = Person(url)
+        while time.monotonic() < ends:
+            page, _ = person.load(f"{ROOT}/sandbox?fee=PETITION_FILING_FEE")
+            details = {each[1]: _VALUE.findall(each[0])[0] for each in _DETAILS.findall(page)}
+            form = {"csrf": _CSRF.findall(page)[0], "fee": "PETITION_FILING_FEE", **details}
+            person.load(f"{ROOT}/sandbox", form)
+            measured.arrived += 1
+            time.sleep(1 / ARRIVALS_PER_S)
+
+    threads = [threading.Thread(target=click, args=(seed,)) for seed in range(people)]
+    threads.append(threading.Thread(target=arrive))
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    measured.loads.append(os.getloadavg()[0])
+    return measured
+
+
+def cpu_s(process: int) -> float:
+    """Return the CPU seconds of a process and its living descendants."""
+    parents: dict[int, list[int]] = defaultdict(list)
+    used: dict[int, float] = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdecimal():
+            try:
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue  # it has ended
+            parents[int(fields[1])].append(int(folder.name))
+            used[int(folder.name)] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    waiting, total = [process], 0.0
+    while waiting:
+        each = waiting.pop()
+        total += used.get(each, 0.0)
+        waiting += parents[each]
+    return total
+
+
+@contextmanager
+def running_up(data: Path) -> Iterator[tuple[str, int]]:
+    """Run `bursar up` on the data for the length of a ``with``: its URL and process id."""
+    command = [sys.executable, "-m", "bursar", "up", "--port", "0", "--simulator-port", "0", "--data", str(data)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found is not None, "bursar up must print its address"
+        yield found[0], process.pid
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
+
+
+def table(measured: Measured) -> list[str]:
+    """Return the lines of the table, slowest page first."""
+    lines = [
+        "| page | CPU alone, ms | answer alone, ms | answers | p50, ms | p95, ms | first visit, KB |",
+        "|---|--:|--:|--:|--:|--:|--:|",
+    ]
+    for name in sorted(measured.alone_cpu_s, key=lambda each: -measured.alone_cpu_s[each]):
+        took = sorted(measured.answers_s.get(name, []))
+        p50, p95 = (f"{took[int(len(took) * share)] * 1000:,.0f}" if took else "–" for share in (0.5, 0.95))
+        alone = f"{measured.alone_cpu_s[name] * 1000:,.0f} | {measured.alone_s[name] * 1000:,.0f}"
+        lines.append(f"| {name} | {alone} | {len(took):,} | {p50} | {p95} | {measured.weights[name] / 1000:,.0f} |")
+    return lines
+
+
+def report(measured: Measured, payments: int, people: int, seconds: float) -> str:
+    """Return the page of the results."""
+    command = f"python -m bench.bench_dashboard --payments {payments} --people {people} --seconds {seconds:g} --write"
+    return "\n".join(
+        [
+            "# Pages of the dashboard per second of waiting",
+            "",
+            f"*The command below wrote this page on {time.strftime('%Y-%m-%d')}; do not edit it.*",
+            "",
+            "```",
+            command,
+            "```",
+            "",
+            f"{payments:,} payments were stored.",
+            f"{measured.arrived} more began while {people} people clicked for {seconds:g} s.",
+            "CPU alone is the CPU time of the server and its reports process for one page, loaded alone.",
+            "It hardly depends on other work of the machine.",
+            "Answers are whole pages, as a client on the same machine receives them; p50 and p95 are under clicks.",
+            f"The goals are {GOAL_MS} ms for a page and {SEARCH_GOAL_MS} ms for a search, at p95, on a quiet machine.",
+            "",
+            f"- Machine: {os.cpu_count()} cores, shared by the server, its clients and all other work.",
+            f"- Load average: {measured.loads[0]:.1f} before the clicks and {measured.loads[-1]:.1f} after them.",
+            "  The load before should be near 0; with more, other work had a part of the machine.",
+            "",
+            *table(measured),
+            "",
+        ]
+    )
+
+
+def main() -> None:
+    """Read the command line, measure, and print or write the results."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--payments", type=int, default=100_000)
+    parser.add_argument("--people", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--data", type=Path, help="a folder with a store of `bursar generate`, or for one")
+    parser.add_argument("--write", action="store_true", help=f"write {OUT.name}")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        data = options.data or Path(scratch) / "data"
+        if not data.exists():
+            make = ["generate", "--payments", str(options.payments), "--data", str(data)]
+            subprocess.run([sys.executable, "-m", "bursar", *make], check=True)
+        with running_up(data) as (url, process):
+            measured = measure(url, process, options.people, options.seconds)
+    text = report(measured, options.payments, options.people, options.seconds)
+    if options.write:
+        OUT.write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
