@@ -9,7 +9,8 @@ SIMULATOR_PORT ?= 3366
 DATA ?= data
 SEEDS ?= 200
 HOURS ?= 1
-WORKERS ?= 2
+# More than two processes on two cores: some tests wait for a process, a lease or a browser.
+WORKERS ?= 3
 MONEY_TESTS := tests/payments tests/portal/contract tests/portal/upkeep tests/portal/use_cases
 export UV_PYTHON_DOWNLOADS := never
 export NIGHTLY_SIM_S NIGHTLY_CRASHES NIGHTLY_INSTANTS NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE NIGHTLY_PAIRS NIGHTLY_OBLIGATIONS
@@ -80,7 +81,7 @@ test-cloud: .venv/.synced .tools/.browser ## What needs counterparts: an AWS on 
 	@if [ -x .tools/cloud/bin/ministack ]; then \
 	  .tools/cloud/bin/python tools/package.py --out .tools/cloud/packages --platform x86_64-manylinux_2_28 portal lake && \
 	  cp .tools/cloud/packages/lake.zip .tools/cloud/packages/dashboard.zip; fi
-	@$(BIN)/pytest -q -n $(WORKERS) --dist loadfile tests/cloud
+	@$(BIN)/pytest -q -n 2 --dist loadfile tests/cloud
 
 package: | $(UV) ## Build the zips of the Lambda functions into dist/ (needs Python 3.13)
 	@python=$$(tools/find-python-3.13) && $$python tools/package.py --out dist

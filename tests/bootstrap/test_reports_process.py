@@ -161,8 +161,10 @@ async def test_the_process_that_keeps_a_lake_writes_and_verifies_it(tmp_path: Pa
     record = Noted(upkeep_path(settings))
     reports = Reports(book.source, settings.lake_url, book.clock, upkeep=record)
     book.pay(20)
+    gone = book.move(book.start(), "processed")
+    book.now += 3600.0
     await reports.write_lake()
-    book.attempts.popitem()
+    del book.attempts[gone.agency_tracking_id]
     async with background(lake_tasks(reports, settings, book.clock)):
         await record.found.wait()
     assert (await reports.verify_lake()).equal
