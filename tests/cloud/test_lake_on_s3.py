@@ -20,6 +20,7 @@ from bursar.reports.lake.definitions import definitions, glue_text
 from bursar.reports.lake.lake import NAMESPACE, Lake
 from bursar.reports.lake.schema import TABLES
 from bursar.reports.reports import Reports
+from tests.support.bootstrap.moto_aws import MotoAws
 from tests.support.cloud.s3proxy import KEYS, REGION, Gate, gate_before, running_s3, why_absent
 from tests.support.reports.book import DAY_S, Book
 
@@ -239,21 +240,14 @@ async def test_a_stored_lake_of_an_older_version_gets_the_columns_and_tables_tha
 async def test_glue_takes_the_definitions_and_gives_the_same_lake(
     book: Book, reports: Reports, url: str, gate: Gate
 ) -> None:
-    from moto.server import ThreadedMotoServer
-
     book.pay(20)
     book.now += LATE_S
     await reports.write_lake()
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        glue_url = "http://{}:{}".format(*server.get_host_and_port())
+    with MotoAws().running() as aws:
+        glue_url = aws.url
         glue = boto3.client("glue", endpoint_url=glue_url)
-        glue.create_database(DatabaseInput={"Name": "bursar"})
         for line in glue_text(definitions(Lake.at(url))).splitlines():
             glue.create_table(**json.loads(line))
         place, _, _ = url.partition("?")
         of_glue = f"{place}?glue.endpoint={glue_url}&glue.region={REGION}&s3.endpoint={gate.url}&s3.region={REGION}"
         assert Lake.at(of_glue).state() == await reports.lake_state()
-    finally:
-        server.stop()

@@ -16,10 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 import pytest_asyncio
-from moto.server import ThreadedMotoServer
 
 from bursar.clock import iso_ms
 from bursar.reports.athena.statement import athena_statement, view_select
@@ -29,6 +27,7 @@ from bursar.reports.named_reports import named_report, named_reports
 from bursar.reports.output.forms import write_answer
 from bursar.reports.reports import Reports
 from bursar.reports.sql.views import VIEWS
+from tests.support.bootstrap.moto_aws import MotoAws
 from tests.support.cloud.athena_facade import PAGE_ROWS, SECRETS, Facade, athena_over
 from tests.support.cloud.months import months_of_commits
 from tests.support.cloud.trino import Trino, catalog_of_folder, catalog_of_glue, running_trino, why_absent
@@ -61,10 +60,7 @@ class Asked:
 @pytest.fixture(scope="module")
 def aws() -> Iterator[str]:
     """Yield the address of an S3 and a Glue; the environment has keys for them."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    url = "http://{}:{}".format(*server.get_host_and_port())
-    with pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch, MotoAws().running() as served:
         for name, value in {
             "AWS_ACCESS_KEY_ID": "x",
             "AWS_SECRET_ACCESS_KEY": "y",
@@ -72,9 +68,7 @@ def aws() -> Iterator[str]:
             "AWS_EC2_METADATA_DISABLED": "true",
         }.items():
             patch.setenv(name, value)
-        boto3.client("s3", endpoint_url=url).create_bucket(Bucket="lake")
-        yield url
-    server.stop()
+        yield served.url
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -179,12 +179,22 @@ def _await_start(process: "subprocess.Popen[bytes]", port: int, log: Path) -> No
     while time.monotonic() < ends and process.poll() is None:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/v1/info", timeout=5) as reply:
-                if b'"starting":false' in reply.read().replace(b" ", b""):
+                if b'"starting":false' in reply.read().replace(b" ", b"") and _has_node(port):
                     return
         except OSError:
             pass
         time.sleep(POLL_S)
     raise AssertionError(f"Trino did not start:\n{log.read_text()[-4000:]}")
+
+
+def _has_node(port: int) -> bool:
+    """Return whether a node takes queries: after a start it is announced a little late."""
+    from trino.exceptions import TrinoQueryError
+
+    try:
+        return bool(Trino(port).ask("system", "SELECT node_id FROM system.runtime.nodes WHERE state = 'active'").rows)
+    except TrinoQueryError:
+        return False
 
 
 def free_port() -> int:

@@ -142,8 +142,8 @@ class RealHistory:
 
     async def _write_lake(self) -> None:
         with suppress(ReportError, OSError):
-            [path] = (self.folder / "data").glob("reports-*.sock")
-            await RemoteReports(path, start_wait_s=0.0).write_lake()
+            for path in (self.folder / "data").glob("reports-*.sock"):  # none while the process starts
+                await RemoteReports(path, start_wait_s=0.0).write_lake()
 
     def kill_writer(self) -> None:
         """Kill the reports process while it writes the lake."""
