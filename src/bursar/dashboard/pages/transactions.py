@@ -28,7 +28,7 @@ _UNITS: Final = {
     name: ReportColumn(name, USD, is_total, name)
     for name, is_total in (("amount", True), ("reversed_amount", True), ("net_amount", True))
 }
-TABLE_COLUMNS: Final = ("started", "status", "amount", "fee", "client", "method", "collected")
+TABLE_COLUMNS: Final = ("started", "status", "amount", "fee", "client", "method", "collected", "reference")
 """The sortable columns of the table, by their names in SORTS."""
 
 

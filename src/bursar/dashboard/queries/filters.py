@@ -47,6 +47,7 @@ SORTS: Final[Mapping[str, str]] = {
     "fee": "fee",
     "client": "client",
     "method": "payment_method",
+    "reference": "reference",
 }
 """Name of a sort order in a URL → the column."""
 DEFAULT_SORT: Final = "started"
