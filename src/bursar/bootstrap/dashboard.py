@@ -9,7 +9,7 @@ from typing import Final
 from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.provider import people_of, provider_of
 from bursar.bootstrap.reports_process import keep_reports_process
-from bursar.bootstrap.reports_socket import has_reports_process, reports_socket
+from bursar.bootstrap.reports_socket import has_reports_process, reports_socket, upkeep_path
 from bursar.bootstrap.serving import address, background, bind, serving, until_stopped
 from bursar.dashboard.application import dashboard_app
 from bursar.dashboard.multipart import UPLOADS
@@ -22,6 +22,7 @@ from bursar.payments.clients import Client
 from bursar.portal.doors.asgi import AsgiApp
 from bursar.portal.use_cases.portal import Portal
 from bursar.private_files import TooOpen
+from bursar.reports.lake.upkeep import UpkeepFile
 from bursar.reports.port import PaymentReports
 from bursar.reports.server.client import RemoteReports
 from bursar.settings import Settings
@@ -105,6 +106,7 @@ async def dashboard_parts(
         provider=provider,
         webhooks=await parts.webhooks(),
         upkeep=UpkeepNotes(Path(settings.data)),
+        lake=UpkeepFile(upkeep_path(settings)),
         workers=settings.workers,
     )
 

@@ -11,15 +11,16 @@ import asyncio
 import io
 import tempfile
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from bursar.dashboard.formatting import cell_text, harmless
-from bursar.reports.output.forms import ROW_WRITERS, RowWriter
+from bursar.reports.output.forms import ROW_WRITERS, RowWriter, write_answer
 from bursar.reports.output.head import AnswerHead, Subject
 from bursar.reports.port import PaymentReports
-from bursar.reports.sql.answer import AnswerStream, Question
+from bursar.reports.sql.answer import AnswerStream, Question, SqlAnswer
 from bursar.reports.sql.values import rows_of
 
 CHUNK_BYTES: Final = 256 * 1024
@@ -30,6 +31,8 @@ MEDIA_TYPES: Final = {
 }
 """Form of an export → its media type."""
 EXPORT_FORMS: Final = tuple(MEDIA_TYPES)
+PDF: Final = "pdf"
+"""The form of a document for people, which has a limit of rows."""
 
 
 def download_headers(name: str) -> dict[str, str]:
@@ -41,6 +44,22 @@ def export(reports: PaymentReports, question: Question, form: str, name: str, su
     """Return the answer to ``question`` as a download ``name.form``, one of :data:`EXPORT_FORMS`."""
     chunks, headers = _chunks(reports, question, form, subject), download_headers(f"{name}.{form}")
     return StreamingResponse(chunks, media_type=MEDIA_TYPES[form], headers=headers)
+
+
+async def document(reports: PaymentReports, question: Question, name: str, subject: Subject) -> Response:
+    """Return the answer to ``question`` as a PDF download. Raises ``QueryTooLarge`` if it has too many rows."""
+    from bursar.reports.output.pdf import PDF_ROWS_MAX
+
+    [answer] = await reports.answers([replace(question, rows_max=PDF_ROWS_MAX + 1, cuts=True)])
+    content = await asyncio.to_thread(_pdf, answer, subject)
+    return Response(content, headers=download_headers(f"{name}.{PDF}"), media_type="application/pdf")
+
+
+def _pdf(answer: SqlAnswer, subject: Subject) -> bytes:
+    file = io.BytesIO()
+    rows = [tuple(harmless(value) if isinstance(value, str) else value for value in row) for row in answer.rows]
+    write_answer(replace(answer, rows=rows), PDF, file, subject)
+    return file.getvalue()
 
 
 async def _chunks(reports: PaymentReports, question: Question, form: str, subject: Subject) -> AsyncIterator[bytes]:

@@ -12,6 +12,7 @@ from bursar.dashboard.upkeep_notes import UpkeepNotes
 from bursar.payments.clients import Client, Clients
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
+from bursar.reports.lake.upkeep import UpkeepFile
 from bursar.reports.port import PaymentReports
 
 if TYPE_CHECKING:
@@ -35,8 +36,8 @@ class DashboardParts:
     ``record``: judges what needs attention, and asks Pay.gov nothing. ``portal``: runs the actions of operators; None
     for pages that only read. ``own_url``: the address under which people reach the pages; None for loopback alone.
     ``sandbox``: the page that makes payments, under `bursar up`. ``provider``: signs people in too, or alone if
-    ``accounts`` are none. ``webhooks``: their deliveries. ``upkeep``: the notes of audits and backups. ``workers``: the
-    processes that serve the portal.
+    ``accounts`` are none. ``webhooks``: their deliveries. ``upkeep``: the notes of audits and backups. ``lake``: the
+    record of how far the lake is complete. ``workers``: the processes that serve the portal.
     """
 
     ledger: Ledger
@@ -54,6 +55,7 @@ class DashboardParts:
     provider: IdentityProvider | None = None
     webhooks: "Dispatcher | None" = None
     upkeep: UpkeepNotes | None = None
+    lake: UpkeepFile | None = None
     workers: int = 1
 
     @property

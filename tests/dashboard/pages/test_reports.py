@@ -4,11 +4,14 @@ import csv
 import io
 import re
 from decimal import Decimal
+from html import unescape
 
 import pytest
+from pypdf import PdfReader
 
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.reports.named_reports import named_reports
+from bursar.reports.output import pdf
 from bursar.reports.report_parameters import past_instant
 from tests.support.dashboard.office import Office
 
@@ -53,7 +56,7 @@ async def test_a_bad_parameter_is_a_message_and_keeps_the_others(office: Office)
     assert 'value="2026-01-01"' in page.text
 
 
-@pytest.mark.parametrize("form", ["csv", "xlsx", "parquet", "svg", "png"])
+@pytest.mark.parametrize("form", ["csv", "xlsx", "parquet", "pdf", "svg", "png"])
 async def test_a_report_is_exported_in_every_form(busy_office: Office, form: str) -> None:
     browser = busy_office.visitor("finance")
     page = await browser.get(f"/dashboard/reports/trend/{form}?since=2026-09-01")
@@ -61,6 +64,27 @@ async def test_a_report_is_exported_in_every_form(busy_office: Office, form: str
     [entry] = busy_office.visitor_log("exported")
     assert (entry.target, entry.detail["form"]) == ("report trend", form)
     assert (await browser.get("/dashboard/reports/trend/exe")).status == 404
+
+
+async def test_the_monthly_finance_report_as_pdf_has_the_numbers_of_its_page(busy_office: Office) -> None:
+    browser, query = busy_office.visitor("finance"), "?since=2026-09-01&until=2026-09-30"
+    page = await browser.get(f"/dashboard/reports/monthly_finance{query}")
+    document = await browser.get(unescape(re.findall(r'href="([^"]*/monthly_finance/pdf[^"]*)"', page.text)[0]))
+    assert (document.header("content-type"), document.status) == ("application/pdf", 200)
+    assert 'filename="monthly_finance.pdf"' in document.header("content-disposition")
+    text = "".join(each.extract_text() for each in PdfReader(io.BytesIO(document.body)).pages)
+    amounts = {cell.strip("$()") for cell in cells(page.text) if "$" in cell}
+    assert len(amounts) > 3
+    assert {amount for amount in amounts if amount not in text} == set()
+
+
+async def test_a_pdf_with_too_many_rows_is_a_page_that_says_so(
+    busy_office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pdf, "PDF_ROWS_MAX", 3)
+    page = await busy_office.visitor("finance").get("/dashboard/reports/payments_of_fee/pdf?fee=COPY_FEE")
+    assert (page.status, page.header("content-disposition")) == (400, "")
+    assert "at most 3 rows" in page.text
 
 
 async def test_reports_and_sql_are_not_for_accounts_with_limits(office: Office) -> None:

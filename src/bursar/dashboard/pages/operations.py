@@ -29,13 +29,14 @@ class SweeperState:
 class ReportsState:
     """How the reports answered a small question: after how many milliseconds, or with which problem.
 
-    ``watermark``: of the lake, Unix seconds; None if it is empty. ``lag_s``: the time since then.
+    ``watermark``: of the lake, Unix seconds; None if it is empty. ``complete_at``: the lake has every change before
+    this time; None if no process has written the lake.
     """
 
     latency_ms: float
     as_of: float | None = None
     watermark: float | None = None
-    lag_s: float = 0.0
+    complete_at: float | None = None
     problem: str = ""
 
 
@@ -84,5 +85,5 @@ async def _reports(visit: Visit) -> ReportsState:
     except (ReportError, OSError) as error:
         return ReportsState(1000 * (time.perf_counter() - began), problem=str(error))
     latency_ms = 1000 * (time.perf_counter() - began)
-    lag_s = 0.0 if watermark is None else max(0.0, answer.as_of - watermark)
-    return ReportsState(latency_ms, answer.as_of, watermark, lag_s)
+    complete_at = None if visit.parts.lake is None else visit.parts.lake.read().complete_at
+    return ReportsState(latency_ms, answer.as_of, watermark, complete_at)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from bursar.dashboard.exports import EXPORT_FORMS, export
+from bursar.dashboard.exports import EXPORT_FORMS, PDF, document, export
 from bursar.dashboard.queries.as_of import AS_OF, PRESENT, AsOf, read_as_of
 from bursar.dashboard.visit import PageError, Visit
 from bursar.portal.contract.periods import court_day
@@ -21,6 +21,7 @@ from bursar.reports.report_questions import report_question
 from bursar.reports.sql.answer import SqlAnswer
 
 ROWS_SHOWN_MAX: Final = 1_000
+REPORT_FORMS: Final = (*EXPORT_FORMS, PDF)
 CHART_FORMS: Final = {"svg": "image/svg+xml", "png": "image/png"}
 _INPUT_TYPES: Final = {"DAY": "date", "LAST_DAY": "date", "INTEGER": "number"}
 
@@ -64,7 +65,7 @@ async def show_report(visit: Visit) -> Response:
         units={column.name: column.unit for column in report.columns},
         usd=USD,
         input_types=_INPUT_TYPES,
-        forms=EXPORT_FORMS,
+        forms=REPORT_FORMS,
         chart_forms=tuple(CHART_FORMS) if report.chart else (),
         query=[*given.items(), *as_of.query],
         present=visit.path("report", list(given.items()), name=report.name),
@@ -89,6 +90,8 @@ async def export_report(visit: Visit) -> Response:
     question = await report_question(visit.parts.reports, report.name, given, as_of=as_of.instant)
     if form in EXPORT_FORMS:
         return export(visit.parts.reports, question, form, report.name, report.subject(given))
+    if form == PDF:
+        return await document(visit.parts.reports, question, report.name, report.subject(given))
     if form not in CHART_FORMS or report.chart is None:
         raise PageError(404, "errors.not_found")
     from bursar.reports.charts import draw, report_chart
