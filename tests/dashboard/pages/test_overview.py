@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bursar.clock import from_iso_ms
 from bursar.dashboard.queries.periods import PERIODS
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.upkeep_notes import UpkeepNotes
@@ -61,6 +62,26 @@ async def test_every_number_is_the_sum_of_its_transactions(busy_office: Office, 
     browser = busy_office.visitor("viewer")
     links = await assert_every_number_is_its_sum(browser, f"/dashboard/?period={period}")
     assert links > (8 if period == "yesterday" else 20)
+
+
+async def test_every_number_of_a_past_day_is_the_sum_of_the_transactions_of_then(busy_office: Office) -> None:
+    browser = busy_office.visitor("viewer")
+    assert await assert_every_number_is_its_sum(browser, "/dashboard/?period=last_30_days&as_of=2026-10-05") > 12
+    page = await browser.get("/dashboard/?period=last_30_days&as_of=2026-10-05")
+    assert "<title>Overview · As of Oct 5, 2026" in page.text
+    assert 'name="from" type="date" value="2026-09-06"' in page.text  # 30 days until then, not until now
+    links = [attributes(tag) for tag in LINK.findall(page.text)]
+    assert {link["href"].rpartition("&")[2] for link in links} == {"as_of=2026-10-05"}
+    assert "data-attention" not in page.text
+    until_then = (each for each in busy_office.attempts if each.created_at < from_iso_ms("2026-10-06T04:00:00.000Z"))
+    since = from_iso_ms("2026-09-06T04:00:00.000Z")
+    started = sum(each.created_at >= since for each in until_then)
+    assert f'data-count="{started}"' in page.text
+    assert "as_of=2026-10-05" in page.text[page.text.index("/charts/collected.csv") :][:90]
+    chart = "/dashboard/charts/collected.csv?period=last_30_days&as_of="
+    assert (await browser.get(f"{chart}2026-10-05")).text != (await browser.get(chart)).text
+    for path in ("/dashboard/?as_of=2030-01-01", f"{chart}never"):
+        assert (await browser.get(path)).status == 400, path
 
 
 async def test_an_account_with_limits_has_its_own_sums(busy_office: Office) -> None:

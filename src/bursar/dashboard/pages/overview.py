@@ -17,13 +17,16 @@ from bursar.dashboard.exports import MEDIA_TYPES, download_headers
 from bursar.dashboard.formatting import cell_text, month_text, short_day_text
 from bursar.dashboard.pages.operations import open_findings
 from bursar.dashboard.pages.reconciliation import unsigned_runs
+from bursar.dashboard.pages.reports import asked_as_of
 from bursar.dashboard.pages.webhooks import webhook_status
+from bursar.dashboard.queries.as_of import AS_OF, AsOf, as_of_text
 from bursar.dashboard.queries.filters import TransactionFilter, read_filter
 from bursar.dashboard.queries.overview import Overview, change_of, overview_of
 from bursar.dashboard.queries.periods import PERIODS, STEPS, buckets_between, days_of_period, period_of_days
 from bursar.dashboard.visit import PageError, Visit
 from bursar.payments.reversals import RefundRequest
 from bursar.portal.contract.periods import court_day
+from bursar.reports.errors import BadParameter
 
 if TYPE_CHECKING:
     from bursar.portal.upkeep.attention import AttentionItem
@@ -45,28 +48,36 @@ class NeedsAttention:
 
 async def show_overview(visit: Visit) -> Response:
     """Show the overview of the chosen period."""
-    first, last, period, today = _days(visit)
-    shown = await overview_of(visit.parts.reports, visit.account, first, last, today)
+    asked = _asked(visit)
+    first, last, as_of = asked.first, asked.last, asked.as_of
+    shown = await overview_of(visit.parts.reports, visit.account, first, last, asked.today, as_of)
+    days = [("from", first.isoformat()), ("to", last.isoformat())]
     values = {(point.bucket, point.fee): point.total.amount for point in shown.series}
     buckets = buckets_between(first, last, shown.step)
     return visit.page(
         "overview.html",
+        http_status=400 if asked.problem else 200,
         shown=shown,
         first=first,
         last=last,
-        period=period,
+        period=asked.period,
+        as_of=as_of,
+        problem=asked.problem,
+        today=court_day(visit.parts.clock()),
+        present=visit.path("overview", days),
+        link_state=visit.path("overview", days + AsOf(as_of_text(shown.as_of), shown.as_of).query),
         periods=list(PERIODS),
         chart=drawing.bar_chart(values, buckets),
         size=drawing,
         values=values,
         buckets=buckets,
-        bucket_filter=lambda bucket, fee: _bucket_filter(shown, bucket, fee),
+        bucket_filter=lambda bucket, fee: _bucket_filter(shown, bucket, fee, as_of),
         attention=await needs_attention(visit),
         unsigned=await unsigned_runs(visit),
         webhooks=await webhook_status(visit),
         audits=open_findings(visit),
         change_of=change_of,
-        days=[("from", first.isoformat()), ("to", last.isoformat())],
+        days=days + as_of.query,
         bucket_label=lambda bucket: _bucket_label(visit, shown.step, bucket),
     )
 
@@ -76,10 +87,12 @@ async def download_chart(visit: Visit) -> Response:
     form = visit.request.path_params["form"]
     if form not in CHART_TYPES:
         raise PageError(404, "errors.not_found")
-    first, last, _, today = _days(visit)
-    shown = await overview_of(visit.parts.reports, visit.account, first, last, today)
+    asked = _asked(visit)
+    if asked.problem:
+        raise BadParameter(asked.problem)
+    shown = await overview_of(visit.parts.reports, visit.account, asked.first, asked.last, asked.today, asked.as_of)
     content = _chart_csv(shown) if form == "csv" else await asyncio.to_thread(_chart_picture, visit, shown, form)
-    name = f"collected-{first.isoformat()}-{last.isoformat()}.{form}"
+    name = f"collected-{asked.first.isoformat()}-{asked.last.isoformat()}.{form}"
     return Response(content, headers=download_headers(name), media_type=CHART_TYPES[form])
 
 
@@ -111,22 +124,33 @@ async def needs_attention(visit: Visit) -> NeedsAttention:
     return NeedsAttention(seen[:ATTENTION_SHOWN_MAX], refunds)
 
 
-def _days(visit: Visit) -> tuple[date, date, str, date]:
-    """Return the first and the last day, the name of the period, and today."""
-    today = court_day(visit.parts.clock())
-    found, _ = read_filter(visit.query, today)
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The state and the days that a URL asks for. ``today``: the day of that state; ``problem``: what is wrong."""
+
+    first: date
+    last: date
+    period: str
+    today: date
+    as_of: AsOf
+    problem: str
+
+
+def _asked(visit: Visit) -> _Asked:
+    as_of, problem = asked_as_of(visit, visit.request.query_params.get(AS_OF, ""))
+    today = court_day(visit.parts.clock() if as_of.instant is None else as_of.instant)
+    found, _ = read_filter([(name, value) for name, value in visit.query if name != AS_OF], today)
     first, last = found.first, found.last
     if first is None or last is None or (last - first).days >= DAYS_MAX:
         first, last = days_of_period(DEFAULT_PERIOD, today)
-    return first, last, period_of_days(first, last, today) or "", today
+    return _Asked(first, last, period_of_days(first, last, today) or "", today, as_of, problem)
 
 
-def _bucket_filter(shown: Overview, bucket: date, fee: str) -> TransactionFilter:
+def _bucket_filter(shown: Overview, bucket: date, fee: str, as_of: AsOf) -> TransactionFilter:
     """Return the filter of one number of the chart's table."""
     first, last = STEPS[shown.step](bucket)
-    return TransactionFilter(
-        dated="collected", first=max(first, shown.first), last=min(last, shown.last), fees=(fee,) if fee else ()
-    )
+    first, last = max(first, shown.first), min(last, shown.last)
+    return TransactionFilter(dated="collected", first=first, last=last, fees=(fee,) if fee else (), as_of=as_of)
 
 
 def _bucket_label(visit: Visit, step: str, bucket: date) -> str:

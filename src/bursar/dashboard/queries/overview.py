@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any, Final
 
+from bursar.dashboard.queries.as_of import PRESENT, AsOf
 from bursar.dashboard.queries.conditions import SqlCondition, all_of, visible_to
 from bursar.dashboard.queries.filters import CAME_BACK, IN_TRANSIT, NO_CODE, SETTLING, UNKNOWN, TransactionFilter
 from bursar.dashboard.queries.periods import days_of_period, period_before
@@ -78,8 +79,13 @@ class Overview:
     series: Sequence[SeriesPoint]
 
 
-async def overview_of(reports: PaymentReports, account: Account, first: date, last: date, today: date) -> Overview:
-    """Return the overview of the days from ``first`` to ``last``, for what the account may see."""
+async def overview_of(
+    reports: PaymentReports, account: Account, first: date, last: date, today: date, as_of: AsOf = PRESENT
+) -> Overview:
+    """Return the overview of the days from ``first`` to ``last``, for what the account may see.
+
+    ``as_of``: the instant whose state is shown; ``today`` is its day.
+    """
     before = period_before(first, last)
     step = step_of(first, last)
     money = {name: where_of(replace(COLLECTED, money=(name,), first=first, last=last), account) for name in _IN_PERIOD}
@@ -94,32 +100,36 @@ async def overview_of(reports: PaymentReports, account: Account, first: date, la
         *[_sum_payments(where) for where in money.values()],
         _sum_payments(where_of(TransactionFilter(statuses=(UNKNOWN,)), account)),
     ]
-    answers = await reports.answers(questions)
+    answers = await reports.answers([replace(each, as_of=as_of.instant) for each in questions])
     rest = answers[len(TO_DATE) :]
     of_status, of_fee = _periods(rest[0]), _periods(rest[1])
     statuses = list(of_status.values())
     frame = replace(STARTED, first=first, last=last)
     collected = replace(COLLECTED, first=first, last=last)
     sums = [_total(answer.rows[0]) for answer in rest[5:]]
+
+    def figure(name: str, total: Total, found: TransactionFilter, old: Total | None = None) -> Figure:
+        return Figure(name, total, replace(found, as_of=as_of), old)
+
     return Overview(
         first,
         last,
         before,
         answers[0].as_of,
         [
-            Figure(name, _total(answer.rows[0]), _to_date(name, today))
+            figure(name, _total(answer.rows[0]), _to_date(name, today))
             for name, answer in zip(TO_DATE, answers, strict=False)
         ],
-        Figure("started", _sum([now for now, _ in statuses]), frame, _sum([old for _, old in statuses])),
-        [Figure(name, now, replace(frame, statuses=(name,)), old) for name, (now, old) in of_status.items()],
-        [Figure(name, now, replace(collected, fees=(name,)), old) for name, (now, old) in of_fee.items()],
+        figure("started", _sum([now for now, _ in statuses]), frame, _sum([old for _, old in statuses])),
+        [figure(name, now, replace(frame, statuses=(name,)), old) for name, (now, old) in of_status.items()],
+        [figure(name, now, replace(collected, fees=(name,)), old) for name, (now, old) in of_fee.items()],
         [
-            Figure(code or NO_CODE, Total(count, amount), replace(frame, statuses=("failed",), code=code or NO_CODE))
+            figure(code or NO_CODE, Total(count, amount), replace(frame, statuses=("failed",), code=code or NO_CODE))
             for code, count, amount in rest[2].rows
         ],
-        [Figure(name, total, _money_filter(name, first, last)) for name, total in zip(money, sums, strict=False)],
-        Figure("unknown", sums[-1], TransactionFilter(statuses=(UNKNOWN,))),
-        _settlement_time(rest[3], replace(collected, methods=("ACH",))),
+        [figure(name, total, _money_filter(name, first, last)) for name, total in zip(money, sums, strict=False)],
+        figure("unknown", sums[-1], TransactionFilter(statuses=(UNKNOWN,))),
+        _settlement_time(rest[3], replace(collected, methods=("ACH",), as_of=as_of)),
         step,
         [SeriesPoint(bucket, fee, Total(count, amount)) for bucket, fee, count, amount in rest[4].rows],
     )
