@@ -69,6 +69,8 @@ def all_paths(running: Served) -> list[str]:
         "/dashboard/transactions?status=failed&q=4019",
         "/dashboard/transactions?min=abc",
         "/dashboard/attention",
+        "/dashboard/exports/none",
+        "/dashboard/?as_of=2026-10-05",
         "/dashboard/reports",
         "/dashboard/reports/monthly_finance",
         "/dashboard/reports/payments_of_fee?fee=x",
@@ -114,6 +116,20 @@ def test_a_column_sorts_and_its_header_says_so(browser: Browser, running: Served
         texts = [text.splitlines()[0] for text in page.locator("td.number").all_inner_texts()]
         shown = [float(text.replace("$", "").replace(",", "")) for text in texts]
         assert shown == sorted(shown, reverse=True)
+
+
+def test_an_export_shows_its_progress_beside_the_table(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        page.goto("/dashboard/transactions?status=processed")
+        page.locator("summary", has_text="Download").click()
+        with page.expect_download() as download:
+            page.locator(".menu__panel").get_by_role("link", name="CSV").first.click()
+        paid = sum(each.status == "processed" for each in running.office.attempts)
+        lines = download.value.path().read_text().splitlines()
+        assert len(lines) == paid + 1
+        expect(page.get_by_text("The file is complete.")).to_be_visible()
+        expect(page.locator("#export")).to_contain_text(f"{paid} rows.")
+        expect(page.locator("#total-count")).to_have_text(f"{paid} transactions")
 
 
 def test_keys_search_move_and_open(browser: Browser, running: Served) -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from bursar.dashboard.multipart import UPLOAD_PATH
 from bursar.dashboard.pages import (
     access_log,
+    exports,
     operations,
     overview,
     provider_sign_in,
@@ -71,6 +72,8 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
     PageRoute("attention", "GET", "/attention", overview.show_attention, EVERY_ROLE),
     PageRoute("transactions", "GET", "/transactions", transactions.show_transactions, EVERY_ROLE),
     PageRoute("export_transactions", "GET", "/transactions.{form}", transactions.export_transactions, EXPORTERS),
+    PageRoute("export_progress", "GET", "/exports/{run}", exports.show_progress, EXPORTERS),
+    PageRoute("stop_export", "POST", "/exports/{run}/stop", exports.stop_export, EXPORTERS),
     PageRoute("save_view", "POST", "/views", saved_views.save_view, EVERY_ROLE),
     PageRoute("remove_view", "POST", "/views/{view}/remove", saved_views.remove_view, EVERY_ROLE),
     PageRoute("payment", "GET", "/payments/{client}/{reference}", page.show_payment, EVERY_ROLE),

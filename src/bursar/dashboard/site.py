@@ -14,6 +14,7 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from bursar.dashboard.access_log import AccessLog
+from bursar.dashboard.exports.progress import ExportRuns
 from bursar.dashboard.formatting import harmless
 from bursar.dashboard.parts import DashboardParts
 from bursar.dashboard.saved_views import SavedViews
@@ -70,6 +71,7 @@ class Site:
         self.saved_views = SavedViews(parts.state)
         self.saved_queries = SavedViews(parts.state, "saved_queries")
         self.uploads = asyncio.Semaphore(UPLOADS_AT_ONCE_MAX)
+        self.exports = ExportRuns(parts.state, parts.clock)
         self.statements = StatementRuns(parts.state, parts.clock)
         self.csrf_key = parts.state.key("forms")
         self.password_checks = ThreadPoolExecutor(PASSWORD_CHECKS_AT_ONCE_MAX, "bursar-passwords")

@@ -155,14 +155,13 @@ class Office:
         """Return the parts of a dashboard; without passwords unless ``accounts`` are given."""
         return DashboardParts(
             ledger=self.ledger,
-            reports=self.reports,
             fees=shipped_fees(),
             clients=self.clients,
             accounts=accounts or DevelopmentAccounts(),
             state=self.state,
             clock=self.wall,
             environment="test",
-            **{"record": self.portal(), **more},
+            **{"reports": self.reports, "record": self.portal(), **more},
         )
 
     def portal(self) -> Portal:

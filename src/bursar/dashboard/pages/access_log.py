@@ -8,7 +8,7 @@ from typing import Final
 from starlette.responses import Response
 
 from bursar.dashboard.access_log import ENTRIES_MAX, AccessEntry
-from bursar.dashboard.exports import MEDIA_TYPES, download_headers
+from bursar.dashboard.exports.downloads import MEDIA_TYPES, download_headers
 from bursar.dashboard.formatting import cell_text, eastern
 from bursar.dashboard.visit import Visit
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.responses import Response
 
 from bursar.dashboard import drawing
-from bursar.dashboard.exports import MEDIA_TYPES, download_headers
+from bursar.dashboard.exports.downloads import MEDIA_TYPES, download_headers
 from bursar.dashboard.formatting import cell_text, month_text, short_day_text
 from bursar.dashboard.pages.operations import open_findings
 from bursar.dashboard.pages.reconciliation import unsigned_runs

@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from starlette.responses import Response, StreamingResponse
 
-from bursar.dashboard.exports import MEDIA_TYPES, download_headers
+from bursar.dashboard.exports.downloads import MEDIA_TYPES, download_headers
 from bursar.dashboard.formatting import cell_text, dollars, short_day_text
 from bursar.dashboard.pages.reports import require_no_limits
 from bursar.dashboard.visit import PageError, Visit

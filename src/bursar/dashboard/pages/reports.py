@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from bursar.dashboard.exports import EXPORT_FORMS, PDF, document, export
+from bursar.dashboard.exports.downloads import EXPORT_FORMS, PDF, document, export
+from bursar.dashboard.pages.exports import begun
 from bursar.dashboard.queries.as_of import AS_OF, PRESENT, AsOf, read_as_of
+from bursar.dashboard.statement_runs import new_run_id
 from bursar.dashboard.visit import PageError, Visit
 from bursar.portal.contract.periods import court_day
 from bursar.reports.errors import BadParameter, NoSuchReport
@@ -66,6 +68,7 @@ async def show_report(visit: Visit) -> Response:
         usd=USD,
         input_types=_INPUT_TYPES,
         forms=REPORT_FORMS,
+        run=new_run_id(),
         chart_forms=tuple(CHART_FORMS) if report.chart else (),
         query=[*given.items(), *as_of.query],
         present=visit.path("report", list(given.items()), name=report.name),
@@ -89,7 +92,7 @@ async def export_report(visit: Visit) -> Response:
     )
     question = await report_question(visit.parts.reports, report.name, given, as_of=as_of.instant)
     if form in EXPORT_FORMS:
-        return export(visit.parts.reports, question, form, report.name, report.subject(given))
+        return export(visit.parts.reports, question, form, report.name, report.subject(given), await begun(visit))
     if form == PDF:
         return await document(visit.parts.reports, question, report.name, report.subject(given))
     if form not in CHART_FORMS or report.chart is None:

@@ -11,8 +11,9 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from bursar.dashboard.exports import EXPORT_FORMS, export
+from bursar.dashboard.exports.downloads import EXPORT_FORMS, export
 from bursar.dashboard.formatting import short_day_text, time_text
+from bursar.dashboard.pages.exports import begun
 from bursar.dashboard.pages.reports import asked_as_of, require_no_limits
 from bursar.dashboard.queries.answer_chart import chart_of
 from bursar.dashboard.queries.as_of import AS_OF, AsOf
@@ -89,7 +90,7 @@ async def export_sql(visit: Visit) -> Response:
     checked = text.strip().rstrip(";")
     await visit.parts.reports.sql(f"SELECT * FROM (\n{checked}\n) LIMIT 0")  # an error is a page, and not a file
     question = Question(text, rows_max=None, as_of=as_of.instant)
-    return export(visit.parts.reports, question, form, "answer", NO_SUBJECT)
+    return export(visit.parts.reports, question, form, "answer", NO_SUBJECT, await begun(visit))
 
 
 async def save_query(visit: Visit) -> Response:

@@ -2,18 +2,21 @@
 
 import asyncio
 from datetime import date
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
 from starlette.responses import Response
 
-from bursar.dashboard.exports import EXPORT_FORMS, export
+from bursar.dashboard.exports.downloads import EXPORT_FORMS, export
+from bursar.dashboard.pages.exports import begun
 from bursar.dashboard.queries.as_of import PRESENT, AsOf, as_of_text
 from bursar.dashboard.queries.filters import MONEY_CHOICES, STATUS_CHOICES, TransactionFilter, read_filter
 from bursar.dashboard.queries.periods import PERIODS, period_of_days
 from bursar.dashboard.queries.search import Search, read_search
-from bursar.dashboard.queries.transactions import Cursor, choices_of, every_transaction, transactions_page
+from bursar.dashboard.queries.transactions import Cursor, choices_of, count_of, every_transaction, transactions_page
 from bursar.dashboard.sign_in.roles import ROLES
+from bursar.dashboard.statement_runs import new_run_id
 from bursar.dashboard.visit import PageError, Visit
 from bursar.portal.contract.periods import court_day
 from bursar.reports.output.head import USD, ReportColumn, Subject
@@ -58,6 +61,7 @@ async def show_transactions(visit: Visit) -> Response:
         rows=[_row(visit, row, search) for row in page.rows],
         page=page,
         forms=EXPORT_FORMS,
+        run=new_run_id(),
         views=await asyncio.to_thread(visit.site.saved_views.visible_to, visit.account),
         roles=ROLES,
         query_text=urlencode(found.query()),
@@ -87,9 +91,11 @@ async def export_transactions(visit: Visit) -> Response:
     personal = visit.request.query_params.get("personal") == "yes"
     columns = (*EXPORTED, METADATA) if personal else EXPORTED
     await visit.log("exported", "transactions", filter=found.query(), personal_data=personal, form=form)
-    question = every_transaction(found, visit.account, search_of(visit, found, today), columns)
+    search = search_of(visit, found, today)
+    question = every_transaction(found, visit.account, search, columns)
+    run = await begun(visit, partial(count_of, visit.parts.reports, found, visit.account, search))
     subject = Subject(visit.text("pages.transactions"), (visit.path("transactions", found.query()),), _UNITS)
-    return export(visit.parts.reports, question, form, f"transactions-{today.isoformat()}", subject)
+    return export(visit.parts.reports, question, form, f"transactions-{today.isoformat()}", subject, run)
 
 
 def search_of(visit: Visit, found: TransactionFilter, today: date) -> Search:

@@ -114,6 +114,14 @@ def every_transaction(
     return Question(text, where.values, rows_max=None, as_of=found.as_of.instant)
 
 
+async def count_of(reports: PaymentReports, found: TransactionFilter, account: Account, search: Search) -> int:
+    """Return the number of rows of a filter."""
+    where = where_of(found, account, search)
+    text = f"SELECT count(*) FROM payments WHERE {where.sql}"
+    [answer] = await reports.answers([Question(text, where.values, as_of=found.as_of.instant)])
+    return int(answer.rows[0][0])
+
+
 async def choices_of(reports: PaymentReports, account: Account) -> Mapping[str, list[str]]:
     """Return the clients, fees and payment methods that occur in what the account may see."""
     where = visible_to(account)

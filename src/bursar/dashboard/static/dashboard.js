@@ -1,6 +1,7 @@
-// Keys, and details that open on wide screens. Every page works without this file.
+// Keys, details that open on wide screens, and the progress of exports. Every page works without this file.
 "use strict";
 
+const EXPORT_BEGINS_MS = 300;
 const WIDE = window.matchMedia("(min-width: 64rem)");
 
 function rows() {
@@ -41,8 +42,15 @@ function openFilters() {
   for (const each of document.querySelectorAll("details.filters")) each.open = true;
 }
 
+// The browser downloads the file; beside it, the page shows how far the export is.
+function showExport(path) {
+  window.setTimeout(() => htmx.ajax("GET", path, { target: "#export", select: "#export", swap: "outerHTML" }), EXPORT_BEGINS_MS);
+}
+
 document.addEventListener("keydown", onKey);
 document.addEventListener("click", (event) => {
+  const exported = event.target.closest("[data-export]");
+  if (exported) showExport(exported.dataset.export);
   if (event.target.closest("[data-open-keys]")) openKeys();
   if (event.target.closest("[data-print]")) window.print();
   for (const menu of document.querySelectorAll("details.menu[open]")) {

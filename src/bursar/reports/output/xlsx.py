@@ -8,6 +8,7 @@ free SQL has UTC, as its heading says.
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from zoneinfo import ZoneInfo
 
@@ -74,6 +75,14 @@ class XlsxWriter:
             self._write_totals()
         self._end_sheet()
         self._book.close()
+
+    def abandon(self) -> None:
+        """Remove the temporary files of a workbook that is not ended. XlsxWriter has one for each sheet."""
+        for sheet in self._book.worksheets():
+            rows: Any = sheet.row_data_fh
+            if rows is not None and not rows.closed:
+                rows.close()
+                Path(rows.name).unlink(missing_ok=True)
 
     def _new_sheet(self) -> "tuple[Worksheet, int, int]":
         number = len(self._book.worksheets()) + 1

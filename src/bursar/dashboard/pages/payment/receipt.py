@@ -12,7 +12,7 @@ from typing import Final
 from markupsafe import Markup
 from starlette.responses import Response
 
-from bursar.dashboard.exports import download_headers
+from bursar.dashboard.exports.downloads import download_headers
 from bursar.dashboard.formatting import dollars, harmless, zoned_time_text
 from bursar.dashboard.pages.payment.page import PaymentOnPage, read_payment
 from bursar.dashboard.visit import PageError, Visit

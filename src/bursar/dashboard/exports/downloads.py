@@ -11,11 +11,13 @@ import asyncio
 import io
 import tempfile
 from collections.abc import AsyncIterator, Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, BinaryIO, Final
 
 from starlette.responses import Response, StreamingResponse
 
+from bursar.dashboard.exports.progress import ExportResponse, ExportRun
 from bursar.dashboard.formatting import cell_text, harmless
 from bursar.reports.output.forms import ROW_WRITERS, RowWriter, write_answer
 from bursar.reports.output.head import AnswerHead, Subject
@@ -40,10 +42,15 @@ def download_headers(name: str) -> dict[str, str]:
     return {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
 
 
-def export(reports: PaymentReports, question: Question, form: str, name: str, subject: Subject) -> StreamingResponse:
-    """Return the answer to ``question`` as a download ``name.form``, one of :data:`EXPORT_FORMS`."""
-    chunks, headers = _chunks(reports, question, form, subject), download_headers(f"{name}.{form}")
-    return StreamingResponse(chunks, media_type=MEDIA_TYPES[form], headers=headers)
+def export(
+    reports: PaymentReports, question: Question, form: str, name: str, subject: Subject, run: ExportRun | None = None
+) -> StreamingResponse:
+    """Return the answer to ``question`` as a download ``name.form``, one of :data:`EXPORT_FORMS`.
+
+    ``run`` gets its progress, and may stop it.
+    """
+    chunks, headers = _chunks(reports, question, form, subject, run), download_headers(f"{name}.{form}")
+    return ExportResponse(chunks, media_type=MEDIA_TYPES[form], headers=headers)
 
 
 async def document(reports: PaymentReports, question: Question, name: str, subject: Subject) -> Response:
@@ -62,14 +69,17 @@ def _pdf(answer: SqlAnswer, subject: Subject) -> bytes:
     return file.getvalue()
 
 
-async def _chunks(reports: PaymentReports, question: Question, form: str, subject: Subject) -> AsyncIterator[bytes]:
-    async with reports.stream(question) as answer:
+async def _chunks(
+    reports: PaymentReports, question: Question, form: str, subject: Subject, run: ExportRun | None
+) -> AsyncIterator[bytes]:
+    async with nullcontext() if run is None else run.recorded(), reports.stream(question) as opened:
+        answer = opened if run is None else replace(opened, batches=run.counted(opened.batches))
         if form == "csv":
             async for chunk in _csv(answer, subject):
                 yield chunk
             return
         with tempfile.TemporaryFile() as file:
-            await (_parquet if form == "parquet" else _rows)(answer, form, file, subject)
+            await (_parquet if form == "parquet" else _workbook)(answer, file, subject)
             file.seek(0)
             while chunk := await asyncio.to_thread(file.read, CHUNK_BYTES):
                 yield chunk
@@ -85,19 +95,29 @@ async def _csv(answer: AnswerStream, subject: Subject) -> AsyncIterator[bytes]:
     yield _taken(buffer)
 
 
-async def _rows(answer: AnswerStream, form: str, file: BinaryIO, subject: Subject) -> None:
-    writer = ROW_WRITERS[form](AnswerHead.of(answer, subject), file)
-    async for batch in answer.batches:
-        await asyncio.to_thread(_write, writer, batch, answer, harmless)
+async def _workbook(answer: AnswerStream, file: BinaryIO, subject: Subject) -> None:
+    from bursar.reports.output.xlsx import XlsxWriter
+
+    writer = XlsxWriter(AnswerHead.of(answer, subject), file)
+    try:
+        async for batch in answer.batches:
+            await asyncio.to_thread(_write, writer, batch, answer, harmless)
+    except BaseException:
+        writer.abandon()
+        raise
     await asyncio.to_thread(writer.end)
 
 
-async def _parquet(answer: AnswerStream, form: str, file: BinaryIO, subject: Subject) -> None:
+async def _parquet(answer: AnswerStream, file: BinaryIO, subject: Subject) -> None:
     from bursar.reports.output.parquet import ParquetWriter
 
     writer = ParquetWriter(AnswerHead.of(answer, subject), file)
-    async for batch in answer.batches:
-        await asyncio.to_thread(writer.write_batch, batch)
+    try:
+        async for batch in answer.batches:
+            await asyncio.to_thread(writer.write_batch, batch)
+    except BaseException:
+        writer.end()  # pyarrow would end it later, when the file is closed
+        raise
     await asyncio.to_thread(writer.end)
 
 

@@ -1,0 +1,1 @@
+"""Files that people download: in bounded memory, with their progress shown."""
