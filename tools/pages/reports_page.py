@@ -222,6 +222,7 @@ Rows that are wider than the terminal are turned on their side, one column a lin
 It is exact to the event.
 A month that was reported in January is reproduced to the cent in December.
 INSTANT is an ISO date-time with its offset, or a day, which means its end in New York.
+`POST /sql` and `GET /reports/NAME` take it as `asOf` ([api.md](api.md#ask-about-your-payments)).
 
 - An attempt that has changed since gets its earlier row from its events.
 - Reversals and deposits count from the time at which they were recorded.

@@ -3,7 +3,8 @@
 ReportError
 ├── BadSql               the statement cannot run: a syntax error, an unknown column, not exactly one SELECT
 ├── BadParameter         a parameter of a named report is unknown, missing or unreadable
-│   └── InstantToCome    the instant whose state is asked for is after the present state
+│   └── BadInstant       the instant whose state is asked for cannot be answered
+│       └── InstantToCome    it is after the present state
 ├── NoSuchReport         no report has that name; the message lists the names
 ├── QueryTooLong         the statement reached the time limit
 ├── QueryTooLarge        the statement needs more memory or returns more rows than a query may
@@ -35,7 +36,11 @@ class BadParameter(ReportError):
     status = 400
 
 
-class InstantToCome(BadParameter):
+class BadInstant(BadParameter):
+    """The state at the instant that is asked for cannot be answered."""
+
+
+class InstantToCome(BadInstant):
     """The instant whose state is asked for is after the present state, by the clock of the reports."""
 
 

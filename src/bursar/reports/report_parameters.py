@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 from bursar.clock import iso_ms
 from bursar.payments.fees import COURT_ZONE
-from bursar.reports.errors import BadParameter
+from bursar.reports.errors import BadInstant, BadParameter
 
 TEXT_CHARS_MAX: Final = 256
 NOW: Final = "now"  # as a default: the time at which the report runs
@@ -39,7 +39,7 @@ def month_days(month: str) -> tuple[str, str]:
 def past_instant(text: str) -> float:
     """Return the instant of ``--as-of``, Unix seconds: an ISO date-time with its offset, or the end of a day.
 
-    A day is a day in New York. Raises :class:`BadParameter`.
+    A day is a day in New York. Raises :class:`BadInstant`.
     """
     try:
         if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
@@ -52,7 +52,7 @@ def past_instant(text: str) -> float:
         return moment.timestamp()
     except (ValueError, OverflowError):
         rule = "must be an ISO date-time with its offset, or a day as YYYY-MM-DD, which means its end"
-        raise BadParameter(f"as of: {rule}, from {FIRST_YEAR} to {LAST_YEAR}; got {text[:40]!r}") from None
+        raise BadInstant(f"as of: {rule}, from {FIRST_YEAR} to {LAST_YEAR}; got {text[:40]!r}") from None
 
 
 def checked_text(name: str, kind: str, value: str, now: float) -> str:

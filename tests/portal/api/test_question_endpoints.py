@@ -111,6 +111,10 @@ async def test_a_named_report_is_the_callers_with_totals_and_new_york_time(porta
         ("GET", "/reports/trend?month=2026-13", None, 400, "invalid_request"),
         ("GET", "/reports/trend?month=2026-12&until=2026-12-01", None, 400, "invalid_request"),
         ("GET", "/reports/trend?color=red", None, 400, "invalid_request"),
+        ("GET", "/reports/trend?asOf=2026-02-30", None, 400, "invalid_request"),
+        ("GET", "/reports/trend?asOf=2026-04-01&asOf=2026-04-02", None, 400, "invalid_request"),
+        ("POST", "/sql", {"statement": "SELECT 1", "asOf": "2026-04-01T12:00:00"}, 400, "invalid_request"),
+        ("POST", "/sql", {"statement": "SELECT 1", "asOf": 1775000000}, 400, "invalid_request"),
     ],
 )
 async def test_a_mistake_is_named(
@@ -118,6 +122,36 @@ async def test_a_mistake_is_named(
 ) -> None:
     answer = await ask(app_of(portal, reports), method, target, body)
     assert (answer.status, answer.json["code"]) == (status, code), answer.json
+
+
+async def test_a_question_about_the_past_has_the_state_of_that_instant(
+    portal: Portal, reports: Reports, tmp_path: Path
+) -> None:
+    app, count = app_of(portal, reports), "SELECT count(*) AS n, min(created_at) AS first FROM payments"
+    now = (await ask(app, "POST", "/sql", {"statement": count})).json
+    [first] = now["rows"]
+    for moment, expected in ((first["first"], 1), (now["asOf"], first["n"]), ("2026-03-29", 0)):
+        past = (await ask(app, "POST", "/sql", {"statement": count, "asOf": moment})).json
+        assert past["rows"][0]["n"] == expected
+    assert past["asOf"] == "2026-03-30T03:59:59.999Z"  # the end of that day in New York
+    report = (await ask(app, "GET", f"/reports/status_by_client?asOf={first['first']}")).json
+    assert (report["totals"]["attempts"], report["asOf"]) == (1, first["first"])
+    lines = await ask(app, "GET", f"/reports/status_by_client?asOf={first['first']}&format=csv")
+    assert len(lines.body.splitlines()) == 2
+
+
+@pytest.mark.parametrize("instant", ["2999-01-01", "2026-02-30", "yesterday"])
+async def test_an_instant_that_has_no_state_is_named(portal: Portal, reports: Reports, instant: str) -> None:
+    app = app_of(portal, reports)
+    for answer in (
+        await ask(app, "GET", f"/reports/trend?asOf={instant}"),
+        await ask(app, "POST", "/sql", {"statement": "SELECT count(*) FROM payments", "asOf": instant}),
+        await ask(app, "POST", "/sql?format=xlsx", {"statement": "SELECT count(*) FROM payments", "asOf": instant}),
+    ):
+        assert (answer.status, answer.json["code"]) == (400, "invalid_request")
+        [problem] = answer.json["errors"]
+        assert problem["path"] == ["asOf"]
+        assert problem["message"].startswith("must ")
 
 
 async def test_an_unknown_fee_lists_no_fee_that_only_others_have(portal: Portal, reports: Reports) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bursar.portal.contract.errors import Forbidden, InvalidRequest, NotFound, PortalError, Unanswerable, Unavailable
-from bursar.portal.use_cases.questions import ANSWER_ROWS_MAX, ask_report, ask_sql, list_reports
+from bursar.portal.contract.validation import SqlRequest
+from bursar.portal.use_cases.questions import ANSWER_ROWS_MAX, ReportRequest, ask_report, ask_sql, list_reports
 from bursar.reports import errors
 from bursar.reports.sql.answer import Question, SqlAnswer
 from tests.support.portal.fake_reports import EmptyReports, FailingReports
@@ -31,14 +32,14 @@ class KeptQuestions(EmptyReports):
 
 async def test_a_statement_is_limited_to_the_callers_rows_and_in_length() -> None:
     reports = KeptQuestions()
-    await ask_sql(reports, ASKS, "SELECT $a", {"a": 1}, REQUEST_ID)
+    await ask_sql(reports, ASKS, SqlRequest("SELECT $a", {"a": 1}), REQUEST_ID)
     assert reports.questions == [Question("SELECT $a", {"a": 1}, rows_max=ANSWER_ROWS_MAX, cuts=True, client="dawson")]
 
 
 @on_stage
 async def test_a_report_is_limited_to_the_callers_rows_and_names_the_caller(stage: Stage) -> None:
     reports = KeptQuestions()
-    report, _ = await ask_report(stage.portal, reports, ASKS, "statement", {})
+    report, _ = await ask_report(stage.portal, reports, ASKS, ReportRequest("statement", {}))
     assert report.name == "statement"
     assert {question.client for question in reports.questions} == {"dawson"}
     assert reports.questions[-1].parameters["client"] == "dawson"
@@ -47,16 +48,16 @@ async def test_a_report_is_limited_to_the_callers_rows_and_names_the_caller(stag
 @on_stage
 async def test_the_client_of_a_report_is_never_chosen(stage: Stage) -> None:
     with pytest.raises(InvalidRequest):
-        await ask_report(stage.portal, KeptQuestions(), ASKS, "statement", {"client": "exams"})
+        await ask_report(stage.portal, KeptQuestions(), ASKS, ReportRequest("statement", {"client": "exams"}))
 
 
 @on_stage
 async def test_each_permission_is_needed(stage: Stage) -> None:
     with pytest.raises(Forbidden):
-        await ask_sql(KeptQuestions(), replace(ASKS, sql=False), "SELECT 1", {}, REQUEST_ID)
+        await ask_sql(KeptQuestions(), replace(ASKS, sql=False), SqlRequest("SELECT 1", {}), REQUEST_ID)
     without = replace(ASKS, reports=False)
     with pytest.raises(Forbidden):
-        await ask_report(stage.portal, KeptQuestions(), without, "trend", {})
+        await ask_report(stage.portal, KeptQuestions(), without, ReportRequest("trend", {}))
     with pytest.raises(Forbidden):
         list_reports(without)
     assert "trend" in {report.name for report in list_reports(ASKS)}
@@ -74,15 +75,15 @@ async def test_each_permission_is_needed(stage: Stage) -> None:
 )
 async def test_an_error_of_the_reports_has_an_answer(error: Exception, answered: type[PortalError], code: str) -> None:
     with pytest.raises(answered) as raised:
-        await ask_sql(FailingReports(error), ASKS, "SELECT 1", {}, REQUEST_ID)
+        await ask_sql(FailingReports(error), ASKS, SqlRequest("SELECT 1", {}), REQUEST_ID)
     assert raised.value.code.code == code
 
 
 @on_stage
 async def test_an_unknown_report_and_a_wrong_parameter_are_named(stage: Stage) -> None:
     with pytest.raises(NotFound):
-        await ask_report(stage.portal, KeptQuestions(), ASKS, "weather", {})
+        await ask_report(stage.portal, KeptQuestions(), ASKS, ReportRequest("weather", {}))
     given: dict[str, Any] = {"since": "yesterday"}
     with pytest.raises(InvalidRequest) as raised:
-        await ask_report(stage.portal, KeptQuestions(), ASKS, "trend", given)
+        await ask_report(stage.portal, KeptQuestions(), ASKS, ReportRequest("trend", given))
     assert "since" in str(raised.value.body())

@@ -61,5 +61,5 @@ def test_a_document_without_rows_says_so() -> None:
 
 def test_more_rows_than_people_read_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pdf, "PDF_ROWS_MAX", 1)
-    with pytest.raises(QueryTooLarge, match="a PDF: must have at most 1 rows; use --format xlsx"):
+    with pytest.raises(QueryTooLarge, match="a PDF: must have at most 1 rows; use xlsx"):
         document()

@@ -169,8 +169,12 @@ def _success(endpoint: Endpoint, name: str) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": _reference(name) if name in COMPONENTS else {}}
     if name in EXAMPLES:
         content["example"] = EXAMPLES[name]
-    others = {each: {"schema": {"type": "string"}} for each in endpoint.other_types}
+    others = {each: {"schema": {"type": "string"}} if _is_text(each) else {} for each in endpoint.other_types}
     return {"description": endpoint.summary, "content": {endpoint.content_type: content, **others}}
+
+
+def _is_text(media_type: str) -> bool:
+    return media_type.startswith("text/") or media_type == "application/jsonl"
 
 
 def _error_reply(status: int, codes: Iterable[ErrorCode]) -> dict[str, Any]:

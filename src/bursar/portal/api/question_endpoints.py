@@ -18,10 +18,18 @@ from bursar.portal.contract.error_catalogue import (
 )
 from bursar.portal.contract.errors import InvalidRequest
 from bursar.portal.contract.messages import Call, Reply, json_reply
-from bursar.portal.contract.validation import problem, read_sql
+from bursar.portal.contract.schemas import AS_OF_MEANING
+from bursar.portal.contract.validation import AS_OF, problem, read_instant, read_sql
 from bursar.portal.contract.views import answer_json, report_list_json
 from bursar.portal.use_cases.portal import Portal
-from bursar.portal.use_cases.questions import ask_report, ask_sql, list_reports, stream_report, stream_sql
+from bursar.portal.use_cases.questions import (
+    ReportRequest,
+    ask_report,
+    ask_sql,
+    list_reports,
+    stream_report,
+    stream_sql,
+)
 
 if TYPE_CHECKING:
     from contextlib import AsyncExitStack
@@ -39,6 +47,7 @@ _PARAMETERS: Final = (
     EndpointParameter("until", "query", _TEXT, "The last day in New York."),
     EndpointParameter("month", "query", _TEXT, "A whole month, 2026-10, instead of since and until."),
     EndpointParameter("fee", "query", _TEXT, "Only this fee."),
+    EndpointParameter(AS_OF, "query", _TEXT, AS_OF_MEANING),
 )
 _FORMAT: Final = EndpointParameter(
     FORMAT, "query", {"type": "string", "enum": list(FORMATS)}, "The form of the answer, instead of the header Accept."
@@ -49,29 +58,30 @@ def question_endpoints(reports: "StreamedAnswers") -> tuple[Endpoint, ...]:
     """Return the endpoints over ``reports``."""
 
     async def _sql(portal: Portal, call: Call) -> Reply:
-        statement, parameters = read_sql(call.body)
-        form = read_form(call)
+        request, form = read_sql(call.body), read_form(call)
         if form != JSON:
 
             async def opened(stack: "AsyncExitStack") -> "tuple[AnswerStream, Subject]":
-                return await stream_sql(reports, call.client, statement, parameters, call.request_id, stack)
+                return await stream_sql(reports, call.client, request, call.request_id, stack)
 
             return await streamed(form, opened)
-        answer = await ask_sql(reports, call.client, statement, parameters, call.request_id)
+        answer = await ask_sql(reports, call.client, request, call.request_id)
         return json_reply(answer_json(answer))
 
     async def _reports(portal: Portal, call: Call) -> Reply:
         return json_reply(report_list_json(list_reports(call.client)))
 
     async def _report(portal: Portal, call: Call) -> Reply:
-        name, given, form = call.values["name"], read_parameters(call.query), read_form(call)
+        given, form = read_parameters(call.query), read_form(call)
+        as_of = read_instant(given.pop(AS_OF, None))
+        request = ReportRequest(call.values["name"], given, as_of)
         if form != JSON:
 
             async def opened(stack: "AsyncExitStack") -> "tuple[AnswerStream, Subject]":
-                return await stream_report(portal, reports, call.client, name, given, stack)
+                return await stream_report(portal, reports, call.client, request, stack)
 
             return await streamed(form, opened)
-        report, answer = await ask_report(portal, reports, call.client, name, given)
+        report, answer = await ask_report(portal, reports, call.client, request)
         return json_reply({"name": report.name, "question": report.question, **answer_json(answer, report)})
 
     return (
@@ -88,8 +98,8 @@ def question_endpoints(reports: "StreamedAnswers") -> tuple[Endpoint, ...]:
             other_types=STREAMED_TYPES,
             description=(
                 "The tables are those of docs/reports.md, with the rows of the caller alone. The answer has at most "
-                "10,000 rows, and `cut` says whether there are more. As CSV or JSON lines (`format`, or the header "
-                "Accept: text/csv or application/jsonl) it has every row. The statement is in the portal's access log."
+                "10,000 rows, and `cut` says whether there are more. In another format (`format`, or the header "
+                "Accept) it has every row. The statement is in the portal's access log."
             ),
             parameters=(_FORMAT,),
         ),
@@ -114,15 +124,15 @@ def question_endpoints(reports: "StreamedAnswers") -> tuple[Endpoint, ...]:
             ends_with_caller=True,
             other_types=STREAMED_TYPES,
             description=(
-                "Every other parameter of the report may be given in the query too. CSV and JSON lines (`format`, or "
-                "the header Accept: text/csv or application/jsonl) have every row."
+                "Every other parameter of the report may be given in the query too. In another format than JSON "
+                "(`format`, or the header Accept) the answer has every row."
             ),
         ),
     )
 
 
 def read_parameters(query: str) -> dict[str, str]:
-    """Return the parameters of a report in ``query``; ``month`` is since and until. Raises ``InvalidRequest``."""
+    """Return the parameters in ``query``; ``month`` is since and until. Raises ``InvalidRequest``."""
     from bursar.reports.errors import BadParameter
     from bursar.reports.report_parameters import month_days
 

@@ -123,6 +123,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "SqlRequest": {
         "statement": "SELECT fee, count(*) AS attempts FROM payments WHERE status = $status GROUP BY fee",
         "parameters": {"status": "processed"},
+        "asOf": "2026-11-22",
     },
     "Answer": {
         "columns": ["fee", "attempts"],

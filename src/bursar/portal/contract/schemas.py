@@ -277,6 +277,10 @@ TRANSACTION_LOG: Final[Schema] = {
         },
     },
 }
+AS_OF_MEANING: Final = (
+    "The state at this instant of the past: an ISO date-time with its offset, "
+    "or a day, which means its end in New York."
+)
 SQL_REQUEST: Final[Schema] = {
     "type": "object",
     "additionalProperties": False,
@@ -293,6 +297,12 @@ SQL_REQUEST: Final[Schema] = {
             "maxProperties": 50,
             "additionalProperties": {"type": ["string", "number", "boolean", "null"]},
             "examples": [{"status": "processed"}],
+        },
+        "asOf": {
+            "type": "string",
+            "maxLength": 40,
+            "description": AS_OF_MEANING,
+            "examples": ["2026-10-31"],
         },
     },
 }

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from bursar.payments.fees import Fee, FeeCatalogue
 from bursar.payments.records import money, normal_reference
@@ -29,6 +29,7 @@ from bursar.portal.contract.schemas import BODY_BYTES_MAX, INIT_REQUEST, PROCESS
 NUMBER_CHARS_MAX: Final = 100
 EXPONENT_MAX: Final = 400  # a double's range; 1e999999999 would cost memory for its zeros
 PROBLEMS_MAX: Final = 100
+AS_OF: Final = "asOf"
 DEPTH_MAX: Final = 64
 """Levels of nested objects and lists. All code that reads, checks or stores them later can handle that depth."""
 
@@ -89,15 +90,38 @@ def read_process(body: bytes) -> str:
     return str(sent["token"])
 
 
-def read_sql(body: bytes) -> tuple[str, dict[str, Any]]:
-    """Return the statement and its parameters in the request ``body`` of ``POST /sql``. Raises as :func:`read_init`."""
+class SqlRequest(NamedTuple):
+    """A checked ``POST /sql``. ``as_of``: the instant whose state is asked for (Unix seconds), None for the present."""
+
+    statement: str
+    parameters: Mapping[str, Any]
+    as_of: float | None = None
+
+
+def read_sql(body: bytes) -> SqlRequest:
+    """Return the request ``body`` of ``POST /sql``. Raises as :func:`read_init`."""
     sent = read_json(body)
     problems = _problems("sql", sent)
     if problems:
         raise InvalidRequest(VALIDATION_ERROR, problems)
-    return str(sent["statement"]), {
+    parameters = {
         name: str(value) if isinstance(value, Decimal) else value for name, value in sent.get("parameters", {}).items()
     }
+    return SqlRequest(str(sent["statement"]), parameters, read_instant(sent.get(AS_OF)))
+
+
+def read_instant(text: str | None) -> float | None:
+    """Return the instant ``asOf`` of a question, Unix seconds; None if there is none. Raises ``InvalidRequest``."""
+    from bursar.reports.errors import BadParameter
+    from bursar.reports.report_parameters import past_instant
+
+    if text is None:
+        return None
+    try:
+        return past_instant(text)
+    except BadParameter as error:
+        rule = str(error).partition(": ")[2].partition("; got")[0]
+        raise InvalidRequest(VALIDATION_ERROR, [problem([AS_OF], rule, "parameter")]) from None
 
 
 def read_reference(text: str) -> str | None:

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from bursar.payments.clients import Client
 from bursar.portal.contract.authorisation import authorise_reports, authorise_sql
@@ -23,7 +23,7 @@ from bursar.portal.contract.error_catalogue import (
     VALIDATION_ERROR,
 )
 from bursar.portal.contract.errors import InvalidRequest, NotFound, Unanswerable, Unavailable
-from bursar.portal.contract.validation import problem
+from bursar.portal.contract.validation import AS_OF, SqlRequest, problem
 from bursar.portal.use_cases.portal import Portal
 
 if TYPE_CHECKING:
@@ -37,6 +37,17 @@ ANSWER_ROWS_MAX: Final = 10_000
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
+
+
+class ReportRequest(NamedTuple):
+    """A request for a named report with the parameters that were ``given``, of the state at ``as_of`` (Unix seconds).
+
+    ``as_of`` is None for the present state.
+    """
+
+    name: str
+    given: Mapping[str, str]
+    as_of: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,25 +66,18 @@ class OwnRows:
         return await self.reports.answers([replace(question, client=self.client) for question in questions])
 
 
-async def ask_sql(
-    reports: "StreamedAnswers", client: Client, statement: str, parameters: Mapping[str, Any], request_id: str
-) -> "SqlAnswer":
+async def ask_sql(reports: "StreamedAnswers", client: Client, request: SqlRequest, request_id: str) -> "SqlAnswer":
     """Return the answer to a statement about the client's payments, cut after ``ANSWER_ROWS_MAX`` rows.
 
     Raises ``Forbidden``, ``InvalidRequest``, ``Unanswerable`` and ``Unavailable``.
     """
-    question = _noted(client, statement, parameters, request_id)
-    [answer] = await _answered(OwnRows(reports, client.name).answers([question]))
+    question = _noted(client, request, request_id)
+    [answer] = await answered(OwnRows(reports, client.name).answers([question]))
     return answer
 
 
 async def stream_sql(
-    reports: "StreamedAnswers",
-    client: Client,
-    statement: str,
-    parameters: Mapping[str, Any],
-    request_id: str,
-    stack: AsyncExitStack,
+    reports: "StreamedAnswers", client: Client, request: SqlRequest, request_id: str, stack: AsyncExitStack
 ) -> "tuple[AnswerStream, Subject]":
     """Open the answer to a statement about the client's payments, with all its rows. ``stack`` closes it.
 
@@ -81,22 +85,22 @@ async def stream_sql(
     """
     from bursar.reports.output.head import NO_SUBJECT
 
-    question = _noted(client, statement, parameters, request_id)
-    stream = await _answered(stack.enter_async_context(OwnRows(reports, client.name).stream(question)))
+    question = _noted(client, request, request_id)
+    stream = await answered(stack.enter_async_context(OwnRows(reports, client.name).stream(question)))
     return stream, NO_SUBJECT
 
 
-def _noted(client: Client, statement: str, parameters: Mapping[str, Any], request_id: str) -> "Question":
+def _noted(client: Client, request: SqlRequest, request_id: str) -> "Question":
     """Return the question, once it is in the access log: a statement that is stopped is there too."""
     from bursar.reports.sql.answer import Question
 
     authorise_sql(client)
-    _log.info("statement", extra={"requestId": request_id, "client": client.name, "statement": statement})
-    return Question(statement, parameters, rows_max=ANSWER_ROWS_MAX, cuts=True)
+    _log.info("statement", extra={"requestId": request_id, "client": client.name, "statement": request.statement})
+    return Question(request.statement, request.parameters, rows_max=ANSWER_ROWS_MAX, cuts=True, as_of=request.as_of)
 
 
 async def ask_report(
-    portal: Portal, reports: "StreamedAnswers", client: Client, name: str, given: Mapping[str, str]
+    portal: Portal, reports: "StreamedAnswers", client: Client, request: ReportRequest
 ) -> "tuple[NamedReport, SqlAnswer]":
     """Return a named report over the client's payments, cut after ``ANSWER_ROWS_MAX`` rows.
 
@@ -105,20 +109,15 @@ async def ask_report(
     own = OwnRows(reports, client.name)
 
     async def answer() -> "tuple[NamedReport, SqlAnswer]":
-        report, question = await _report_question(portal, own, client, name, given)
+        report, question = await _report_question(portal, own, client, request)
         [found] = await own.answers([replace(question, rows_max=ANSWER_ROWS_MAX, cuts=True)])
         return report, found
 
-    return await _answered(answer())
+    return await answered(answer())
 
 
 async def stream_report(
-    portal: Portal,
-    reports: "StreamedAnswers",
-    client: Client,
-    name: str,
-    given: Mapping[str, str],
-    stack: AsyncExitStack,
+    portal: Portal, reports: "StreamedAnswers", client: Client, request: ReportRequest, stack: AsyncExitStack
 ) -> "tuple[AnswerStream, Subject]":
     """Open a named report over the client's payments, with all its rows. ``stack`` closes it.
 
@@ -127,25 +126,26 @@ async def stream_report(
     own = OwnRows(reports, client.name)
 
     async def opened() -> "tuple[AnswerStream, Subject]":
-        report, question = await _report_question(portal, own, client, name, given)
-        return await stack.enter_async_context(own.stream(question)), report.subject(given)
+        report, question = await _report_question(portal, own, client, request)
+        return await stack.enter_async_context(own.stream(question)), report.subject(request.given)
 
-    return await _answered(opened())
+    return await answered(opened())
 
 
 async def _report_question(
-    portal: Portal, own: OwnRows, client: Client, name: str, given: Mapping[str, str]
+    portal: Portal, own: OwnRows, client: Client, request: ReportRequest
 ) -> "tuple[NamedReport, Question]":
     from bursar.reports.named_reports import named_report
     from bursar.reports.report_questions import KnownNames, report_question
 
     authorise_reports(client)
-    report = named_report(name)
-    if "client" in given:
+    report = named_report(request.name)
+    if "client" in request.given:
         raise InvalidRequest(VALIDATION_ERROR, [problem(["client"], "is always the caller", "unknown")])
     whose = {"client": client.name} if "client" in report.parameter_names else {}
     known = KnownNames(portal.fees.keys, (client.name,))
-    return report, await report_question(own, name, {**given, **whose}, known=lambda: known)
+    given = {**request.given, **whose}
+    return report, await report_question(own, request.name, given, known=lambda: known, as_of=request.as_of)
 
 
 def list_reports(client: Client) -> "list[NamedReport]":
@@ -156,9 +156,17 @@ def list_reports(client: Client) -> "list[NamedReport]":
     return list(named_reports().values())
 
 
-async def _answered(question: Awaitable[T]) -> T:
-    """Await ``question`` and translate the errors of the reports."""
-    from bursar.reports.errors import BadParameter, BadSql, NoSuchReport, QueryTooLarge, QueryTooLong, ReportError
+async def answered(question: Awaitable[T]) -> T:
+    """Await ``question`` and translate the errors of the reports. Raises as :func:`ask_report`."""
+    from bursar.reports.errors import (
+        BadInstant,
+        BadParameter,
+        BadSql,
+        NoSuchReport,
+        QueryTooLarge,
+        QueryTooLong,
+        ReportError,
+    )
 
     try:
         return await question
@@ -166,7 +174,8 @@ async def _answered(question: Awaitable[T]) -> T:
         raise InvalidRequest(BAD_STATEMENT.saying(str(error))) from error
     except BadParameter as error:
         name, _, rule = str(error).partition(": ")
-        raise InvalidRequest(VALIDATION_ERROR, [problem([name], rule or name, "parameter")]) from error
+        path = [AS_OF if isinstance(error, BadInstant) else name]
+        raise InvalidRequest(VALIDATION_ERROR, [problem(path, rule or name, "parameter")]) from error
     except NoSuchReport as error:
         raise NotFound(REPORT_NOT_FOUND.saying(str(error))) from error
     except (QueryTooLong, QueryTooLarge) as error:

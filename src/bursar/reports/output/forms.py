@@ -1,12 +1,15 @@
 """The forms in which an answer can be written, by name."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, BinaryIO, Final, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Protocol
 
 from bursar.reports.output.head import NO_SUBJECT, AnswerHead, Subject
 from bursar.reports.output.text import CsvWriter, JsonLinesWriter, JsonWriter
 from bursar.reports.sql.answer import AnswerStream, SqlAnswer
 from bursar.reports.sql.values import rows_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TABLE: Final = "table"
 BINARY: Final = frozenset({"parquet", "xlsx", "pdf"})
@@ -18,6 +21,18 @@ class RowWriter(Protocol):
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Write rows."""
+        ...
+
+    def end(self) -> None:
+        """Write what follows the last row."""
+        ...
+
+
+class BatchWriter(Protocol):
+    """A writer of Arrow batches."""
+
+    def write_batch(self, batch: "pa.RecordBatch") -> None:
+        """Write rows. Raises :class:`bursar.reports.errors.QueryTooLarge` if the form cannot have as many."""
         ...
 
     def end(self) -> None:
@@ -54,22 +69,36 @@ def write_answer(answer: SqlAnswer, form: str, file: BinaryIO, subject: Subject 
     writer.end()
 
 
-async def write_stream(answer: AnswerStream, form: str, file: BinaryIO, subject: Subject = NO_SUBJECT) -> None:
-    """Write an answer to ``file`` batch by batch, in any form but a table. Raises a ``ReportError`` and ``OSError``."""
+def batch_writer(answer: AnswerStream, form: str, file: BinaryIO, subject: Subject = NO_SUBJECT) -> BatchWriter:
+    """Return a writer of ``answer`` to ``file`` in any form but a table; only a workbook and a PDF are made at the end.
+
+    ``file`` needs ``write`` and ``tell``, and no ``seek``.
+    """
     head = AnswerHead.of(answer, subject)
     if form == "parquet":
-        await _write_parquet(answer, head, file)
-        return
-    writer = ROW_WRITERS[form](head, file)
-    async for batch in answer.batches:
-        writer.write(list(rows_of(batch, answer.types)))
-    writer.end()
+        from bursar.reports.output.parquet import ParquetWriter
+
+        return ParquetWriter(head, file)
+    return _BatchesOfRows(ROW_WRITERS[form](head, file), answer.types)
 
 
-async def _write_parquet(answer: AnswerStream, head: AnswerHead, file: BinaryIO) -> None:
-    from bursar.reports.output.parquet import ParquetWriter
-
-    writer = ParquetWriter(head, file)
+async def write_stream(answer: AnswerStream, form: str, file: BinaryIO, subject: Subject = NO_SUBJECT) -> None:
+    """Write an answer to ``file`` batch by batch, in any form but a table. Raises a ``ReportError`` and ``OSError``."""
+    writer = batch_writer(answer, form, file, subject)
     async for batch in answer.batches:
         writer.write_batch(batch)
     writer.end()
+
+
+class _BatchesOfRows:
+    """A writer of batches over a writer of rows."""
+
+    def __init__(self, rows: RowWriter, types: tuple[str, ...]) -> None:
+        self._rows = rows
+        self._types = types
+
+    def write_batch(self, batch: "pa.RecordBatch") -> None:
+        self._rows.write(list(rows_of(batch, self._types)))
+
+    def end(self) -> None:
+        self._rows.end()

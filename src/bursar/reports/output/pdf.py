@@ -43,7 +43,7 @@ class PdfWriter:
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Keep rows. Raises :class:`QueryTooLarge` after ``PDF_ROWS_MAX`` rows."""
         if self._totals.rows + len(rows) > PDF_ROWS_MAX:
-            raise QueryTooLarge(f"a PDF: must have at most {PDF_ROWS_MAX} rows; use --format xlsx, or a shorter frame")
+            raise QueryTooLarge(f"a PDF: must have at most {PDF_ROWS_MAX} rows; use xlsx, or a shorter frame")
         self._rows += [[shown(value, self._head, place) for place, value in enumerate(row)] for row in rows]
         self._totals.add(rows)
 

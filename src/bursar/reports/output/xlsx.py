@@ -1,10 +1,14 @@
 """Write a workbook for Excel: real numbers and dates, a heading with units, a row of totals.
 
 Rows are written as they come (XlsxWriter's ``constant_memory``). A sheet holds 1,048,576 rows, and more rows begin
-another sheet. A text is never a formula. Times are New York's, because a cell of Excel has no time zone; a sheet of
+another sheet. The rows wait in a private folder, which is also removed if the workbook is never ended. A text is never
+a formula. Times are New York's, because a cell of Excel has no time zone; a sheet of
 free SQL has UTC, as its heading says.
 """
 
+import shutil
+import tempfile
+import weakref
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -17,6 +21,7 @@ from bursar.reports.output.head import DURATION, SHARE, USD, AnswerHead, Totals
 from bursar.reports.output.values import plain
 
 if TYPE_CHECKING:
+    from xlsxwriter import Workbook
     from xlsxwriter.format import Format
     from xlsxwriter.worksheet import Worksheet
 
@@ -46,8 +51,10 @@ class XlsxWriter:
         self._head = head
         self._totals = Totals(head)
         self._zone = head.zone or _UTC
-        options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+        folder = tempfile.mkdtemp(prefix="bursar-xlsx-")  # of the rows until the end; they may be personal data
+        options = {"tmpdir": folder, "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
         self._book: Workbook = Workbook(file, {**options, "default_date_format": "yyyy-mm-dd"})
+        self._discard = weakref.finalize(self, _discard, self._book, folder)
         self._book.set_properties({"title": head.subject.title, "comments": f"As of {iso_ms(head.as_of)}"})
         self._formats = {name: self._book.add_format({"num_format": text}) for name, text in _NUMBER_FORMATS.items()}
         self._formats["day"] = self._book.add_format({"num_format": "yyyy-mm-dd"})
@@ -75,6 +82,7 @@ class XlsxWriter:
             self._write_totals()
         self._end_sheet()
         self._book.close()
+        self._discard()
 
     def abandon(self) -> None:
         """Remove the temporary files of a workbook that is not ended. XlsxWriter has one for each sheet."""
@@ -166,6 +174,13 @@ class XlsxWriter:
             self._sheet.write_string(self._row, place, str(value))
         else:
             self._sheet.write_datetime(self._row, place, value, self._formats[name])
+
+
+def _discard(book: "Workbook", folder: str) -> None:
+    """Close and remove the files of rows, also those of a workbook that was never ended."""
+    for sheet in book.worksheets():
+        sheet.row_data_fh.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _fits(value: int | float | Decimal) -> bool:
