@@ -32,8 +32,8 @@ weaken(
     "fault-detail-as-its-code",
     "the return code and the detail of a fault are swapped",
     "bursar.paygov.soap:_fault",
-    'Fault(code.text, told.text if told is not None else "")',
-    'Fault(told.text if told is not None else "", code.text)',
+    'Fault(code, _text_of(only(service_fault, "return_detail")))',
+    'Fault(_text_of(only(service_fault, "return_detail")), code)',
     "paygov/test_soap.py",
 )
 weaken(

@@ -144,7 +144,7 @@ weaken(
 weaken(
     "first-of-several-elements",
     "of an element that must be there once, the first of several counts",
-    "bursar.paygov.safe_xml:Element.only",
+    "bursar.paygov.safe_xml:only",
     "if len(found) == 1 else None",
     "if found else None",
     "paygov/test_safe_xml.py",

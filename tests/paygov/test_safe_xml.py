@@ -13,7 +13,7 @@ from bursar.paygov.safe_xml import DEPTH_MAX, DOCUMENT_BYTES_MAX, ELEMENTS_MAX, 
 
 def texts(element: Element) -> object:
     """Return ``element`` as lists that can be compared."""
-    return [element.name, element.text, [texts(child) for child in element.children]]
+    return [element.tag, element.text, [texts(child) for child in element]]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_encodings(document: bytes, content_type: str) -> None:
         ("well-formed", b"<?xml version='1.0' encoding='utf-7'?><a/>"),
         ("well-formed", b'{"json": true}'),
         ("deep", b"<a>" * (DEPTH_MAX + 1) + b"</a>" * (DEPTH_MAX + 1)),
-        ("deep", b"<a>" * 80_000),
+        ("deep", b"<a>" * 30_000 + b"</a>" * 30_000),
         ("elements", b"<a>" + b"<b/>" * ELEMENTS_MAX + b"</a>"),
         ("bytes", b"<a>" + b" " * DOCUMENT_BYTES_MAX + b"</a>"),
     ],
@@ -112,7 +112,7 @@ def test_an_unknown_charset_in_the_header_is_refused() -> None:
 @given(st.binary(max_size=200), st.text(max_size=30))
 def test_any_bytes_parse_or_are_refused(document: bytes, content_type: str) -> None:
     with contextlib.suppress(XmlRefused):
-        assert parse_xml(document, content_type).name
+        assert parse_xml(document, content_type).tag
 
 
 PIECES = [
@@ -125,8 +125,8 @@ def defused(document: bytes) -> object:
     """Return ``document`` as defusedxml reads it, in the form of :func:`texts`; None if defusedxml refuses it."""
 
     def plain(element: Any) -> object:
-        own = (element.text or "") + "".join(child.tail or "" for child in element)
-        return [element.tag.rpartition("}")[2], own.strip(" \t\r\n"), [plain(child) for child in element]]
+        text = (element.text or "").strip(" \t\r\n")
+        return [element.tag.rpartition("}")[2], text, [plain(child) for child in element]]
 
     try:
         return plain(defusedxml.ElementTree.fromstring(document, forbid_dtd=True))

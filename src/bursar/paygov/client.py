@@ -119,12 +119,12 @@ class PayGov:
             "url_cancel": _checked_url("url_cancel", url_cancel),
         }
         if not classification:
-            return read_token(await self._call_online(START, values))
+            return read_token(await self._call(START, values))
         if sum(part for _, part in classification) != amount:
             raise ArgumentRefused(f"classification: must add up to the amount, {amount}")
         parts = [(_checked(CLASSIFICATION_ID, name), wire_amount(part)) for name, part in classification]
         values[CLASSIFICATION] = classification_xml(parts)
-        return read_token(await self._call_online(START_CLASSIFIED, values))
+        return read_token(await self._call(START_CLASSIFIED, values))
 
     async def complete(self, *, tcs_app_id: str, token: str) -> Collection:
         """Complete the collection that the payer has paid on the hosted pages: **this charges the payer**.
@@ -133,7 +133,7 @@ class PayGov:
         its agency_tracking_id and amount with the attempt's: only the caller knows them.
         """
         values = {"tcs_app_id": _checked("tcs_app_id", tcs_app_id), "token": _checked("token", token)}
-        return read_completion(await self._call_online(COMPLETE_WITH_DETAILS, values))
+        return read_completion(await self._call(COMPLETE_WITH_DETAILS, values))
 
     async def details(self, *, tcs_app_id: str, paygov_tracking_id: str) -> tuple[Collection, ...]:
         """Return the collections with a Pay.gov tracking id: one or several. Raises Nonsense if there are none."""
@@ -141,7 +141,7 @@ class PayGov:
             "tcs_app_id": _checked("tcs_app_id", tcs_app_id),
             "paygov_tracking_id": _checked("paygov_tracking_id", paygov_tracking_id),
         }
-        found = read_collections(await self._call_online(GET_DETAILS, values))
+        found = read_collections(await self._call(GET_DETAILS, values))
         if not found:
             raise Nonsense(NO_TRANSACTION)
         return _only_about("paygov_tracking_id", paygov_tracking_id, found)
@@ -166,10 +166,10 @@ class PayGov:
 
     def _find(self, lookup: LookupName, values: Mapping[str, str]) -> Awaitable[Element]:
         if lookup == "details":
-            return self._call_online(GET_DETAILS_BY_AGENCY_ID, values)
+            return self._call(GET_DETAILS_BY_AGENCY_ID, values)
         if self._config.query_url is None:
             raise QueryUnavailable("no query service is configured (query_url)")
-        return self._call(QUERY, self._config.query_url, QUERY_NAMESPACE, values)
+        return self._call(QUERY, values, query_url=self._config.query_url)
 
     def payment_redirect(self, *, tcs_app_id: str, token: str) -> str:
         """Return the URL to send the payer to: ``PAYMENT_URL?token=…&tcsAppID=…``."""
@@ -179,10 +179,12 @@ class PayGov:
         """Close the transport."""
         await self._transport.close()
 
-    def _call_online(self, operation: SoapOperation, values: Mapping[str, str]) -> Awaitable[Element]:
-        return self._call(operation, self._config.url, self._config.namespace, values)
-
-    async def _call(self, operation: SoapOperation, url: str, namespace: str, values: Mapping[str, str]) -> Element:
+    async def _call(
+        self, operation: SoapOperation, values: Mapping[str, str], *, query_url: str | None = None
+    ) -> Element:
+        """Post a request to the online service, or to the query service at ``query_url``; return the reply's fields."""
+        config = self._config
+        url, namespace = (config.url, config.namespace) if query_url is None else (query_url, QUERY_NAMESPACE)
         body = build_envelope(operation, namespace, values)
         reply = await self._transport.post(url, body, self._headers, self._config.timeout_s)
         return read_reply(operation, reply.status, reply.headers.get("content-type", ""), reply.body)

@@ -11,6 +11,7 @@ public test server; each guess is marked GUESS.
 import re
 from dataclasses import dataclass, fields
 from decimal import Decimal
+from functools import cached_property
 from typing import Final, Literal
 
 from bursar.paygov.collection import Collection
@@ -86,12 +87,12 @@ class SoapOperation:
     request: tuple[str, ...]
     harmless: bool
 
-    @property
+    @cached_property
     def request_element(self) -> str:
         """The name of the element that holds the children of a request."""
         return f"{self.name}Request"
 
-    @property
+    @cached_property
     def reply_element(self) -> str:
         """The name of the element that holds the children of a reply."""
         return f"{self.name}Response"

@@ -25,7 +25,7 @@ from bursar.paygov.protocol import (
     TOKEN_FIELD,
     SoapOperation,
 )
-from bursar.paygov.safe_xml import Element, XmlRefused, parse_xml
+from bursar.paygov.safe_xml import Element, XmlRefused, only, parse_xml
 
 FIELD_CHARACTERS_MAX = 1_000
 """Of one field of a reply. Ids and words are much shorter."""
@@ -96,13 +96,13 @@ def read_reply(operation: SoapOperation, status: int, content_type: str, body: b
         content = _body_content(parse_xml(body, content_type))
     except XmlRefused as refused:
         raise Nonsense(str(refused), status=status) from None
-    if content is not None and content.name == "Fault":
+    if content is not None and content.tag == "Fault":
         raise _fault(content, status)
     if status != HTTP_OK:
         raise Nonsense("an HTTP error without a fault", status=status)
-    if content is None or content.name != operation.reply_element:
+    if content is None or content.tag != operation.reply_element:
         raise Nonsense(f"not a reply to {operation.name}")
-    fields = content.only(operation.reply_element)
+    fields = only(content, operation.reply_element)
     if fields is None:
         raise Nonsense(f"a reply to {operation.name} of another shape")
     return fields
@@ -110,10 +110,10 @@ def read_reply(operation: SoapOperation, status: int, content_type: str, body: b
 
 def read_token(fields: Element) -> str:
     """Return the token of a started collection. Raises Nonsense unless it has exactly 32 printable characters."""
-    found = fields.only(TOKEN_FIELD)
-    if found is None or not _TOKEN.fullmatch(found.text):
+    token = _text_of(only(fields, TOKEN_FIELD))
+    if not _TOKEN.fullmatch(token):
         raise Nonsense(f"a started collection without a token of {TOKEN_CHARACTERS} characters")
-    return found.text
+    return token
 
 
 def read_completion(fields: Element) -> Collection:
@@ -127,12 +127,12 @@ def read_completion(fields: Element) -> Collection:
 
 def read_collections(fields: Element) -> tuple[Collection, ...]:
     """Return the list of a getDetails or a query: empty only if Pay.gov sent an empty list. No list is Nonsense."""
-    listed = fields.only(LIST_ELEMENT)
-    if listed is None or any(child.name != LIST_ITEM_ELEMENT for child in listed.children):
+    listed = only(fields, LIST_ELEMENT)
+    if listed is None or any(child.tag != LIST_ITEM_ELEMENT for child in listed):
         raise Nonsense("a reply without its list of transactions")
-    if not listed.children and listed.text:
+    if not len(listed) and listed.text:
         raise Nonsense("text where a list of transactions should be")
-    return tuple(read_collection(item) for item in listed.children)
+    return tuple(read_collection(item) for item in listed)
 
 
 def read_collection(element: Element) -> Collection:
@@ -142,11 +142,11 @@ def read_collection(element: Element) -> Collection:
     could never look up such an id.
     """
     texts: dict[str, str] = {}
-    for child in element.children:
-        name, text = child.name, child.text
+    for child in element:
+        name, text = child.tag, child.text or ""
         if name not in _COLLECTION_FIELDS:
             continue  # Pay.gov may add fields that Bursar does not use.
-        if name in texts or child.children or len(text) > FIELD_CHARACTERS_MAX:
+        if name in texts or len(child) or len(text) > FIELD_CHARACTERS_MAX:
             raise Nonsense(f"a transaction whose {name} is repeated, nested or too long")
         texts[name] = text
     if not texts:
@@ -160,20 +160,23 @@ def read_collection(element: Element) -> Collection:
 
 def _body_content(envelope: Element) -> Element | None:
     """Return the one element of the envelope's body; None if there is no such element."""
-    if envelope.name != "Envelope":
+    if envelope.tag != "Envelope":
         return None
-    body = envelope.only("Body")
-    return body.children[0] if body is not None and len(body.children) == 1 else None
+    body = only(envelope, "Body")
+    return body[0] if body is not None and len(body) == 1 else None
 
 
 def _fault(fault: Element, status: int) -> Fault | Nonsense:
-    detail = fault.only("detail")
-    service_fault = detail.only(FAULT_ELEMENT) if detail is not None else None
-    code = service_fault.only("return_code") if service_fault is not None else None
-    if service_fault is None or code is None or not _RETURN_CODE.fullmatch(code.text):
+    detail = only(fault, "detail")
+    service_fault = only(detail, FAULT_ELEMENT) if detail is not None else None
+    code = _text_of(only(service_fault, "return_code")) if service_fault is not None else ""
+    if service_fault is None or not _RETURN_CODE.fullmatch(code):
         return Nonsense("a SOAP fault without a return code", status=status)
-    told = service_fault.only("return_detail")
-    return Fault(code.text, told.text if told is not None else "")
+    return Fault(code, _text_of(only(service_fault, "return_detail")))
+
+
+def _text_of(element: Element | None) -> str:
+    return "" if element is None else element.text or ""
 
 
 def _amount(text: str) -> Decimal:

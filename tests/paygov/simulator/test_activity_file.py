@@ -79,13 +79,9 @@ def test_both_forms_have_the_same_values(simulator: Simulator) -> None:
         paid(simulator, number, method)
     records = activity_records(simulator, *YEARS)
     root = parse_xml(as_xml(records).encode())
-    in_xml = [
-        tuple(field.text for field in record.children)
-        for group in root.children
-        for record in group.named("item_detail_record")
-    ]
+    in_xml = [tuple(field.text for field in record) for group in root for record in group.findall("item_detail_record")]
     rows = list(csv.DictReader(io.StringIO(as_csv(records))))
-    assert [group.name for group in root.children] == list(GROUPS.values())
+    assert [group.tag for group in root] == list(GROUPS.values())
     assert in_xml == [tuple(row[field] for field in FIELDS) for row in rows] == [each.values() for each in records]
     assert [row["payment_type"] for row in rows] == list(GROUPS)
 

@@ -21,7 +21,7 @@ from bursar.paygov.protocol import (
     SOAP_NAMESPACE,
     SoapOperation,
 )
-from bursar.paygov.safe_xml import Element, parse_xml
+from bursar.paygov.safe_xml import Element, only, parse_xml
 from bursar.paygov.simulator.core import RequestRefused
 from bursar.paygov.soap import escape
 
@@ -75,22 +75,22 @@ def read_request(operations: Mapping[str, SoapOperation], body: bytes, content_t
 
 def _parse_request(body: bytes, content_type: str) -> tuple[str, list[tuple[str, str]]]:
     envelope = parse_xml(body, content_type)
-    soap_body = envelope.only("Body") if envelope.name == "Envelope" else None
-    if soap_body is None or len(soap_body.children) != 1:
+    soap_body = only(envelope, "Body") if envelope.tag == "Envelope" else None
+    if soap_body is None or len(soap_body) != 1:
         raise RequestRefused("the request: must be a SOAP envelope with one operation in its body")
-    content = soap_body.children[0]
-    request = content.only(f"{content.name}Request")
-    if request is None or any(field.children and field.name != CLASSIFICATION for field in request.children):
-        raise RequestRefused(f"{content.name}: must hold {content.name}Request, whose fields have no children")
-    return content.name, [(field.name, _value(field)) for field in request.children]
+    content = soap_body[0]
+    request = only(content, f"{content.tag}Request")
+    if request is None or any(len(field) and field.tag != CLASSIFICATION for field in request):
+        raise RequestRefused(f"{content.tag}: must hold {content.tag}Request, whose fields have no children")
+    return content.tag, [(field.tag, _value(field)) for field in request]
 
 
 def _value(field: Element) -> str:
     """Return a field's text; of a classification, its parts as JSON: ``[["id", "24.00"], …]``."""
-    if field.name != CLASSIFICATION:
-        return field.text
+    if field.tag != CLASSIFICATION:
+        return field.text or ""
     names = (CLASSIFICATION_ID, CLASSIFICATION_AMOUNT)
-    parts = [[part.attributes.get(name, "") for name in names] for part in field.children]
+    parts = [[part.get(name, "") for name in names] for part in field]
     return orjson.dumps(parts).decode()
 
 
