@@ -19,9 +19,9 @@ def _() -> None:
 
 @mutant("native-owners-unseen", "an owners row does not count against a writer with a sentinel")
 def _() -> None:
-    from bursar.dynamo.core.guard_overlay import OverlayView
+    from bursar.dynamo.core.guard_overlay import GuardOverlay
 
-    OverlayView.owner = never
+    GuardOverlay.owner = never
 
 
 @mutant("native-stale-sentinels-block", "a sentinel counts although its owner gave the value up")

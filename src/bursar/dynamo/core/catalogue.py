@@ -5,7 +5,6 @@ Nothing here blocks, reads the system clock or uses global randomness. A write h
 """
 
 import random
-from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,7 +16,7 @@ from bursar.dynamo.buckets.port import Buckets
 from bursar.dynamo.core.guard_overlay import GuardOverlay
 from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Refusal, TableCheck, TransactionView
 from bursar.dynamo.errors import EXPLICIT_DENY, DynamoError, invalid
-from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size
+from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, item_size
 from bursar.dynamo.storage.backups import Backups
 from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
 from bursar.dynamo.storage.history import HistoryRecorder, TransactionInstant, history_of
@@ -50,7 +49,7 @@ class Core:
         self._guard_loader = guard_loader
         self._tables: dict[str, Table] = {}
         self._guards: dict[str, Guard] = {}
-        self._added: defaultdict[Counted, list[int]] = defaultdict(lambda: [0, 0])  # items and bytes
+        self._added: dict[Counted, list[int]] = {}
         """The items and bytes that the open transaction has added so far to each table and index."""
         self._ttl_indexes: dict[int, TtlIndex] = {}
         self._streams: dict[int, Stream] = {}
@@ -110,7 +109,7 @@ class Core:
             table.follow(ttl_index.item_changed)
         stream = self._streams.get(table.id)
         if stream is not None:
-            table.follow(Recorder(self.storage, self.clock, table, stream).item_changed)
+            table.follow(Recorder(self.storage, self.clock, stream).item_changed)
         history = history_of(self.storage, table)
         if history is not None:
             table.follow(HistoryRecorder(self.storage, history, self.instant).item_changed)
@@ -128,7 +127,7 @@ class Core:
         self._ttl_indexes = {}
         self._streams = {}
         self._added.clear()
-        self.instant.end()
+        self.instant.transaction += 1
 
     def create_table(self, name: str, document: dict[str, Any]) -> Table:
         """Add a table with its indexes."""
@@ -276,32 +275,44 @@ class Core:
 
     def _apply_guarded(self, writes: Sequence[ItemWrite], table_check: TableCheck | None) -> None:
         # All writes are judged before the first is applied, so a refusal has no write to undo.
-        overlay = GuardOverlay(self.storage, self.table, writes)
+        overlays: list[GuardOverlay] = []
         try:
             if table_check is not None:
-                _raise_if_refused(table_check(overlay.view(writes[0].table)), range(len(writes)))
+                overlays.append(GuardOverlay(self.storage, self.table, writes, writes[0].table))
+                refusal = table_check(overlays[0])
+                if refusal is not None:
+                    raise GuardRefused(refusal.change_index, refusal.message)
             else:
-                self._judge(writes, overlay)
+                self._judge(writes, overlays)
         except BaseException:
-            overlay.release_taken()
+            for overlay in overlays:
+                overlay.release_taken()
             raise
         for write in writes:
             self._apply(write)
-        overlay.write_owners()
+        for overlay in overlays:
+            overlay.write_owners()
 
-    def _judge(self, writes: Sequence[ItemWrite], overlay: GuardOverlay) -> None:
+    def _judge(self, writes: Sequence[ItemWrite], overlays: list[GuardOverlay]) -> None:
+        """Judge the writes to each guarded table; add the overlay of each table that its guard reads."""
         for table in {write.table.name: write.table for write in writes}.values():
             if table.rules is None:
                 continue
             changes, positions = [], []
             for position, write in enumerate(writes):
                 if write.table is table and not write.check_only and (write.new is not None or write.row is not None):
-                    key = table.key_item(write.new or write.old or {})
-                    changes.append(Change(table.name, key, write.old, write.new))
+                    changes.append(Change(table.name, write.key_item, write.old, write.new))
                     positions.append(position)
-            if changes:
-                judged = self.guard(table.rules).judge(changes)
-                _raise_if_refused(judged if isinstance(judged, Refusal) else judged(overlay.view(table)), positions)
+            if not changes:
+                continue
+            judged = self.guard(table.rules).judge(changes)
+            if isinstance(judged, Refusal):
+                refusal: Refusal | None = judged
+            else:
+                overlays.append(GuardOverlay(self.storage, self.table, writes, table))
+                refusal = judged(overlays[-1])
+            if refusal is not None:
+                raise GuardRefused(positions[refusal.change_index], refusal.message)
 
     def _apply(self, write: ItemWrite) -> None:
         """Change an item, its index entries and its table's counters; no other function does."""
@@ -320,7 +331,7 @@ class Core:
                 return
             row_id, items, grown_bytes = row[0], 0, write.size - row[1]
             table.rows.update(row_id, write.size, write.body)
-        added = self._added[table.counted]
+        added = self._added.setdefault(table.counted, [0, 0])
         added[0] += items
         added[1] += grown_bytes
         if row is not None or not table.index_key_names.isdisjoint(new or ()):
@@ -347,54 +358,34 @@ class Core:
     def _apply_to_indexes(self, write: ItemWrite, row_id: int) -> None:
         old, new, row = write.old, write.new, write.row
         for index in write.table.indexes.values():
+            before = after = None
             items = grown_bytes = 0
-            if old is not None and new is not None and index.same_key(old, new):
-                grown_bytes = _grown_bytes(index, write, old, new)
-            else:
-                if old is not None and row is not None:
-                    before = index.key_of(old)
-                    if before is not None:
-                        index.entries.delete(before + write.key)
-                        items, grown_bytes = -1, -_held_bytes(index, old, row[1])
-                if new is not None:
-                    after = index.key_of(new)
-                    if after is not None:
-                        index.entries.insert(after + write.key, row_id)
-                        items, grown_bytes = items + 1, grown_bytes + _held_bytes(index, new, write.size)
-            added = self._added[index.counted]
-            added[0] += items
-            added[1] += grown_bytes
+            if old is not None and row is not None:
+                before = index.key_of(old)
+                if before is not None:
+                    items, grown_bytes = -1, -(row[1] if index.projected is None else item_size(index.project(old)))
+            if new is not None:
+                after = index.key_of(new)
+                if after is not None:
+                    items += 1
+                    grown_bytes += write.size if index.projected is None else item_size(index.project(new))
+            if before != after:
+                if before is not None:
+                    index.entries.delete(before + write.key)
+                if after is not None:
+                    index.entries.insert(after + write.key, row_id)
+            if items or grown_bytes:
+                added = self._added.setdefault(index.counted, [0, 0])
+                added[0] += items
+                added[1] += grown_bytes
 
     def flush_counts(self) -> None:
         """Write the counts that the open transaction changed, immediately before its commit."""
-        added = [
-            (items, grown_bytes, *counted)
-            for counted, (items, grown_bytes) in self._added.items()
-            if items or grown_bytes
-        ]
-        if added:
-            self.storage.add_counts(added)
+        self.storage.add_counts(
+            [(items, grown, *counted) for counted, (items, grown) in self._added.items() if items or grown]
+        )
         self._added.clear()
-        self.instant.end()
-
-
-def _raise_if_refused(refusal: Refusal | None, positions: Sequence[int]) -> None:
-    if refusal is not None:
-        raise GuardRefused(positions[refusal.change_index], refusal.message)
-
-
-def _grown_bytes(index: SecondaryIndex, write: ItemWrite, old: Item, new: Item) -> int:
-    """Return how much an item grew in an index whose key it kept; 0 if it is not in the index."""
-    if index.projected is None:
-        grown = write.size - (write.row[1] if write.row else 0)
-        return grown if grown and index.holds(new) else 0
-    if not index.holds(new):
-        return 0
-    return item_size(index.project(new)) - item_size(index.project(old))
-
-
-def _held_bytes(index: SecondaryIndex, item: Item, whole_bytes: int) -> int:
-    return whole_bytes if index.projected is None else item_size(index.project(item))
+        self.instant.transaction += 1
 
 
 def check_size(size: int, message: str) -> None:

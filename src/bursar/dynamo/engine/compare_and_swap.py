@@ -84,56 +84,55 @@ class EngineCompareAndSwap:
 
     async def get(self, table: str, key: WholeItem) -> Item | None:
         """See :class:`CompareAndSwap`."""
-        return self._engine.read_committed(lambda core: _get(core.table(table), key))
+        return self._engine.read_committed(_get, table, key)
 
     async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[Item]:
         """See :class:`CompareAndSwap`."""
-        return self._engine.read_committed(lambda core: _partition(core.table(table), value, begins))
+        return self._engine.read_committed(_partition, table, value, begins)
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         """See :class:`CompareAndSwap`."""
-        plan = self._engine.read_committed(lambda core: _plan_swaps(core, table, swaps, rules))
+        plan = self._engine.read_committed(_plan_swaps, table, swaps, rules)
         try:
-            await self._write(SWAP, {"TableName": table, "Plan": plan})
+            await self._write(SWAP, {"Plan": plan})
         except _ItemExists:
             raise Unswapped(NOT_AS_READ) from None
 
 
-def _get(table: Table, key: WholeItem) -> Item | None:
+def _get(core: Core, name: str, key: WholeItem) -> Item | None:
+    table = core.table(name)
     row = table.rows.get(table.encoded_key(key))
     return None if row is None else orjson.loads(row[2])
 
 
-def _partition(table: Table, value: WholeItem, begins: str) -> list[Item]:
+def _partition(core: Core, name: str, value: WholeItem, begins: str) -> list[Item]:
     partition_value: Any = dict(value)
     prefix = encode_key_value(partition_value)
     if begins:
         prefix += encode_key_prefix({"S": begins})
     span = Span(prefix, True, after_prefix(prefix))
-    return [orjson.loads(item) for _, item in table.rows.span(span, forward=True, limit=ROWS_UNLIMITED)]
+    rows = core.table(name).rows.span(span, forward=True, limit=ROWS_UNLIMITED)
+    return [orjson.loads(item) for _, item in rows]
 
 
-class _PreparedSwap(NamedTuple):
-    """A swap with everything that is computed before the write lock is taken."""
+class _PlannedWrite(ItemWrite):
+    """A write with everything that is computed before the write lock is taken; its row is read under the lock."""
 
-    key: bytes
-    old: Item | None
+    __slots__ = ("bytes_more", "stored", "unlike")
+
     stored: bytes
-    """``old`` as it is stored, but for the order of its attributes."""
-    new: Item | None
-    body: bytes
-    """``new`` as it will be stored."""
+    """The old item as it is stored, but for the order of its attributes; nothing if there must be no item."""
     bytes_more: int
-    """The size of ``new``; if there is an ``old``, the difference to its size."""
-    unlike: Collection[str] | None = None
-    """The attributes in which ``old`` and ``new`` differ as JSON; None if one of the two is None."""
+    """The difference of the sizes of ``new`` and the old item, if there are both."""
+    unlike: Collection[str] | None
+    """The attributes in which the two differ as JSON; None if one of the two is None."""
 
 
 class _SwapPlan(NamedTuple):
     """All swaps of one call, for a table as the catalogue defines it in ``version``."""
 
     version: int
-    swaps: Sequence[_PreparedSwap]
+    writes: Sequence[_PlannedWrite]
     table_check: TableCheck
 
 
@@ -141,53 +140,70 @@ def _plan_swaps(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _Sw
     table = core.table(name)
     if table.rules != rules:
         raise Unswapped("the table has other rules")
-    prepared = [_prepare(table, old, new) for old, new in swaps]
-    changes = [
-        Change(table.name, table.key_item(one.new or one.old or {}), one.old, one.new, one.unlike) for one in prepared
-    ]
+    planned: list[_PlannedWrite] = []
+    changes: list[Change] = []
+    for old, new in swaps:
+        write = _plan(table, old, new)
+        planned.append(write)
+        changes.append(Change(table.name, write.key_item, write.old, write.new, write.unlike))
     judged = core.guard(rules).judge_swap(changes)
     if isinstance(judged, Refusal):
         raise Unswapped(judged.message)
-    prepared += [_prepare(table, added.old, added.new) for added in judged.added]
-    if len({one.key for one in prepared}) != len(prepared) or len(prepared) > ACTIONS_MAX:
-        raise Unswapped(f"swaps: must be of at most {ACTIONS_MAX} different items; got {len(prepared)} swaps")
-    return _SwapPlan(core.version, prepared, judged.table_check)
+    planned += [_plan(table, added.old, added.new) for added in judged.added]
+    if len({one.key for one in planned}) != len(planned) or len(planned) > ACTIONS_MAX:
+        raise Unswapped(f"swaps: must be of at most {ACTIONS_MAX} different items; got {len(planned)} swaps")
+    return _SwapPlan(core.version, planned, judged.table_check)
 
 
-def _prepare(table: Table, old: WholeItem | None, new: WholeItem | None) -> _PreparedSwap:
-    item: Item = dict(new or old or {})
-    key = table.key_of_item(item)
+def _plan(table: Table, old: WholeItem | None, new: WholeItem | None) -> _PlannedWrite:
+    """Return the write that replaces ``old`` by ``new``. Raises ``DynamoError`` for an invalid item or key."""
     try:
         stored = b"" if old is None else orjson.dumps(old)
     except TypeError:  # a value that JSON cannot hold was never stored
         raise Unswapped(NOT_AS_READ) from None
+    old_item: Item | None = None if old is None else dict(old)
+    size = bytes_more = 0
+    unlike: Collection[str] | None = None
     if new is None:
-        return _PreparedSwap(key, item, stored, None, b"", 0)
-    if old is None:
-        item, size = normalise_and_measure(item)
+        key, item = table.key_of_item(old_item or {}), None
+    elif old_item is None:
+        key = table.key_of_item(dict(new))
+        item, size = normalise_and_measure(dict(new))
         check_size(size, TOO_LARGE)
         table.check_index_keys(item)
-        return _PreparedSwap(key, None, stored, item, orjson.dumps(item), size)
-    old_item: Item = dict(old)
-    # Attributes that equal the stored ones are valid, canonical and measured already.
-    changed = {name: value for name, value in item.items() if old_item.get(name) != value}
-    removed = old_item.keys() - item.keys()
-    replaced = old_item.keys() & changed.keys()
+    else:
+        item = dict(new)
+        key = table.key_of_item(item)
+        bytes_more, unlike = _normalise_changes(table, old_item, item)
+    write = _PlannedWrite(table, key, None, old_item, item, size)
+    write.stored, write.bytes_more, write.unlike = stored, bytes_more, unlike
+    return write
+
+
+def _normalise_changes(table: Table, old: Item, new: Item) -> tuple[int, Collection[str]]:
+    """Normalise ``new`` in place; return by how many bytes it is larger than ``old``, and the names that differ.
+
+    Attributes that equal the stored ones are valid, canonical and measured already.
+    """
+    changed = {name: value for name, value in new.items() if old.get(name) != value}
+    removed = old.keys() - new.keys()
     canonical_changes, changed_bytes = normalise_and_measure(changed)
     if canonical_changes is not changed:
-        item.update(canonical_changes)
+        new.update(canonical_changes)
     table.check_index_keys(canonical_changes)
-    bytes_more = changed_bytes - item_size({name: old_item[name] for name in removed | replaced})
-    return _PreparedSwap(key, old_item, stored, item, orjson.dumps(item), bytes_more, removed | changed.keys())
+    given_up = {name: old[name] for name in removed | (old.keys() & changed.keys())}
+    return changed_bytes - item_size(given_up), removed | changed.keys()
 
 
 def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     plan: _SwapPlan = request["Plan"]
     if plan.version != core.version:
         raise Unswapped("a table's definition has changed")
-    table = core.table(request["TableName"])
+    for write in plan.writes:
+        if write.stored:
+            _read_row(write)
     try:
-        core.apply([_write(table, one) for one in plan.swaps], plan.table_check)
+        core.apply(plan.writes, plan.table_check)
     except GuardRefused as refused:
         raise Unswapped(refused.message) from None
     except apsw.ConstraintError as error:
@@ -195,21 +211,23 @@ def _swap(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _write(table: Table, one: _PreparedSwap) -> ItemWrite:
-    """Return the write that replaces ``old`` by ``new``. Raises :class:`Unswapped` when ``old`` is not stored."""
-    if one.old is None:
-        return ItemWrite(table, one.key, None, None, one.new, one.bytes_more, one.body)
-    row = table.rows.get(one.key)
-    if row is None:
+def _read_row(write: _PlannedWrite) -> None:
+    """Read the row of the old item. Raises :class:`Unswapped` when another item or none is stored."""
+    row = write.table.rows.get(write.key)
+    if row is None or (write.stored != row[2] and orjson.loads(row[2]) != write.old):
         raise Unswapped(NOT_AS_READ)
-    if one.stored != row[2] and orjson.loads(row[2]) != one.old:
-        raise Unswapped(NOT_AS_READ)
-    if one.new is None:
-        return ItemWrite(table, one.key, row, one.old, None)
-    size = row[1] + one.bytes_more
-    check_size(size, TOO_LARGE)
-    return ItemWrite(table, one.key, row, one.old, one.new, size, one.body)
+    write.row = row
+    if write.new is not None:
+        write.size = row[1] + write.bytes_more
+        check_size(write.size, TOO_LARGE)
 
 
-SWAP = Operation(Request({}), _swap, writes=True)
+class _PlanRequest(Request):
+    """The request of a swap, which this module makes: there is nothing to check."""
+
+    def check(self, request: Any) -> None:
+        """Accept the request."""
+
+
+SWAP = Operation(_PlanRequest({}), _swap, writes=True)
 """Not in DynamoDB's API: no name leads to it, only :meth:`EngineCompareAndSwap.swap`."""

@@ -13,7 +13,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import apsw
 import orjson
@@ -30,6 +30,7 @@ from bursar.dynamo.storage.sqlite_file import Storage
 RequestOutcome = bytes | Exception
 """A serialised response, or the exception in place of one."""
 ReadResult = TypeVar("ReadResult")
+Arguments = ParamSpec("Arguments")
 
 NOT_UTF8 = "The request holds text that is not valid Unicode"
 
@@ -104,12 +105,17 @@ class Engine:
         """Carry out one reading request and return the serialised response. Raises :class:`DynamoError`."""
         operation.shape.check(request)
         try:
-            return orjson.dumps(self.read_committed(lambda core: self._read_once(operation, request)))
+            return orjson.dumps(self.read_committed(self._read_once, operation, request))
         except UnicodeEncodeError:
             raise unreadable(NOT_UTF8) from None
 
-    def read_committed(self, reading: Callable[[Core], ReadResult]) -> ReadResult:
-        """Return the result of ``reading`` on the committed state.
+    def read_committed(
+        self,
+        reading: Callable[Concatenate[Core, Arguments], ReadResult],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> ReadResult:
+        """Return the result of ``reading`` on the committed state; it gets the core and the further arguments.
 
         Raises DynamoDB's InternalServerError when the file cannot be read.
         """
@@ -117,7 +123,7 @@ class Engine:
         while True:
             tries += 1
             try:
-                return reading(self._core)
+                return reading(self._core, *args, **kwargs)
             except apsw.Error as error:
                 if tries == READ_TRIES or not isinstance(error, apsw.SQLError):
                     raise internal(f"The store could not be read: {error}") from error
@@ -139,11 +145,11 @@ class Engine:
         except Exception as error:  # a bug in one request must not fail the others
             return error
 
-    def _read_once(self, operation: Operation, request: Mapping[str, Any]) -> dict[str, Any]:
+    def _read_once(self, core: Core, operation: Operation, request: Mapping[str, Any]) -> dict[str, Any]:
         if not operation.snapshot:
-            return operation.run(self._core, request)
+            return operation.run(core, request)
         with self._storage.snapshot():
-            return operation.run(self._core, request)
+            return operation.run(core, request)
 
     def begin_if_free(self) -> bool:
         """Begin the transaction of the next :meth:`run_group`; return False if another process is writing."""

@@ -71,7 +71,7 @@ class AsyncEngine:
             return self.engine.read(known, request)
         return await self.write(known, request)
 
-    async def write(self, known: Operation, request: Mapping[str, Any]) -> bytes:
+    def write(self, known: Operation, request: Mapping[str, Any]) -> "asyncio.Future[bytes]":
         """Carry out one writing request together with the others of this iteration."""
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
@@ -84,7 +84,7 @@ class AsyncEngine:
                 answer.set_exception(outcome)
 
         self._add_write((known, request, settle))
-        return await answer
+        return answer
 
     def submit(self, operation: str, request: Mapping[str, Any], settle: Callable[[RequestOutcome], None]) -> None:
         """Carry out one request without a future: ``settle`` gets the outcome, now or later in the event loop."""

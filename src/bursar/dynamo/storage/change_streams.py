@@ -20,7 +20,7 @@ import orjson
 from bursar.clock import Clock, iso_ms
 from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_size
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import TABLE_ARN, ItemWrite, Table
+from bursar.dynamo.storage.table import TABLE_ARN, ItemWrite
 
 RETENTION_S = 24 * 3600
 SHARD_LIFE_S = 4 * 3600
@@ -219,11 +219,10 @@ class Streams:
 class Recorder:
     """Writes a record of each change of one table's items; a change to an equal item has no record."""
 
-    __slots__ = ("_clock", "_cursor", "_insert", "_keeps_new_image", "_keeps_old_image", "_table")
+    __slots__ = ("_clock", "_cursor", "_insert", "_keeps_new_image", "_keeps_old_image")
 
-    def __init__(self, storage: Storage, clock: Clock, table: Table, stream: Stream) -> None:
+    def __init__(self, storage: Storage, clock: Clock, stream: Stream) -> None:
         self._clock = clock
-        self._table = table
         self._cursor = storage.cursor
         self._keeps_new_image = stream.view in VIEWS_WITH_NEW_IMAGE
         self._keeps_old_image = stream.view in VIEWS_WITH_OLD_IMAGE
@@ -234,9 +233,6 @@ class Recorder:
 
     def item_changed(self, write: ItemWrite, row_id: int) -> None:
         """Write the record of a change; a follower of the table."""
-        old_bytes = new_bytes = None
-        keys: Item = self._table.key_item(write.new or write.old or {})
-        size = item_size(keys)
         event = MODIFY
         if write.row is None:
             event = INSERT
@@ -244,6 +240,9 @@ class Recorder:
             event = REMOVE
         elif _same(write.old, write.new):
             return
+        old_bytes = new_bytes = None
+        keys = write.key_item
+        size = item_size(keys)
         if self._keeps_new_image and write.new is not None:
             new_bytes = write.body
             size += write.size

@@ -29,24 +29,20 @@ def micros(seconds: float) -> int:
 class TransactionInstant:
     """The instant of the open transaction, by the clock: the time of its first change of a table with a history."""
 
-    __slots__ = ("_at", "_clock", "transaction")
+    __slots__ = ("_at", "_clock", "_of", "transaction")
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._at: int | None = None
+        self._at = 0
+        self._of = -1
         self.transaction = 0
-        """A number that differs between transactions of this process."""
+        """A number that differs between transactions of this process: it is increased at the end of each."""
 
     def now(self) -> int:
         """Return the instant in microseconds since the epoch."""
-        if self._at is None:
-            self._at = micros(self._clock())
+        if self._of != self.transaction:
+            self._of, self._at = self.transaction, micros(self._clock())
         return self._at
-
-    def end(self) -> None:
-        """Forget the instant: the transaction is about to end, or was undone."""
-        self._at = None
-        self.transaction += 1
 
 
 class OldItem(NamedTuple):

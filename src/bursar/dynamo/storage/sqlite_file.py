@@ -188,7 +188,7 @@ class Storage:
         """Start a write transaction, or return False if another process has one. Raises ``apsw.Error``."""
         self._waits_for_write_lock = False
         try:
-            self.begin()
+            self.connection.execute("BEGIN IMMEDIATE")
         except apsw.BusyError:
             return False
         finally:
@@ -344,11 +344,9 @@ class Storage:
 
     def add_counts(self, added: Sequence[tuple[int, int, int, int]]) -> None:
         """Add to counters; each of ``added`` is (items, bytes, table id, ``TABLE_ITSELF`` or index number)."""
-        for bindings in added:
-            self.cursor.execute(
-                "UPDATE counters SET items = items + ?, bytes = bytes + ? WHERE table_id = ? AND index_number = ?",
-                bindings,
-            )
+        self.cursor.executemany(
+            "UPDATE counters SET items = items + ?, bytes = bytes + ? WHERE table_id = ? AND index_number = ?", added
+        )
 
     def counts(self, table_id: int, number: int) -> tuple[int, int]:
         """Return (items, bytes) of a table or an index."""

@@ -51,7 +51,7 @@ class SecondaryIndex:
     is_global: bool
     partition_names: tuple[str, ...]
     sort_names: tuple[str, ...]
-    key_types: tuple[tuple[str, str], ...]
+    key_types: tuple[tuple[str, AttributeType], ...]
     """(name, S | N | B) of the partition attributes, then of the sort attributes."""
     types: Mapping[str, str]
     projection: str
@@ -66,52 +66,43 @@ class SecondaryIndex:
 
         An item that is older than the index may have an attribute that is unfit for the key: it stays out of the index.
         """
-        if not self.holds(item):
-            return None
         encoded = b""
-        for name, _ in self.key_types:
-            encoded += encode_key_value(item[name])
+        for name, kind in self.key_types:
+            value = item.get(name)
+            if value is None or kind not in value:
+                return None
+            if not 0 < len(value[kind]) <= PLAIN_TEXT_MAX and not self._fits(name, kind, value[kind]):
+                return None
+            encoded += encode_key_value(value)
         return encoded
 
     def holds(self, item: Item) -> bool:
         """Return whether a stored item is in the index."""
-        for name, kind in self.key_types:
-            value = item.get(name)
-            if value is None or kind not in value:
-                return False
-            if not 0 < len(value[kind]) <= PLAIN_TEXT_MAX and not self._fits(name, kind, value[kind]):
-                return False
-        return True
+        return self.key_of(item) is not None
 
     def _fits(self, name: str, kind: str, content: str) -> bool:
         most = PARTITION_KEY_BYTES_MAX if name in self.partition_names else SORT_KEY_BYTES_MAX
         return content != "" and _key_bytes(kind, content) <= most
 
-    def same_key(self, old: Item, new: Item) -> bool:
-        """Return whether two items agree in every attribute of the index's key, missing ones included."""
-        for name, _ in self.key_types:  # noqa: SIM110  # a generator costs more than the comparison
-            if old.get(name) != new.get(name):
-                return False
-        return True
-
     def check(self, item: Item) -> None:
         """Raise :class:`DoesNotFitTable` for an item about to be stored that is unfit for the index's key."""
         for name, kind in self.key_types:
             value = item.get(name)
-            if value is None:
-                continue
-            if kind not in value:
-                raise _invalid_parameter(
-                    f"Type mismatch for Index Key {name} Expected: {kind} Actual: {next(iter(value))} "
-                    f"IndexName: {self.name}"
-                )
-            if value[kind] == "":
-                raise invalid(
-                    f"{NOT_VALID}A value specified for a secondary index key is not supported. "
-                    f"{EMPTY_KEY.format(kind=KINDS[kind])} IndexName: {self.name}, IndexKey: {name}"
-                )
-            if len(value[kind]) > PLAIN_TEXT_MAX:
-                _check_key_size(value, kind, is_partition=name in self.partition_names)
+            if value is not None and not (kind in value and 0 < len(value[kind]) <= PLAIN_TEXT_MAX):
+                self._check_unusual(name, kind, value)
+
+    def _check_unusual(self, name: str, kind: AttributeType, value: AttributeValue) -> None:
+        if kind not in value:
+            raise _invalid_parameter(
+                f"Type mismatch for Index Key {name} Expected: {kind} Actual: {next(iter(value))} "
+                f"IndexName: {self.name}"
+            )
+        if value[kind] == "":
+            raise invalid(
+                f"{NOT_VALID}A value specified for a secondary index key is not supported. "
+                f"{EMPTY_KEY.format(kind=KINDS[kind])} IndexName: {self.name}, IndexKey: {name}"
+            )
+        _check_key_size(value, kind, is_partition=name in self.partition_names)
 
     def project(self, item: Item) -> Item:
         """Return the part of an item that the index contains."""
@@ -270,7 +261,7 @@ class Table:
 class ItemWrite:
     """One item's change before it is stored: the present ``row``, and the ``new`` item (None for a deletion)."""
 
-    __slots__ = ("_old", "body", "by_service", "check_only", "key", "larger_bytes", "new", "row", "size", "table")
+    __slots__ = ("_key_item", "_old", "body", "by_service", "check_only", "key", "new", "row", "size", "table")
 
     def __init__(
         self,
@@ -290,11 +281,10 @@ class ItemWrite:
         self.key = key
         self.row = row
         self._old = old
+        self._key_item: Item | None = None
         self.new = new
         self.size = size
         self.body = body if body is not None else b"" if new is None else orjson.dumps(new)
-        self.larger_bytes = size if row is None or row[1] < size else row[1]
-        """The larger size of the two items, which is what Amazon bills."""
         self.check_only = False
         self.by_service = False
         """Whether time to live makes the change, not a request; its stream record contains this."""
@@ -305,8 +295,21 @@ class ItemWrite:
         write = cls(table, key, row, old, None)
         write.check_only = True
         if row is not None:
-            write.new, write.size, write.body, write.larger_bytes = old, row[1], row[2], row[1]
+            write.new, write.size, write.body = old, row[1], row[2]
         return write
+
+    @property
+    def key_item(self) -> Item:
+        """The key attributes of the item."""
+        if self._key_item is None:
+            item = self.new or self.old or {}
+            self._key_item = {name: item[name] for name in self.table.key_names}
+        return self._key_item
+
+    @property
+    def larger_bytes(self) -> int:
+        """The larger size of the two items, which is what Amazon bills."""
+        return self.size if self.row is None else max(self.size, self.row[1])
 
     @property
     def old(self) -> Item | None:
@@ -335,7 +338,7 @@ def _check_key_size(value: AttributeValue, kind: AttributeType, *, is_partition:
 
 
 def _index(
-    storage: Storage, table: Table, document: Mapping[str, Any], types: Mapping[str, str], *, is_global: bool
+    storage: Storage, table: Table, document: Mapping[str, Any], types: Mapping[str, AttributeType], *, is_global: bool
 ) -> SecondaryIndex:
     names = {
         role: tuple(one["AttributeName"] for one in document["KeySchema"] if one["KeyType"] == role)
