@@ -192,37 +192,36 @@ weaken(
 weaken(
     "dead-worker-holds-its-requests",
     "a new worker keeps the requests of the one that was killed",
-    "bursar.portal.api.rate_limits_shared:SharedBuckets.start_worker",
-    "Bucket(slot, worker, self.lock).end_all_requests()",
+    "bursar.portal.api.rate_limits:ClientLimits.__init__",
+    "shared.clear_words(self._own_word)",
     "pass",
-    "portal/api/test_rate_limits_shared.py",
+    "portal/api/test_rate_limits.py",
 )
 
 weaken(
     "each-worker-lets-all-in",
     "only the requests of one's own worker count",
-    "bursar.portal.api.rate_limits_shared:Bucket.read",
-    "sum(self._under_way)",
-    "self._under_way[self._worker]",
-    "portal/api/test_rate_limits_shared.py",
+    "bursar.portal.api.rate_limits:ClientLimits.enter",
+    "sum(under_way)",
+    "under_way[(self._own_word - 32) // 8]",
     "portal/api/test_rate_limits.py",
 )
 
 weaken(
     "new-clients-begin-empty",
-    "a new client's shared bucket is empty",
-    "bursar.portal.api.rate_limits_shared:SharedBuckets.bucket",
-    "bucket.fill(burst, now)",
-    "bucket.fill(0.0, now)",
-    "portal/api/test_rate_limits_shared.py",
+    "a new client's bucket is empty",
+    "bursar.portal.api.rate_limits:ClientLimits.enter",
+    "left, seen_at = self._burst, now",
+    "left, seen_at = 0.0, now",
+    "portal/api/test_rate_limits.py",
 )
 
 weaken(
-    "busy-clients-are-forgotten",
-    "of too many clients those with requests under way are forgotten",
-    "bursar.portal.api.rate_limits:ClientLimits._forget_idle_clients",
-    "if bucket.in_use",
-    "if not bucket.in_use",
+    "clients-share-a-bucket",
+    "a client whose first slot is another's uses the other's bucket",
+    "bursar.portal.api.rate_limits:BucketMemory.slot_of",
+    "range(PROBES_MAX)",
+    "range(1)",
     "portal/api/test_rate_limits.py",
 )
 

@@ -154,7 +154,7 @@ weaken(
 weaken(
     "answer-recorded-once",
     "Pay.gov's answer is lost when the store is away for a moment",
-    "bursar.portal.use_cases.completion:_record_persistently",
+    "bursar.portal.use_cases.completion:record",
     "or tries_left == 0",
     "or True",
     f"{USE_CASES}/test_completion.py",

@@ -107,7 +107,7 @@ weaken(
 weaken(
     "collection-given-up",
     "a collection is not recorded again when another caller changed the attempt",
-    "bursar.portal.use_cases.completion:_record_persistently",
+    "bursar.portal.use_cases.completion:record",
     "isinstance(error, AttemptMoved) and outcome.paygov_tracking_id is None",
     "isinstance(error, AttemptMoved)",
     "portal/use_cases/test_completion.py",

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from bursar.bootstrap.serving import bind
 from bursar.bootstrap.up import PrintLine, check_portal, client_limits, portal_lines, serve_portal
-from bursar.portal.api.rate_limits_shared import SharedBuckets
+from bursar.portal.api.rate_limits import SharedBuckets
 from bursar.portal.metrics.metrics import Metrics
 from bursar.portal.metrics.worker_snapshots import Snapshots
 from bursar.settings import Settings

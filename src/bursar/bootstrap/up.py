@@ -28,8 +28,7 @@ from bursar.paygov.simulator.app import simulator_app
 from bursar.paygov.simulator.server import addresses
 from bursar.payments.clients import Client
 from bursar.portal.api.authentication import Authenticate, sigv4, without_signatures
-from bursar.portal.api.rate_limits import ClientLimits
-from bursar.portal.api.rate_limits_shared import SharedBuckets
+from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
 from bursar.portal.doors.asgi import AsgiApp, PortalApp, portal_app
 from bursar.portal.metrics.metrics import Metrics
 from bursar.portal.upkeep.sweep_loop import run_sweeper

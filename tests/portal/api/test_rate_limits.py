@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bursar.portal.api import rate_limits
 from bursar.portal.api.authentication import without_signatures
-from bursar.portal.api.rate_limits import CLIENTS_REMEMBERED_MAX, ClientLimits
-from bursar.portal.api.rate_limits_shared import SLOTS_MAX, SharedBuckets
+from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
 from bursar.portal.contract.errors import TooMany
 from bursar.portal.doors.asgi import portal_app
 from tests.support.portal.asgi import ask
@@ -76,14 +76,17 @@ def test_at_once() -> None:
     limits.enter("a")
 
 
-def test_memory_is_bounded_and_no_active_client_is_forgotten() -> None:
-    limits = ClientLimits(ManualClock())
-    limits.enter("busy")
-    for number in range(CLIENTS_REMEMBERED_MAX + 10):
-        limits.enter(f"c{number}")
-        limits.leave(f"c{number}")
-    limits.leave("busy")
-    assert len(limits._buckets) <= CLIENTS_REMEMBERED_MAX
+def test_clients_do_not_share_a_bucket_while_slots_are_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limits, "SLOTS_MAX", 64)
+    limits = ClientLimits(ManualClock(), at_once_max=1)
+    clients = [f"c{number}" for number in range(64)]
+    for _ in range(2):
+        for client in clients:
+            limits.enter(client)
+            with pytest.raises(TooMany):
+                limits.enter(client)
+        for client in clients:
+            limits.leave(client)
 
 
 def test_at_once_is_counted_over_all_workers() -> None:
@@ -152,21 +155,17 @@ def test_a_new_worker_has_nothing_under_way_and_the_bucket_as_it_was() -> None:
         assert refusal_of(one, "a") == refusal_of(second, "a") == ("Too many requests: retry later", "1")
 
 
-def test_when_no_slot_is_left_a_worker_limits_alone_and_logs_it_once(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    with workers(ManualClock(), at_once_max=1) as (one, other):
-        for number in range(SLOTS_MAX):
+def test_a_client_for_which_no_slot_is_left_shares_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rate_limits, "SLOTS_MAX", 64)
+    with workers(ManualClock(), at_once_max=2) as (one, other):
+        for number in range(64):
             one.enter(f"c{number}")
-        assert caplog.messages == []
-        for client in ("late", "later"):
-            one.enter(client)
-            with pytest.raises(TooMany):
-                one.enter(client)
-        assert caplog.messages == ["more than 4096 clients: this worker limits the others without the other workers"]
-        other.enter("late")
+        one.enter("late")
         with pytest.raises(TooMany):
-            other.enter("c0")
+            other.enter("late")
+        assert sum(refusal_of(one, f"c{number}") is not None for number in range(64)) == 1
+        one.leave("late")
+        other.enter("late")
 
 
 def test_after_the_clock_was_set_back_a_client_gains_nothing_until_it_has_caught_up() -> None:
@@ -191,19 +190,6 @@ def test_after_the_clock_was_set_back_a_client_gains_nothing_until_it_has_caught
             == refusal_of(other, "a")
             == ("Too many requests: retry later", "1")
         )
-
-
-def test_memory_is_bounded_and_shared_buckets_remain() -> None:
-    with workers(ManualClock(), at_once_max=1) as (one, other):
-        one.enter("busy")
-        other.enter("elsewhere")
-        for number in range(CLIENTS_REMEMBERED_MAX + 10):
-            one.enter(f"c{number}")
-            one.leave(f"c{number}")
-        assert len(one._buckets) <= CLIENTS_REMEMBERED_MAX
-        for client in ("busy", "elsewhere"):
-            with pytest.raises(TooMany):
-                one.enter(client)
 
 
 WORKERS = 3

@@ -1,19 +1,20 @@
 """Handle one request for every door: route, authenticate, limit, run, answer, log, count.
 
-A door passes a :class:`Call` and gets a :class:`Reply`. Only cancellation is raised to a door. A log line never holds
-what was sent: no body, no query, no token, no personal data.
+A door passes a :class:`Call` and gets a :class:`Reply`. Only cancellation and :class:`CallerLeft` are raised to a door.
+A log line never holds what was sent: no body, no query, no token, no personal data.
 """
 
+import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, Protocol
 
 from bursar.portal.api.authentication import Authenticate
 from bursar.portal.api.endpoints import PAYMENT_ENDPOINTS, Endpoint, Routes
-from bursar.portal.contract.authorisation import registered
-from bursar.portal.contract.error_catalogue import TOO_LARGE
-from bursar.portal.contract.errors import PortalError, TooLarge, Unexpected, portal_error
-from bursar.portal.contract.messages import BodyStream, Call, Reply, json_reply
+from bursar.portal.contract.error_catalogue import NOT_REGISTERED, TOO_LARGE
+from bursar.portal.contract.errors import Forbidden, PortalError, TooLarge, Unexpected, portal_error
+from bursar.portal.contract.messages import BodyStream, Call, CallerLeft, Reply, json_reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.use_cases.portal import Portal
 from bursar.rules.errors import RuleRefused
@@ -63,16 +64,34 @@ class Application:
         self._next_id = portal.randomness.getrandbits(64)
 
     async def handle(self, call: Call) -> Reply:
-        """Return the reply to ``call``. Errors are replies too."""
+        """Return the reply to ``call``. Errors are replies too.
+
+        Raises ``CallerLeft`` if the caller of an endpoint that ends with its caller disconnects.
+        """
         began = self.portal.clock()
         self._set_request_id(call)
         operation = UNROUTED
+        leave: Callable[[], None] | None = None
         try:
             endpoint, call.values = self.routes.find(call.method, call.path)
             operation = endpoint.operation_id
-            reply = await self._run(endpoint, call)
+            if len(call.body) > BODY_BYTES_MAX:
+                raise TooLarge(TOO_LARGE)
+            if endpoint.authenticated:
+                leave = await self._enter(call)
+            running = endpoint.run(self.portal, call)
+            if endpoint.ends_with_caller and call.until_left is not None:
+                running = _until_left(running, call.until_left)
+            reply = await running
+            if reply.stream is not None and leave is not None:
+                reply, leave = reply._replace(stream=_counted_out(reply.stream, leave)), None
+        except CallerLeft:
+            raise
         except Exception as error:  # the only place where errors become replies
             reply = self._error_reply(error, call)
+        finally:
+            if leave is not None:
+                leave()
         self._log_and_count(operation, call, reply.status, self.portal.clock() - began)
         return reply
 
@@ -92,25 +111,15 @@ class Application:
             self._next_id = (self._next_id + 1) & REQUEST_ID_MAX
             call.request_id = f"{self._next_id:016x}"
 
-    async def _run(self, endpoint: Endpoint, call: Call) -> Reply:
-        if len(call.body) > BODY_BYTES_MAX:
-            raise TooLarge(TOO_LARGE)
-        if not endpoint.authenticated:
-            return await endpoint.run(self.portal, call)
-        call.caller = client = registered(await self._authenticate(call))
+    async def _enter(self, call: Call) -> Callable[[], None] | None:
+        """Set the caller, and count its request in; return the function that counts it out, None without limits."""
+        call.caller = client = await self._authenticate(call)
+        if client is None:
+            raise Forbidden(NOT_REGISTERED)
         if self._limits is None:
-            return await endpoint.run(self.portal, call)
-        limits = self._limits
-        limits.enter(client.name)
-        try:
-            reply = await endpoint.run(self.portal, call)
-        except BaseException:
-            limits.leave(client.name)
-            raise
-        if reply.stream is None:
-            limits.leave(client.name)
-            return reply
-        return reply._replace(stream=_counted_out(reply.stream, lambda: limits.leave(client.name)))
+            return None
+        self._limits.enter(client.name)
+        return partial(self._limits.leave, client.name)
 
     def _error_reply(self, error: Exception, call: Call) -> Reply:
         known = portal_error(error)
@@ -140,6 +149,20 @@ class Application:
                 "client": call.caller.name if call.caller else None,
             },
         )
+
+
+async def _until_left(running: Awaitable[Reply], until_left: Callable[[], Awaitable[None]]) -> Reply:
+    """Return the result of ``running``; if the caller disconnects before, cancel it and raise :class:`CallerLeft`."""
+    work, left = asyncio.ensure_future(running), asyncio.ensure_future(until_left())
+    try:
+        await asyncio.wait({work, left}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            raise CallerLeft
+        return work.result()
+    finally:
+        for task in (work, left):
+            task.cancel()
+        await asyncio.gather(work, left, return_exceptions=True)
 
 
 def _counted_out(stream: BodyStream, leave: Callable[[], None]) -> BodyStream:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 from urllib.parse import unquote
 
@@ -186,6 +187,9 @@ PAYMENT_ENDPOINTS: Final[tuple[Endpoint, ...]] = (
 )
 
 
+_NO_VALUES: Final[Mapping[str, str]] = MappingProxyType({})
+
+
 class Routes:
     """Finds the endpoint of a method and a path."""
 
@@ -201,16 +205,15 @@ class Routes:
 
     def find(self, method: str, path: str) -> tuple[Endpoint, Mapping[str, str]]:
         """Return the endpoint and the path's values, decoded; HEAD is GET. Raises NotFound, MethodNotAllowed."""
-        methods, values = self._at(path)
+        methods, values = self._exact.get(path), _NO_VALUES
+        if methods is None:
+            methods, values = self._matched(path)
         endpoint = methods.get("GET" if method == "HEAD" else method)
         if endpoint is None:
             raise MethodNotAllowed([*methods, *(["HEAD"] if "GET" in methods else [])])
         return endpoint, values
 
-    def _at(self, path: str) -> tuple[Mapping[str, Endpoint], dict[str, str]]:
-        exact = self._exact.get(path)
-        if exact is not None:
-            return exact, {}
+    def _matched(self, path: str) -> tuple[dict[str, Endpoint], Mapping[str, str]]:
         for form, methods in self._with_values.items():
             if found := form.fullmatch(path):
                 return methods, {name: unquote(given) for name, given in found.groupdict().items()}

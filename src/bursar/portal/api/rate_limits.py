@@ -1,27 +1,42 @@
 """Limit each client: how many requests it may have under way, and how many it may begin a second (a token bucket).
 
-    bucket: holds at most BURST requests, gains RATE_PER_S each second, a request takes one; empty: 429 with Retry-After
+    bucket   holds at most BURST requests, gains RATE_PER_S a second, a request takes one; empty: 429 with Retry-After
+    memory   │ slot 0 │ slot 1 │ …
+    slot     │ digest of the client's name │ requests left │ when that was, seconds │ under way: worker 0, 1 … │
 
-The limits are those of the server: its workers share the buckets (:mod:`bursar.portal.api.rate_limits_shared`).
-A process without other workers keeps its buckets itself, and so does each worker for clients that came after all
-shared slots were claimed.
+The limits are those of the server: its workers share the memory, and a worker changes a bucket while it holds the lock.
+The lock is a record lock on a file without a name, so the kernel releases it if the worker dies. A worker that is
+killed inside the lock leaves either the old or the new bucket. Slots are never given back.
 """
 
-import logging
+import fcntl
+import hashlib
 import math
-from typing import Final
+import mmap
+import os
+import struct
+from contextlib import AbstractContextManager, nullcontext
+from functools import lru_cache
+from tempfile import TemporaryFile
+from typing import BinaryIO, Final, Self
 
 from bursar.clock import Clock
-from bursar.portal.api.rate_limits_shared import SLOTS_MAX, Bucket, PrivateBucket, SharedBuckets
 from bursar.portal.contract.error_catalogue import TOO_MANY_AT_ONCE, TOO_MANY_PER_SECOND
 from bursar.portal.contract.errors import TooMany
 
 AT_ONCE_MAX: Final = 256
 RATE_PER_S: Final = 5000.0
 BURST: Final = 10_000.0
-CLIENTS_REMEMBERED_MAX: Final = 10_000
+SLOTS_MAX: Final = 4096
+"""Clients with a slot as long as the server runs, including clients that have been removed from the clients' file."""
+PROBES_MAX: Final = 64
+"""Slots that a client may have. If others have all of them, which takes thousands of clients, it shares the last."""
 
-_log = logging.getLogger(__name__)
+_DIGEST_BYTES: Final = 16
+_FREE: Final = bytes(_DIGEST_BYTES)
+_LEVEL: Final = struct.Struct("=dd")  # requests left, seconds
+_WORD: Final = struct.Struct("=q")
+_WORDS_BEGIN: Final = _DIGEST_BYTES + _LEVEL.size
 
 
 class ClientLimits:
@@ -40,7 +55,7 @@ class ClientLimits:
         at_once_max: int = AT_ONCE_MAX,
         rate_per_s: float = RATE_PER_S,
         burst: float = BURST,
-        shared: SharedBuckets | None = None,
+        shared: "SharedBuckets | None" = None,
         worker: int = 0,
     ) -> None:
         if at_once_max < 1 or rate_per_s <= 0 or burst < 1:
@@ -52,44 +67,103 @@ class ClientLimits:
         self._at_once_max = at_once_max
         self._rate_per_s = rate_per_s
         self._burst = burst
-        self._shared = shared
-        self._worker = worker
-        self._logged_full = False
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets = BucketMemory(1) if shared is None else shared
+        self._own_word = _WORDS_BEGIN + worker * _WORD.size
         if shared is not None:
-            shared.start_worker(worker)
+            shared.clear_words(self._own_word)
 
     def enter(self, client: str) -> None:
         """Count a request of ``client`` in. Raises ``TooMany``; such a request must not :meth:`leave`."""
-        bucket = self._buckets.get(client)
-        if bucket is None:
-            self._forget_idle_clients()
-            bucket = self._buckets[client] = self._new_bucket(client)
-        with bucket.lock:
+        with self._buckets.lock:
             now = self._clock()
-            under_way, left, seen_at = bucket.read()
+            slot = self._buckets.slot_of(client)
+            holder, left, seen_at, *under_way = self._buckets.slot.unpack_from(self._buckets.memory, slot)
+            if holder == _FREE:
+                left, seen_at = self._burst, now
             left = min(self._burst, left + (now - seen_at) * self._rate_per_s)
-            if under_way >= self._at_once_max:
+            if sum(under_way) >= self._at_once_max:
                 raise TooMany(TOO_MANY_AT_ONCE, retry_after_s=1)
             if left < 1:
                 raise TooMany(TOO_MANY_PER_SECOND, retry_after_s=math.ceil((1 - left) / self._rate_per_s))
-            bucket.begin_request(left - 1, now)
+            _LEVEL.pack_into(self._buckets.memory, slot + _DIGEST_BYTES, left - 1, now)
+            self._buckets.add(slot + self._own_word, 1)
+            if holder == _FREE:  # last: a worker that is killed before this has claimed nothing
+                self._buckets.memory[slot : slot + _DIGEST_BYTES] = _digest(client)
 
     def leave(self, client: str) -> None:
-        """Count a request of ``client`` out that :meth:`enter` counted in."""
-        self._buckets[client].end_request()
+        """Count a request of ``client`` out that :meth:`enter` counted in. The word is this worker's: no lock."""
+        self._buckets.add(self._buckets.slot_of(client) + self._own_word, -1)
 
-    def _new_bucket(self, client: str) -> Bucket:
-        now = self._clock()
-        if self._shared is not None:
-            bucket = self._shared.bucket(client, self._worker, now, self._burst)
-            if bucket is not None:
-                return bucket
-            if not self._logged_full:
-                self._logged_full = True
-                _log.error("more than %d clients: this worker limits the others without the other workers", SLOTS_MAX)
-        return PrivateBucket(self._burst, now)
 
-    def _forget_idle_clients(self) -> None:
-        if len(self._buckets) >= CLIENTS_REMEMBERED_MAX:
-            self._buckets = {name: bucket for name, bucket in self._buckets.items() if bucket.in_use}
+class BucketMemory:
+    """The buckets of ``workers`` workers in shared memory; a bucket is changed while its worker has the ``lock``."""
+
+    lock: AbstractContextManager[object] = nullcontext()
+
+    def __init__(self, workers: int) -> None:
+        self.slot = struct.Struct(f"={_DIGEST_BYTES}sdd{workers}q")
+        self.memory = mmap.mmap(-1, SLOTS_MAX * self.slot.size)
+
+    def slot_of(self, client: str) -> int:
+        """Return where the slot of ``client`` begins: it has the client's digest, or is the first free one for it."""
+        digest = _digest(client)
+        first = int.from_bytes(digest[:4], "big")
+        begin = 0
+        for probe in range(PROBES_MAX):
+            begin = (first + probe) % SLOTS_MAX * self.slot.size
+            if self.memory[begin : begin + _DIGEST_BYTES] in (digest, _FREE):
+                break
+        return begin
+
+    def add(self, word: int, requests: int) -> None:
+        """Add to the requests under way of one worker, whose ``word`` no other worker writes."""
+        _WORD.pack_into(self.memory, word, _WORD.unpack_from(self.memory, word)[0] + requests)
+
+    def clear_words(self, word: int) -> None:
+        """Count no requests of a new worker: those of the worker that had its number before have ended with it."""
+        for begin in range(0, len(self.memory), self.slot.size):
+            _WORD.pack_into(self.memory, begin + word, 0)
+
+
+class SharedBuckets(BucketMemory):
+    """The buckets of one server. Create it before forking the workers; the memory goes with the last of them.
+
+    As a context manager it closes the lock's file at the end.
+    """
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers)
+        self.file = _nameless_file()
+        self.lock = _RecordLock(self.file)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        self.file.close()
+
+
+class _RecordLock:
+    """A lock that one process at a time has, on a file that has no other use."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def __enter__(self) -> None:
+        # lockf and not flock: a lock of flock belongs to every process that inherited the file.
+        fcntl.lockf(self._file, fcntl.LOCK_EX)
+
+    def __exit__(self, *failure: object) -> None:
+        fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+def _nameless_file() -> BinaryIO:
+    """Return an empty file; where the system can, one that needs no folder to write to."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("bursar-clients"), "r+b")
+    return TemporaryFile()
+
+
+@lru_cache(SLOTS_MAX)
+def _digest(client: str) -> bytes:
+    return hashlib.blake2b(client.encode(), digest_size=_DIGEST_BYTES).digest()

@@ -1,15 +1,8 @@
 """Check what a client may do: charge its fees, and, for some clients, see every payment."""
 
 from bursar.payments.clients import EVERY_FEE, Client
-from bursar.portal.contract.error_catalogue import NO_OVERVIEW, NO_REPORTS, NO_SQL, NOT_AUTHORIZED, NOT_REGISTERED
+from bursar.portal.contract.error_catalogue import NO_OVERVIEW, NO_REPORTS, NO_SQL, NOT_AUTHORIZED
 from bursar.portal.contract.errors import Forbidden
-
-
-def registered(client: Client | None) -> Client:
-    """Return ``client``. Raises ``Forbidden`` for None: the caller is not registered."""
-    if client is None:
-        raise Forbidden(NOT_REGISTERED)
-    return client
 
 
 def authorise(client: Client, fee_key: str) -> None:

@@ -20,7 +20,8 @@ class Call:
     """One request. Header names are lower case. ``path`` and ``query`` are as on the wire, still percent-encoded.
 
     ``role_arn``: the caller's ARN, if API Gateway has verified it. ``values``: the path's parameters, decoded, set when
-    the endpoint is known. ``caller``: the client, set when it is authenticated.
+    the endpoint is known. ``caller``: the client, set when it is authenticated. ``until_left``: waits until the caller
+    has disconnected; None for a door that does not learn of it.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Call:
     role_arn: str | None = None
     values: Mapping[str, str] = field(default_factory=dict)
     caller: Client | None = None
+    until_left: Callable[[], Awaitable[None]] | None = None
 
     @property
     def client(self) -> Client:
@@ -46,6 +48,10 @@ class BodyStream:
 
     parts: AsyncIterator[bytes]
     close: Callable[[], Awaitable[object]]
+
+
+class CallerLeft(Exception):
+    """The caller disconnected before its request had arrived, or before a request that ends with it was answered."""
 
 
 class Reply(NamedTuple):

@@ -9,6 +9,7 @@ app = portal_app(portal, authenticate, others=pages)    # all other paths go to 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, MutableMapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.portal.api.all_endpoints import all_endpoints
@@ -27,7 +28,7 @@ from bursar.portal.contract.errors import (
     Unavailable,
     Unexpected,
 )
-from bursar.portal.contract.messages import BodyStream, Call, Reply
+from bursar.portal.contract.messages import BodyStream, Call, CallerLeft, Reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.use_cases.transaction_log import TransactionLog
@@ -62,10 +63,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 AsgiApp = Callable[[AsgiScope, Receive, Send], Awaitable[None]]
 
 _log = logging.getLogger(__name__)
-
-
-class _Disconnected(Exception):
-    """The caller disconnected before its request had arrived."""
 
 
 class PortalApp:
@@ -108,51 +105,22 @@ class PortalApp:
             await self._others(scope, receive, send)
             return
         call = _call(scope, path)
+        call.until_left = partial(_until_disconnected, receive)
         try:
             if len(scope["headers"]) > HEADERS_MAX:
                 raise HeadTooLarge(_HEAD_TOO_LARGE)
-            call.body = await self._body(call.headers, receive)
-            reply = await self._handled(call, receive)
+            reading = _read_body(call.headers, receive)
+            call.body = await (reading if self._body_timeout_s is None else _in_time(reading, self._body_timeout_s))
+            reply = await self.application.handle(call)
         except (HeadTooLarge, TooLarge, TooSlow) as error:
             refused = self.application.refuse(call, error)
             reply = refused._replace(headers={**refused.headers, "connection": "close"})  # its body may still arrive
-        except _Disconnected:
+        except CallerLeft:
             return
         if reply.stream is None:
             await _send(reply, call, send)
         else:
             await _send_stream(reply, reply.stream, call, receive, send)
-
-    async def _handled(self, call: Call, receive: Receive) -> Reply:
-        """Return the reply. Raises :class:`_Disconnected` for an endpoint that ends with its caller."""
-        if not self._ends_with_caller(call):
-            return await self.application.handle(call)
-        work = asyncio.ensure_future(self.application.handle(call))
-        left = asyncio.ensure_future(_until_disconnected(receive))
-        try:
-            await asyncio.wait({work, left}, return_when=asyncio.FIRST_COMPLETED)
-            if not work.done():
-                raise _Disconnected
-            return work.result()
-        finally:
-            for task in (work, left):
-                task.cancel()
-            await asyncio.gather(work, left, return_exceptions=True)
-
-    def _ends_with_caller(self, call: Call) -> bool:
-        try:
-            return self.application.routes.find(call.method, call.path)[0].ends_with_caller
-        except (NotFound, MethodNotAllowed):
-            return False
-
-    async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
-        if self._body_timeout_s is None:
-            return await _read_body(headers, receive)
-        try:
-            async with asyncio.timeout(self._body_timeout_s):
-                return await _read_body(headers, receive)
-        except TimeoutError:
-            raise TooSlow from None
 
     def refuse(self, refusal: RefusalReason, scope: AsgiScope | None) -> RefusalReply:
         """Return the answer to a request that the server could not read, in JSON, logged and counted."""
@@ -258,8 +226,17 @@ def sent_request_id(headers: Mapping[str, str]) -> str:
     return sent if good else ""
 
 
+async def _in_time(reading: Awaitable[bytes], timeout_s: float) -> bytes:
+    """Return the body. Raises TooSlow if reading it takes longer than ``timeout_s``, and what ``reading`` raises."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await reading
+    except TimeoutError:
+        raise TooSlow from None
+
+
 async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
-    """Return the whole body. Raises TooLarge as soon as the body is too large, and _Disconnected."""
+    """Return the whole body. Raises TooLarge as soon as the body is too large, and CallerLeft."""
     length = headers.get("content-length", "0")
     if length.isascii() and length.isdigit() and int(length[:20]) > BODY_BYTES_MAX:
         raise TooLarge(TOO_LARGE)
@@ -268,7 +245,7 @@ async def _read_body(headers: Mapping[str, str], receive: Receive) -> bytes:
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise _Disconnected
+            raise CallerLeft
         chunk: bytes = message.get("body", b"")
         size += len(chunk)
         if size > BODY_BYTES_MAX:
@@ -313,13 +290,14 @@ async def _send_parts(reply: Reply, stream: BodyStream, call: Call, send: Send) 
 
 
 def _reply_headers(reply: Reply, call: Call) -> list[tuple[bytes, bytes]]:
-    length = [] if reply.stream is not None else [(b"content-length", str(len(reply.body)).encode())]
     headers = [
         (b"content-type", reply.content_type.encode("latin-1")),
-        *length,
         (b"cache-control", b"no-store"),
         (b"x-content-type-options", b"nosniff"),
         (b"x-request-id", call.request_id.encode("latin-1")),
     ]
-    headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    if reply.stream is None:
+        headers.append((b"content-length", b"%d" % len(reply.body)))
+    for name, value in reply.headers.items():
+        headers.append((name.encode("latin-1"), value.encode("latin-1")))
     return headers

@@ -15,13 +15,13 @@ that is killed leaves a lease that runs out, and the sweeper reads such a lease 
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from bursar.paygov.collection import Collection
 from bursar.paygov.errors import Fault, PayGovError
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, OutcomeContradicts
-from bursar.payments.records import Attempt, Outcome
+from bursar.payments.records import Attempt
 from bursar.payments.status import Actor
 from bursar.portal.contract.errors import Unavailable, portal_error
 from bursar.portal.use_cases.completion_outcomes import (
@@ -70,14 +70,28 @@ async def record(portal: Portal, attempt: Attempt, judgement: Judgement, *, acto
 
     While the store is unreachable, the write is repeated: Pay.gov may never give its definite answer again.
     """
-    assert judgement.outcome is not None
-    try:
-        return await _record_persistently(portal, attempt, judgement.outcome, judgement.others, actor), judgement
-    except IdentifierTaken:
-        found = f"Pay.gov tracking id {judgement.outcome.paygov_tracking_id}"[:FOUND_CHARS_MAX]
-        return attempt, Judgement(OUTCOMES["id taken"], found=found)
-    except OutcomeContradicts as contradicts:
-        return contradicts.attempt, Judgement(OUTCOMES["contradiction"])
+    outcome = judgement.outcome
+    assert outcome is not None
+    wait_s = RECORD_WAIT_MIN_S
+    for tries_left in reversed(range(RECORD_TRIES_MAX)):
+        try:
+            recorded = await portal.ledger.record_outcome(attempt, outcome, actor=actor, others=judgement.others)
+            return recorded, judgement
+        except IdentifierTaken:
+            found = f"Pay.gov tracking id {outcome.paygov_tracking_id}"[:FOUND_CHARS_MAX]
+            return attempt, Judgement(OUTCOMES["id taken"], found=found)
+        except OutcomeContradicts as contradicts:
+            return contradicts.attempt, Judgement(OUTCOMES["contradiction"])
+        except Exception as error:
+            if isinstance(error, AttemptMoved) and outcome.paygov_tracking_id is None:
+                raise  # a refusal after the lease was lost: the caller that has the lease now asks Pay.gov itself
+            if not isinstance(portal_error(error), Unavailable) or tries_left == 0:
+                why = f"Pay.gov says {outcome.status} as {outcome.paygov_tracking_id} and it cannot be recorded"
+                portal.alert("not recorded", attempt, f"{why}: {type(error).__name__}")
+                raise
+        await asyncio.sleep(wait_s * (0.5 + portal.randomness.random()))
+        wait_s = min(wait_s * 2, RECORD_WAIT_MAX_S)
+    raise AssertionError("unreachable: the last try raises")
 
 
 async def look_up(portal: Portal, attempt: Attempt) -> tuple[Collection, ...] | None:
@@ -173,27 +187,6 @@ async def _look_up_before_judging(portal: Portal, attempt: Attempt, judgement: J
     except PayGovError:
         return judgement
     return await judged_twice(attempt, found, lambda: look_up(portal, attempt)) if found else judgement
-
-
-async def _record_persistently(
-    portal: Portal, attempt: Attempt, outcome: Outcome, others: Sequence[Outcome], actor: Actor
-) -> Attempt:
-    wait_s = RECORD_WAIT_MIN_S
-    for tries_left in reversed(range(RECORD_TRIES_MAX)):
-        try:
-            return await portal.ledger.record_outcome(attempt, outcome, actor=actor, others=others)
-        except (IdentifierTaken, OutcomeContradicts):
-            raise
-        except Exception as error:
-            if isinstance(error, AttemptMoved) and outcome.paygov_tracking_id is None:
-                raise  # a refusal after the lease was lost: the caller that has the lease now asks Pay.gov itself
-            if not isinstance(portal_error(error), Unavailable) or tries_left == 0:
-                why = f"Pay.gov says {outcome.status} as {outcome.paygov_tracking_id} and it cannot be recorded"
-                portal.alert("not recorded", attempt, f"{why}: {type(error).__name__}")
-                raise
-        await asyncio.sleep(wait_s * (0.5 + portal.randomness.random()))
-        wait_s = min(wait_s * 2, RECORD_WAIT_MAX_S)
-    raise AssertionError("unreachable: the last try raises")
 
 
 async def _record_doubt(

@@ -73,11 +73,12 @@ async def process_payment(portal: Portal, client: Client, token: str) -> Payment
 async def _process(portal: Portal, attempt: Attempt) -> None:
     for _ in range(PROCESS_TRIES_MAX):
         try:
-            if attempt.live and await check_obligation(portal, attempt, actor="portal"):
-                before, attempt = attempt, await portal.ledger.reread(attempt)
+            if attempt.live and await portal.restores.needs_care():
+                before, attempt = attempt, await _checked_since_restore(portal, attempt)
                 if attempt.status != before.status and attempt.status in (PENDING, PROCESSED):
-                    return None  # this call has found what the store had lost
-            return await STEPS[attempt.status](portal, attempt)
+                    return  # this call has found what the store had lost
+            await STEPS[attempt.status](portal, attempt)
+            return
         except LeaseHeld:
             portal.observer.lease_conflict()
             raise Conflict(TOKEN_IN_USE) from None
@@ -86,10 +87,16 @@ async def _process(portal: Portal, attempt: Attempt) -> None:
     raise Conflict(LOST_RACE)
 
 
-async def _initiated(portal: Portal, attempt: Attempt) -> None:
+async def _checked_since_restore(portal: Portal, attempt: Attempt) -> Attempt:
+    """Return the attempt as it is stored after Pay.gov was asked what the lost part of the store may have held."""
+    changed = await check_obligation(portal, attempt, actor="portal")
+    return await portal.ledger.reread(attempt) if changed else attempt
+
+
+def _initiated(portal: Portal, attempt: Attempt) -> Awaitable[None]:
     if portal.ledger.due_policy.token_expired(attempt, portal.clock()):
-        return await _expire(portal, attempt, "expired")
-    return await _complete_first(portal, attempt)
+        return _expire(portal, attempt, "expired")
+    return _complete_first(portal, attempt)
 
 
 async def _processing(portal: Portal, attempt: Attempt) -> None:

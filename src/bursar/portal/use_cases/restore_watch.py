@@ -26,32 +26,35 @@ class RestoreWatch:
         self._records = records
         self._clock = clock
         self._known: Restores | None = None
+        self._open_mark: RestoreMark | None = None
         self._read_at = 0.0
         self._checked: set[str] = set()
 
     async def state(self) -> Restores:
         """Return what the store records. Raises the store's errors."""
         known = self._known
-        if known is None or (known.open_mark is not None and self._clock() - self._read_at >= READ_AGAIN_AFTER_S):
-            before, known = known, await self._records.read()
-            self._known, self._read_at = known, self._clock()
-            if before is not None and before.open_mark != known.open_mark:
+        if known is None or (self._open_mark is not None and self._clock() - self._read_at >= READ_AGAIN_AFTER_S):
+            before, mark_before = known, self._open_mark
+            known = await self._records.read()
+            self._known, self._open_mark, self._read_at = known, known.open_mark, self._clock()
+            if before is not None and mark_before != self._open_mark:
                 self._checked.clear()
         return known
 
     async def needs_care(self) -> bool:
         """Return whether a restore mark is open or lost collections are recorded; False in normal life."""
         state = await self.state()
-        return state.open_mark is not None or bool(state.lost)
+        return self._open_mark is not None or bool(state.lost)
 
     async def open_mark(self) -> RestoreMark | None:
         """Return the restore open mark; None in normal life. Raises the store's errors."""
-        return (await self.state()).open_mark
+        await self.state()
+        return self._open_mark
 
     @property
     def last_open_mark(self) -> RestoreMark | None:
         """The open mark when the store was last read."""
-        return None if self._known is None else self._known.open_mark
+        return self._open_mark
 
     def is_checked(self, client: str, reference: str) -> bool:
         """Return whether this process has asked Pay.gov about the obligation since the restore."""

@@ -3,44 +3,38 @@
 import subprocess
 import sys
 
-from bursar.portal.api.rate_limits_shared import SLOTS_MAX, SharedBuckets
-
 ALL_CLAIM_AT_ONCE = """
 import os, random
-from bursar.portal.api.rate_limits_shared import SharedBuckets
+from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
 
 WORKERS, CLIENTS = 4, 300
+names = [f"c{number}" for number in range(CLIENTS)]
 with SharedBuckets(WORKERS) as shared:
     waits, go = os.pipe()
     for worker in range(WORKERS):
         if not os.fork():
+            limits = ClientLimits(lambda: 0.0, burst=1000.0, shared=shared, worker=worker)
             os.close(go)
             os.read(waits, 1)
-            names = [f"c{number}" for number in range(CLIENTS)]
             random.Random(worker).shuffle(names)
             for name in names:
-                bucket = shared.bucket(name, worker, 0.0, 1000.0)
-                with bucket.lock:
-                    _, left, seen_at = bucket.read()
-                    bucket.begin_request(left - 1, seen_at)
+                limits.enter(name)
             os._exit(0)
     os.close(go)
     for _ in range(WORKERS):
         assert os.wait()[1] == 0
-    assert [shared.bucket(f"c{number}", 0, 0.0, 1000.0).read() for number in range(CLIENTS)] == [
-        (WORKERS, 1000.0 - WORKERS, 0.0)
-    ] * CLIENTS
-    assert sum(any(slot[:16]) for slot in shared.slots) == CLIENTS
+    slots = [shared.slot.unpack_from(shared.memory, shared.slot_of(name)) for name in names]
+    assert len({slot[0] for slot in slots}) == CLIENTS
+    assert [slot[1:] for slot in slots] == [(1000.0 - WORKERS, 0.0, *[1] * WORKERS)] * CLIENTS
 print("one slot each")
 """
 
 ALL_ENTER_AT_ONCE = """
 import os
-from bursar.portal.api.rate_limits import ClientLimits
-from bursar.portal.api.rate_limits_shared import SharedBuckets
+from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
 from bursar.portal.contract.errors import TooMany
 
-WORKERS, BURST = 4, 40_000
+WORKERS, BURST = 4, 10_000
 with SharedBuckets(WORKERS) as shared:
     waits, go = os.pipe()
     heard, says = os.pipe()
@@ -69,8 +63,7 @@ print("the burst and no more")
 
 KILLED_WITH_THE_LOCK = """
 import fcntl, os, signal
-from bursar.portal.api.rate_limits import ClientLimits
-from bursar.portal.api.rate_limits_shared import SharedBuckets
+from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
 
 with SharedBuckets(2) as shared:
     limits = ClientLimits(lambda: 0.0, rate_per_s=1.0, burst=10.0, shared=shared, worker=1)
@@ -78,39 +71,47 @@ with SharedBuckets(2) as shared:
     heard, says = os.pipe()
     holder = os.fork()
     if not holder:
-        with shared.bucket("a", 0, 0.0, 10.0).lock:
+        with shared.lock:
             os.write(says, b".")
             signal.pause()
     os.read(heard, 1)
     try:
-        fcntl.lockf(shared.lock.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(shared.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         print("held")
     os.kill(holder, signal.SIGKILL)
     limits.enter("a")
     os.waitpid(holder, 0)
-    assert shared.bucket("a", 0, 0.0, 10.0).read() == (2, 8.0, 0.0)
+    assert shared.slot.unpack_from(shared.memory, shared.slot_of("a"))[1:] == (8.0, 0.0, 0, 2)
 print("released")
 """
 
 KILLED_WHILE_CLAIMING = """
 import os, signal
-from bursar.portal.api.rate_limits_shared import Bucket, SharedBuckets
+from bursar.portal.api import rate_limits
+from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
+
+def limits(worker):
+    return ClientLimits(lambda: 0.0, at_once_max=1, burst=10.0, shared=shared, worker=worker)
 
 with SharedBuckets(2) as shared:
     heard, says = os.pipe()
     holder = os.fork()
     if not holder:
-        def fill(bucket, left, now):
+        def add(word, requests):
+            SharedBuckets.add(shared, word, requests)
             os.write(says, b".")
             signal.pause()
-        Bucket.fill = fill
-        shared.bucket("half", 0, 0.0, 10.0)
+        half = limits(0)
+        shared.add = add
+        half.enter("a")
     os.read(heard, 1)
     os.kill(holder, signal.SIGKILL)
-    assert shared.bucket("whole", 1, 0.0, 10.0).read() == (0, 10.0, 0.0)
     os.waitpid(holder, 0)
-    assert sum(any(slot[:16]) for slot in shared.slots) == 1
+    assert shared.memory[: len(shared.memory)].count(rate_limits._digest("a")) == 0
+    limits(0)  # the successor of the killed worker
+    limits(1).enter("a")
+    assert shared.slot.unpack_from(shared.memory, shared.slot_of("a"))[1:] == (9.0, 0.0, 0, 1)
 print("claimed nothing")
 """
 
@@ -134,34 +135,3 @@ def test_a_worker_killed_with_the_lock_blocks_no_other_worker() -> None:
 
 def test_a_worker_killed_while_it_claims_a_slot_has_claimed_nothing() -> None:
     assert run(KILLED_WHILE_CLAIMING) == ("claimed nothing\n", "")
-
-
-def test_a_client_has_one_bucket_for_all_workers() -> None:
-    with SharedBuckets(2) as shared:
-        first, second = (shared.bucket("a", worker, 100.0, 10.0) for worker in range(2))
-        assert first is not None
-        assert second is not None
-        assert first.read() == second.read() == (0, 10.0, 100.0)
-        first.begin_request(9.0, 101.0)
-        assert (first.in_use, second.in_use) == (True, False)
-        assert first.read() == second.read() == (1, 9.0, 101.0)
-        first.end_request()
-        assert first.read() == second.read() == (0, 9.0, 101.0)
-
-
-def test_the_successor_of_a_killed_worker_has_no_requests_under_way() -> None:
-    with SharedBuckets(2) as shared:
-        killed, other = (shared.bucket("a", worker, 100.0, 10.0) for worker in range(2))
-        assert killed is not None
-        assert other is not None
-        killed.begin_request(9.0, 101.0)
-        other.begin_request(8.0, 101.0)
-        shared.start_worker(0)
-        assert other.read() == (1, 8.0, 101.0)
-
-
-def test_there_is_no_bucket_once_other_clients_have_all_slots() -> None:
-    with SharedBuckets(1) as shared:
-        assert all(shared.bucket(f"c{number}", 0, 0.0, 1.0) for number in range(SLOTS_MAX))
-        assert shared.bucket("late", 0, 0.0, 1.0) is None
-        assert shared.bucket(f"c{SLOTS_MAX - 1}", 0, 0.0, 1.0) is not None
