@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-LAZY = ("bursar.dynamo", "bursar.dynamo.expressions", "bursar.portal")
+LAZY = ("bursar.dynamo", "bursar.dynamo.expressions", "bursar.payments", "bursar.portal", "bursar.rules")
 
 
 @pytest.mark.parametrize("package", LAZY)

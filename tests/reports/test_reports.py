@@ -19,8 +19,7 @@ from bursar.reports.lake.writer import writing
 from bursar.reports.named_reports import named_report
 from bursar.reports.reports import Reports
 from bursar.reports.sql.answer import Question
-from bursar.reports.tail.index_source import SAFETY_MARGIN_S
-from bursar.reports.tail.sources import ChangePage
+from bursar.reports.tail.sources import SAFETY_MARGIN_S, ChangePage
 from bursar.reports.tail.tail import Tail
 from tests.support.reports.book import DAY_S, PAGE_ITEMS, Book
 

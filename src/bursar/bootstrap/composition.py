@@ -9,7 +9,7 @@ If a part cannot be made, :class:`CannotStart` gives the reason in one line.
 
 import logging
 import random
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final, Self
@@ -20,10 +20,8 @@ from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreacha
 from bursar.payments.clients import Clients, ClientsError
 from bursar.payments.errors import LedgerBusy
 from bursar.payments.fees import FeeCatalogue, FeesError
-from bursar.payments.ledger.ledger import Ledger
 from bursar.private_files import TooOpen, require_private
-from bursar.rules.errors import RulesError
-from bursar.settings import Settings, list_of
+from bursar.settings import Settings
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
@@ -33,9 +31,8 @@ if TYPE_CHECKING:
     from bursar.paygov.client import PayGov
     from bursar.paygov.config import PayGovConfig
     from bursar.paygov.http_transport import HttpTransport
-    from bursar.paygov.protocol import LookupName
-    from bursar.paygov.transport import HttpReply
     from bursar.payments.audit.root_copies import RootCopies
+    from bursar.payments.ledger.ledger import Ledger
     from bursar.portal.metrics.metrics import Metrics
     from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
     from bursar.portal.use_cases.observer import Observer
@@ -139,9 +136,11 @@ class Composition:
             self._store = store
         return self._store
 
-    async def ledger(self) -> Ledger:
+    async def ledger(self) -> "Ledger":
         """Return the ledger over its table; an embedded store gets the table's rules. Raises :class:`CannotStart`."""
         if self._ledger is None:
+            from bursar.payments.ledger.ledger import Ledger
+
             store, table = await self.store(), self.settings.table
             observed = self._observed(store)
             ledger = Ledger(
@@ -178,6 +177,7 @@ class Composition:
 
     def paygov_connection(self) -> "tuple[PayGovConfig, HttpTransport]":
         """Return how Pay.gov is reached, and a new transport to it. Raises :class:`CannotStart`."""
+        from bursar.bootstrap.silent_paygov import lookups_of
         from bursar.paygov.config import PayGovConfig
         from bursar.paygov.http_transport import HttpTransport
         from bursar.paygov.protocol import NAMESPACE
@@ -196,8 +196,8 @@ class Composition:
                 client_cert=settings.paygov_client_cert,
                 client_key=settings.paygov_client_key,
                 bearer=settings.paygov_bearer,
-                lookups=_lookups(settings.paygov_lookups),
-                confirmed_lookups=_lookups(settings.paygov_lookups_confirmed),
+                lookups=lookups_of(settings.paygov_lookups),
+                confirmed_lookups=lookups_of(settings.paygov_lookups_confirmed),
             )
         except ValueError as error:
             raise CannotStart(f"BURSAR_PAYGOV_…: {error}") from error
@@ -220,6 +220,7 @@ class Composition:
         ``watches_lake``: /health and the metrics report the upkeep of the lake, which a process with these settings
         writes and verifies. Raises :class:`CannotStart`.
         """
+        from bursar.bootstrap.silent_paygov import paygov_without_network
         from bursar.portal.use_cases.daily_sealing import DailySealing
         from bursar.portal.use_cases.portal import Portal, PortalSettings
 
@@ -228,7 +229,7 @@ class Composition:
         await self._keep_generation(store, ledger)
         portal = Portal(
             ledger,
-            await self.paygov() if asks_paygov else _paygov_without_network(settings),
+            await self.paygov() if asks_paygov else paygov_without_network(settings),
             self.fees,
             self.clients,
             PortalSettings(
@@ -269,12 +270,13 @@ class Composition:
             return []
         return [self._generations.keep_raising(engine.engine.rows_changed)]
 
-    async def _keep_generation(self, store: Store, ledger: Ledger) -> None:
+    async def _keep_generation(self, store: Store, ledger: "Ledger") -> None:
         """Mark an embedded store that was restored by hand, and raise its generation now and at the end."""
         path = file_of(self.settings.store_url)
         if path is None or path == MEMORY or self._generations is not None:
             return
         from bursar.bootstrap.generations import Generations
+        from bursar.rules.errors import RulesError
 
         self._generations = generations = Generations(ledger, path)
         try:
@@ -332,15 +334,27 @@ class Composition:
 
     async def _changes(self) -> "ChangeSource":
         """Return the changes of the store: the stream of an embedded one, the index of any other."""
-        store, ledger, table = await self.store(), await self.ledger(), self.settings.table
+        store, table = await self.store(), self.settings.table
         engine = self._embedded(store)
-        if engine is not None:
-            from bursar.reports.tail.stream_source import StreamSource
+        if engine is None:
+            from bursar.reports.tail.index_source import IndexSource
 
-            return StreamSource(engine, table)
-        from bursar.reports.tail.index_source import IndexSource
+            return IndexSource(await self.ledger(), store, table, self.clock)
+        from bursar.reports.tail.stream_source import StreamSource
 
-        return IndexSource(ledger, store, table, self.clock)
+        if self._creates_store:
+            await self.ledger()  # it creates the table
+        else:  # `bursar sql` reads the table, and starts sooner without a ledger and its rules
+            await self._expect_readable(store)
+        return StreamSource(engine, table)
+
+    async def _expect_readable(self, store: Store) -> None:
+        """Raise :class:`CannotStart` if the payments table is missing, or a move fills it."""
+        try:
+            await self.expect_table()
+            await self._expect_open(store, None)
+        except (DynamoError, StoreUnreachable) as error:
+            raise CannotStart(f"the table {self.settings.table} in {self.settings.store_url}: {error}") from error
 
     def known_names(self) -> "KnownNames":
         """Return the fees and the clients of this process's files. Raises :class:`CannotStart`."""
@@ -461,37 +475,3 @@ class Composition:
 
         assert isinstance(store, AsyncEngine)
         return store
-
-
-def _lookups(text: str) -> "tuple[LookupName, ...]":
-    from bursar.paygov.protocol import LOOKUPS
-
-    chosen = list_of(text)
-    return tuple(sorted((name for name in LOOKUPS if name in chosen), key=chosen.index))
-
-
-def _paygov_without_network(settings: Settings) -> "PayGov":
-    """Return a client that never calls Pay.gov. It knows which lookups the sweeper can use."""
-    from bursar.paygov.client import PayGov
-    from bursar.paygov.config import PayGovConfig
-
-    config = PayGovConfig(
-        url="http://paygov.invalid/",
-        query_url=settings.paygov_query_url,
-        payment_url="http://paygov.invalid/",
-        lookups=_lookups(settings.paygov_lookups),
-        confirmed_lookups=_lookups(settings.paygov_lookups_confirmed),
-    )
-    return PayGov(config, _NoTransport())
-
-
-class _NoTransport:
-    """A transport that refuses every request, for a process that must not call Pay.gov."""
-
-    async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> "HttpReply":
-        from bursar.paygov.errors import NotSent
-
-        raise NotSent("this process must not call Pay.gov")
-
-    async def close(self) -> None:
-        """Do nothing: no connection is open."""

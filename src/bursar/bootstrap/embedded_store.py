@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
 
@@ -10,13 +11,13 @@ from bursar.dynamo.clients.store import MEMORY, Store, open_store
 from bursar.dynamo.engine.engine import RulesRefused
 from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.dynamo.storage.sqlite_file import StoreFormatError
-from bursar.payments.ledger.ledger import Ledger
-from bursar.payments.rules import only_more_fees
 from bursar.private_files import make_private_folder
-from bursar.rules import Rules
-from bursar.rules.language.toml import rules_from_toml, rules_to_toml
-from bursar.rules.native import load_guard
 from bursar.startup import CannotStart
+
+if TYPE_CHECKING:
+    from bursar.payments.ledger.ledger import Ledger
+    from bursar.rules import Rules
+    from bursar.rules.native import NativeGuard
 
 
 async def open_embedded(url: str, path: str, clock: Clock, randomness: random.Random, *, creates: bool) -> Store:
@@ -28,17 +29,19 @@ async def open_embedded(url: str, path: str, clock: Clock, randomness: random.Ra
         make_private_folder(Path(path).parent)
     try:
         return await open_store(
-            url, clock=clock, randomness=randomness, guard_loader=load_guard, must_exist=not creates, private=True
+            url, clock=clock, randomness=randomness, guard_loader=_load_guard, must_exist=not creates, private=True
         )
     except (apsw.Error, StoreFormatError) as error:
         raise CannotStart(f"the store {url} cannot be opened: {error}") from error
 
 
-def store_rules(store: AsyncEngine, url: str, table: str, ledger: Ledger, may_change: bool) -> None:
+def store_rules(store: AsyncEngine, url: str, table: str, ledger: "Ledger", may_change: bool) -> None:
     """Store the rules of ``ledger`` with its table, if it has none, or others and ``may_change``.
 
     Raises :class:`CannotStart` if the engine refuses them.
     """
+    from bursar.rules.language.toml import rules_to_toml
+
     document, before = rules_to_toml(ledger.rules), store.engine.rules_document(table)
     if before == document or (before is not None and not may_change):
         return
@@ -52,7 +55,17 @@ def store_rules(store: AsyncEngine, url: str, table: str, ledger: Ledger, may_ch
         raise CannotStart(f"the table {table} in {url}: {error}") from error
 
 
-def _only_more_fees(before: str, rules: Rules) -> bool:
+def _load_guard(document: str) -> "NativeGuard":
+    # A process that only reads loads no rules.
+    from bursar.rules.native import load_guard
+
+    return load_guard(document)
+
+
+def _only_more_fees(before: str, rules: "Rules") -> bool:
+    from bursar.payments.rules import only_more_fees
+    from bursar.rules.language.toml import rules_from_toml
+
     try:
         return only_more_fees(rules_from_toml(before), rules)
     except (ValueError, KeyError):  # the rules of another version, which this one cannot parse

@@ -14,7 +14,6 @@ import click
 
 from bursar.bootstrap.commands import UNUSABLE, settings_from
 from bursar.bootstrap.composition import Composition
-from bursar.payments.ledger.ledger import Ledger
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
@@ -132,6 +131,7 @@ def rules() -> "Defaults":
     """Return the payments table and its rules, for ``bursar audit`` and ``rules``."""
     from bursar.bootstrap.upkeep import keep_note
     from bursar.payments.audit.payment_history import PaymentHistory
+    from bursar.payments.ledger.ledger import Ledger
     from bursar.payments.rules import payment_rules
     from bursar.rules.command_inputs import Defaults
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from bursar.reports.errors import ReportError
+from bursar.reports.fast_arrow import import_arrow
 from bursar.reports.port import PaymentReports
 from bursar.reports.report_questions import KnownNames, no_names
 
@@ -35,6 +36,7 @@ def run(ctx: click.Context, work: Callable[[PaymentReports], Awaitable[T]]) -> T
     """Return the result of ``work``. A :class:`ReportError` ends the command with its line and exit code 1."""
     factory: ReportsFactory = ctx.obj[REPORTS]
     has_runaway = False
+    import_arrow()
 
     async def within() -> T:
         nonlocal has_runaway

@@ -26,8 +26,7 @@ from bursar.reports.lake.twin import refresh_twin
 from bursar.reports.lake.writer import Batch, LakeWriter, writing
 from bursar.reports.sql.shared_session import Sessions, SharedSession
 from bursar.reports.tail.founding import found
-from bursar.reports.tail.index_source import SAFETY_MARGIN_S
-from bursar.reports.tail.sources import FOUND_ORDER, ChangeSource, RowChange, SourceLost
+from bursar.reports.tail.sources import FOUND_ORDER, SAFETY_MARGIN_S, ChangeSource, RowChange, SourceLost
 from bursar.reports.tail.tail import Tail, TailTables
 
 LAKE_RECHECK_S: Final = 30.0

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from bursar.payments.ledger.lookups import CHANGES_SPAN_MAX_S
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import micros
-from bursar.reports.tail.index_source import OVERLAP_S, READ_AHEAD_S, SAFETY_MARGIN_S, SOURCE, changes_between
-from bursar.reports.tail.sources import RowChange
+from bursar.reports.tail.index_source import OVERLAP_S, READ_AHEAD_S, SOURCE, changes_between
+from bursar.reports.tail.sources import SAFETY_MARGIN_S, RowChange
 from tests.support.reports.book import DAY_S, START, Book
 
 

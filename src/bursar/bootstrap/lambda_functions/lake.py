@@ -29,7 +29,7 @@ async def _parts(parts: Composition, metrics: EmbeddedMetrics) -> "tuple[Reports
 
 
 async def _written(parts: "tuple[Reports, EmbeddedMetrics]") -> dict[str, Any]:
-    from bursar.reports.tail.index_source import SAFETY_MARGIN_S
+    from bursar.reports.tail.sources import SAFETY_MARGIN_S
 
     reports, metrics = parts
     began = system_clock()

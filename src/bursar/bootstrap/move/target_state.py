@@ -12,8 +12,7 @@ import orjson
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.tools.moving.changed_keys import Places
 from bursar.dynamo.tools.moving.copying import StartKeys
-from bursar.payments.ledger.move_state import MOVE, MOVE_KEY
-from bursar.payments.ledger.restores import PARTITION
+from bursar.payments.ledger.move_state import MOVE, MOVE_KEY, PARTITION
 
 if TYPE_CHECKING:
     from bursar.dynamo.tools.moving.patient_store import PatientStore

@@ -8,11 +8,12 @@ While the item exists, the table is being filled and no process may use it. The 
 from typing import TYPE_CHECKING, Final
 
 from bursar.dynamo.items.attribute_values import Item
-from bursar.payments.ledger.restores import PARTITION
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
 
+PARTITION: Final = "store"
+"""The partition of the records about the store itself: restores, and the state of a move."""
 MOVE: Final = "move"
 MOVE_KEY: Final[Item] = {"pk": {"S": PARTITION}, "sk": {"S": MOVE}}
 

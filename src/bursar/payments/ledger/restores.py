@@ -18,10 +18,10 @@ from bursar.clock import Clock, from_iso_ms, iso_ms
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments.errors import LedgerBusy
 from bursar.payments.item_layout import TEXT, TIME, Codec, Layout
+from bursar.payments.ledger.move_state import PARTITION
 from bursar.payments.records import Attempt, whole_ms
 from bursar.rules import Contention, Put, RuledTable, RuleRefused, Update
 
-PARTITION: Final = "store"
 RESTORE_MARK: Final = "restore-mark"
 LOST_COLLECTION: Final = "lost-collection"
 GENERATION: Final = "generation"

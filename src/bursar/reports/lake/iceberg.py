@@ -70,10 +70,17 @@ def in_schema(schema: TableSchema, rows: "pa.Table") -> "pa.Table":
 
     wanted = arrow_schema(schema)
     columns = [
-        rows[field.name].cast(field.type) if field.name in rows.column_names else pa.nulls(rows.num_rows, field.type)
+        _as_type(rows[field.name], field.type)
+        if field.name in rows.column_names
+        else pa.nulls(rows.num_rows, field.type)
         for field in wanted
     ]
     return pa.Table.from_arrays(columns, schema=wanted)
+
+
+def _as_type(column: "pa.ChunkedArray", wanted: "pa.DataType") -> "pa.ChunkedArray":
+    # Even a cast to the same type loads Arrow's compute functions.
+    return column if column.type == wanted else column.cast(wanted)
 
 
 def months_of(files: "Iterable[DataFile]") -> "Iterator[tuple[int, list[DataFile]]]":

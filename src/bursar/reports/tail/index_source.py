@@ -22,14 +22,12 @@ from bursar.reports.lake.fast_rows import item_row
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import micros
 from bursar.reports.tail.scan import scan_table
-from bursar.reports.tail.sources import ChangePage, RowChange
+from bursar.reports.tail.sources import SAFETY_MARGIN_S, ChangePage, RowChange
 
 if TYPE_CHECKING:
     from bursar.dynamo import Store
 
 SOURCE: Final = "index"
-SAFETY_MARGIN_S: Final = 300.0
-"""Longer than a write takes, plus the usual difference of clocks and the lag of the index."""
 OVERLAP_S: Final = 2 * 3600.0
 READ_AHEAD_S: Final = 3 * 3600.0
 """How far beyond now to read: a writer's clock may be ahead."""

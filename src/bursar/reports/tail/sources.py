@@ -16,6 +16,8 @@ class SourceLost(Exception):
     """The source cannot continue at a position: the lake must be founded again."""
 
 
+SAFETY_MARGIN_S: Final = 300.0
+"""Longer than a write takes, plus the usual difference of clocks and the lag of an index."""
 FOUND_ORDER: Final = 0
 """The order of a row whose place is not known, but which is before every change to come."""
 
