@@ -22,6 +22,11 @@ pytestmark = NEEDS_BROWSER
 EVERYONE = Account("ada", EVERY_ROLE, "x")
 WIDTHS = (320, 768, 1280)
 WCAG_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+NARROW_TEXTS = """() => Array.from(document.querySelectorAll("main dd, main td, main th, main p, main li"))
+  .filter((each) => each.checkVisibility() && each.innerText.trim().length > 20 && each.clientHeight > 0)
+  .filter((each) => getComputedStyle(each).display !== "inline" && each.clientWidth < 60)
+  .map((each) => each.innerText.slice(0, 60))"""
+"""The texts that are so narrow that their words are broken."""
 AXE_VIOLATIONS = """async (rules) => {
   await Promise.all(document.getAnimations().map((each) => each.finished));
   const report = await axe.run(document, {runOnly: rules, resultTypes: ["violations"]});
@@ -186,6 +191,7 @@ def test_every_page_fits_its_screen_and_axe_finds_no_violation(
             for width in WIDTHS:
                 page.set_viewport_size({"width": width, "height": 900})
                 found[f"{path} at {width}"] = max(page.evaluate("document.documentElement.scrollWidth") - width, 0)
+                found[f"{path}, narrow texts at {width}"] = page.evaluate(NARROW_TEXTS)
             page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
             page.evaluate(AXE_SCRIPT)
             found[path] = page.evaluate(AXE_VIOLATIONS, {"type": "tag", "values": WCAG_TAGS})

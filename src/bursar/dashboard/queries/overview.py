@@ -12,7 +12,15 @@ from typing import Any, Final
 
 from bursar.dashboard.queries.as_of import PRESENT, AsOf
 from bursar.dashboard.queries.conditions import SqlCondition, all_of, visible_to
-from bursar.dashboard.queries.filters import CAME_BACK, IN_TRANSIT, NO_CODE, SETTLING, UNKNOWN, TransactionFilter
+from bursar.dashboard.queries.filters import (
+    CAME_BACK,
+    DEPOSITED,
+    IN_TRANSIT,
+    NO_CODE,
+    SETTLING,
+    UNKNOWN,
+    TransactionFilter,
+)
 from bursar.dashboard.queries.periods import days_of_period, period_before
 from bursar.dashboard.queries.transactions import Total, where_of
 from bursar.dashboard.sign_in.accounts import Account
@@ -88,8 +96,7 @@ async def overview_of(
     """
     before = period_before(first, last)
     step = step_of(first, last)
-    money = {name: where_of(replace(COLLECTED, money=(name,), first=first, last=last), account) for name in _IN_PERIOD}
-    money |= {name: where_of(TransactionFilter(money=(name,)), account) for name in _NOW}
+    money = {name: where_of(_money_filter(name, first, last), account) for name in (*_NOW, *_IN_PERIOD)}
     questions = [
         *[_sum_days(where_of(_to_date(name, today), account)) for name in TO_DATE],
         _two_periods("status", "created_on", "TRUE", first, last, before, account),
@@ -141,7 +148,7 @@ def step_of(first: date, last: date) -> str:
     return "day" if days <= BY_DAY_MAX else "week" if days <= BY_WEEK_MAX else "month"
 
 
-_IN_PERIOD: Final = (CAME_BACK,)
+_IN_PERIOD: Final = (DEPOSITED, CAME_BACK)
 _NOW: Final = (SETTLING, IN_TRANSIT)
 
 
