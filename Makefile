@@ -65,7 +65,7 @@ bench-dynamo: .venv/.synced .tools/.oracles ## The engine beside dynoxide, dynal
 bench-portal: .venv/.synced ## Full payments per second; writes its page (PEER=http://host:port, FLAGS="--stored 1000000")
 	@$(BIN)/python -m bench.bench_portal --write $(if $(PEER),--peer $(PEER)) $(FLAGS)
 
-bench-reports: .venv/.synced ## The named reports over a million payments; writes its page
+bench-reports: .venv/.synced ## Questions over a million payments, beside PostgreSQL 15 if it is here; writes its page (FLAGS="--data DIR")
 	@$(BIN)/python -m bench.bench_reports --write $(FLAGS)
 
 screenshots: .venv/.synced .tools/.browser ## Take the pictures of docs/screenshots from `bursar up --demo`

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from bench.bench_reports import SPAN_S, build, finish, payment
+from bench.reports_bench.history import SPAN_S, build, finish, payment
 from bursar.clock import system_clock
 from bursar.dynamo import AsyncEngine, open_store
 from bursar.payments.fees import COURT_ZONE
@@ -40,7 +40,7 @@ _ZONE: Final = ZoneInfo(COURT_ZONE)
 
 
 def attempts(count: int, now: float) -> Iterator[Attempt]:
-    """Yield the attempts that :func:`bench.bench_reports.build` wrote at ``now``."""
+    """Yield the attempts that :func:`bench.reports_bench.history.build` wrote at ``now``."""
     draw = random.Random(1)
     for number in range(count):
         yield payment(number, now - SPAN_S - 500_000 + number * (SPAN_S / count), draw)[0]
@@ -102,7 +102,7 @@ def write_file(path: Path, count: int, now: float) -> None:
 async def prepare(folder: Path, count: int) -> list[str]:
     """Build the lake, its store and the activity file; return lines about them."""
     now = system_clock()
-    lines = build(folder, count)
+    lines = build(folder, count, now)
     store = await open_store(f"file:{folder}/portal.db", clock=system_clock, randomness=random.Random(1))
     await Ledger(store, clock=system_clock, randomness=random.Random(1)).create_table()
     assert isinstance(store, AsyncEngine)
