@@ -142,10 +142,11 @@ def _plan_swaps(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _Sw
         raise Unswapped("the table has other rules")
     planned: list[_PlannedWrite] = []
     changes: list[Change] = []
-    for old, new in swaps:
+    for stored, new in swaps:
+        old: Item | None = None if stored is None else dict(stored)
         write = _plan(table, old, new)
         planned.append(write)
-        changes.append(Change(table.name, write.key_item, write.old, write.new, write.unlike))
+        changes.append(Change(table.name, write.key_item, old, write.new, write.unlike))
     judged = core.guard(rules).judge_swap(changes)
     if isinstance(judged, Refusal):
         raise Unswapped(judged.message)
@@ -155,27 +156,27 @@ def _plan_swaps(core: Core, name: str, swaps: Sequence[Swap], rules: str) -> _Sw
     return _SwapPlan(core.version, planned, judged.table_check)
 
 
-def _plan(table: Table, old: WholeItem | None, new: WholeItem | None) -> _PlannedWrite:
+def _plan(table: Table, old: Item | None, new: WholeItem | None) -> _PlannedWrite:
     """Return the write that replaces ``old`` by ``new``. Raises ``DynamoError`` for an invalid item or key."""
     try:
         stored = b"" if old is None else orjson.dumps(old)
     except TypeError:  # a value that JSON cannot hold was never stored
         raise Unswapped(NOT_AS_READ) from None
-    old_item: Item | None = None if old is None else dict(old)
     size = bytes_more = 0
     unlike: Collection[str] | None = None
     if new is None:
-        key, item = table.key_of_item(old_item or {}), None
-    elif old_item is None:
-        key = table.key_of_item(dict(new))
-        item, size = normalise_and_measure(dict(new))
+        key, item = table.key_of_item(old or {}), None
+    elif old is None:
+        item = dict(new)
+        key = table.key_of_item(item)
+        item, size = normalise_and_measure(item)
         check_size(size, TOO_LARGE)
         table.check_index_keys(item)
     else:
         item = dict(new)
         key = table.key_of_item(item)
-        bytes_more, unlike = _normalise_changes(table, old_item, item)
-    write = _PlannedWrite(table, key, None, old_item, item, size)
+        bytes_more, unlike = _normalise_changes(table, old, item)
+    write = _PlannedWrite(table, key, None, old, item, size)
     write.stored, write.bytes_more, write.unlike = stored, bytes_more, unlike
     return write
 

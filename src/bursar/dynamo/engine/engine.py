@@ -169,7 +169,7 @@ class Engine:
         outcomes: list[RequestOutcome] = []
         rows_changed = storage.connection.total_changes()
         try:
-            if not storage.writing:
+            if not storage.connection.in_transaction:
                 storage.begin()
         except apsw.Error as error:
             self._record_write_error(error)

@@ -86,14 +86,13 @@ def item_size(item: Item) -> int:
     Source: Developer Guide, "DynamoDB item sizes and formats".
     """
     size = 0
-    for name, value in item.items():
-        for kind, content in value.items():
-            if kind == "S":
-                size += len(content) if content.isascii() else len(content.encode())
-            else:
-                size += _SIZES[kind](content)
-        size += len(name) if name.isascii() else len(name.encode())
-    return size
+    texts = list(item)
+    for value in item.values():
+        if "S" in value:
+            texts.append(value["S"])
+        else:
+            size += value_size(value)
+    return size + _text_size("".join(texts))
 
 
 def attribute_size(name: str, value: AttributeValue) -> int:

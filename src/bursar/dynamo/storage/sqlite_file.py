@@ -195,11 +195,6 @@ class Storage:
             self._waits_for_write_lock = True
         return True
 
-    @property
-    def writing(self) -> bool:
-        """Whether a transaction has begun and is neither committed nor rolled back."""
-        return self.connection.in_transaction
-
     def _busy(self, waits: int) -> bool:
         return self._waits_for_write_lock and _wait_while_busy(waits)
 

@@ -84,14 +84,11 @@ class SecondaryIndex:
         most = PARTITION_KEY_BYTES_MAX if name in self.partition_names else SORT_KEY_BYTES_MAX
         return content != "" and _key_bytes(kind, content) <= most
 
-    def check(self, item: Item) -> None:
-        """Raise :class:`DoesNotFitTable` for an item about to be stored that is unfit for the index's key."""
-        for name, kind in self.key_types:
-            value = item.get(name)
-            if value is not None and not (kind in value and 0 < len(value[kind]) <= PLAIN_TEXT_MAX):
-                self._check_unusual(name, kind, value)
+    def check_value(self, name: str, kind: AttributeType, value: AttributeValue) -> None:
+        """Raise :class:`DoesNotFitTable` for a value about to be stored that is unfit for the index's key.
 
-    def _check_unusual(self, name: str, kind: AttributeType, value: AttributeValue) -> None:
+        Any value between 1 and ``PLAIN_TEXT_MAX`` characters of the key's type is fit.
+        """
         if kind not in value:
             raise _invalid_parameter(
                 f"Type mismatch for Index Key {name} Expected: {kind} Actual: {next(iter(value))} "
@@ -230,9 +227,13 @@ class Table:
 
     def check_index_keys(self, item: Item) -> None:
         """Raise :class:`DoesNotFitTable` for an item, or changed attributes, unfit for the key of an index."""
-        if not self.index_key_names.isdisjoint(item):
-            for index in self.indexes.values():
-                index.check(item)
+        if self.index_key_names.isdisjoint(item):
+            return
+        for index in self.indexes.values():
+            for name, kind in index.key_types:
+                value = item.get(name)
+                if value is not None and not (kind in value and 0 < len(value[kind]) <= PLAIN_TEXT_MAX):
+                    index.check_value(name, kind, value)
 
     def stored_key_of(self, item: Item) -> bytes:
         """Return the encoded key of a stored item, or of a valid key."""

@@ -151,7 +151,9 @@ class UpdateAction(ItemAction):
                     raise invalid(UNFIT_UPDATE)
                 if "" in value.values():
                     raise invalid(EMPTY_UPDATE.format(kind=KINDS[kind]))
-                index.check(new)
+                for part, its_kind in index.key_types:
+                    if part in new:
+                        index.check_value(part, its_kind, new[part])
 
 
 CONDITIONAL = ExpressionParameters(("ConditionExpression",))
