@@ -56,12 +56,14 @@ def parse_xml(body: bytes, content_type: str = "") -> Element:
         elements += len(level)
         if elements > ELEMENTS_MAX:
             raise XmlRefused(f"more than {ELEMENTS_MAX} elements")
+        below: list[Element] = []
         for element in level:
+            below.extend(element)
             element.tag = element.tag.rpartition("}")[2]
             element.text = (element.text or "").strip(_XML_SPACE)
-        level = [child for element in level for child in element]
-        if not level:
+        if not below:
             return root
+        level = below
     raise XmlRefused(f"elements nested more than {DEPTH_MAX} deep")
 
 

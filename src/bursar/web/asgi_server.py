@@ -198,14 +198,10 @@ class AsgiConnection(HttpToolsProtocol):
         self.upload = None
         self._start_phase()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Add a header; ignore a trailer."""
-        if self.in_head:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         """Start the body."""
         super().on_headers_complete()
+        self.headers = []  # uvicorn adds the trailers to it, which the application must not see among its headers
         self.in_head = False
         self.upload = self.asgi_server.uploads.get(self.url.partition(b"?")[0])
         self._start_phase()
@@ -230,7 +226,7 @@ class AsgiConnection(HttpToolsProtocol):
             self.refuse(RefusalReason.NOT_HTTP)
             return
         self.parser = httptools.HttpRequestParser(self)
-        self.data_received(head_without_offers(method, self.url, self.headers) + rest)
+        self.data_received(head_without_offers(method, self.url, self.scope["headers"]) + rest)
 
     # --- uvicorn's calls
 

@@ -108,7 +108,7 @@ with SharedBuckets(2) as shared:
     os.read(heard, 1)
     os.kill(holder, signal.SIGKILL)
     os.waitpid(holder, 0)
-    assert shared.memory[: len(shared.memory)].count(rate_limits._digest("a")) == 0
+    assert shared.memory[: len(shared.memory)].count(rate_limits.digest_of("a")) == 0
     limits(0)  # the successor of the killed worker
     limits(1).enter("a")
     assert shared.slot.unpack_from(shared.memory, shared.slot_of("a"))[1:] == (9.0, 0.0, 0, 1)

@@ -16,7 +16,6 @@ import mmap
 import os
 import struct
 from contextlib import AbstractContextManager, nullcontext
-from functools import lru_cache
 from tempfile import TemporaryFile
 from typing import BinaryIO, Final, Self
 
@@ -69,6 +68,8 @@ class ClientLimits:
         self._burst = burst
         self._buckets = BucketMemory(1) if shared is None else shared
         self._own_word = _WORDS_BEGIN + worker * _WORD.size
+        self._slots: dict[str, int] = {}
+        """The slots that clients have been found to have."""
         if shared is not None:
             shared.clear_words(self._own_word)
 
@@ -76,7 +77,7 @@ class ClientLimits:
         """Count a request of ``client`` in. Raises ``TooMany``; such a request must not :meth:`leave`."""
         with self._buckets.lock:
             now = self._clock()
-            slot = self._buckets.slot_of(client)
+            slot = self._slot_of(client)
             holder, left, seen_at, *under_way = self._buckets.slot.unpack_from(self._buckets.memory, slot)
             if holder == _FREE:
                 left, seen_at = self._burst, now
@@ -88,11 +89,17 @@ class ClientLimits:
             _LEVEL.pack_into(self._buckets.memory, slot + _DIGEST_BYTES, left - 1, now)
             self._buckets.add(slot + self._own_word, 1)
             if holder == _FREE:  # last: a worker that is killed before this has claimed nothing
-                self._buckets.memory[slot : slot + _DIGEST_BYTES] = _digest(client)
+                self._buckets.memory[slot : slot + _DIGEST_BYTES] = digest_of(client)
+        if client not in self._slots and len(self._slots) < SLOTS_MAX:
+            self._slots[client] = slot
 
     def leave(self, client: str) -> None:
         """Count a request of ``client`` out that :meth:`enter` counted in. The word is this worker's: no lock."""
-        self._buckets.add(self._buckets.slot_of(client) + self._own_word, -1)
+        self._buckets.add(self._slot_of(client) + self._own_word, -1)
+
+    def _slot_of(self, client: str) -> int:
+        slot = self._slots.get(client)
+        return self._buckets.slot_of(client) if slot is None else slot
 
 
 class BucketMemory:
@@ -106,7 +113,7 @@ class BucketMemory:
 
     def slot_of(self, client: str) -> int:
         """Return where the slot of ``client`` begins: it has the client's digest, or is the first free one for it."""
-        digest = _digest(client)
+        digest = digest_of(client)
         first = int.from_bytes(digest[:4], "big")
         begin = 0
         for probe in range(PROBES_MAX):
@@ -164,6 +171,6 @@ def _nameless_file() -> BinaryIO:
     return TemporaryFile()
 
 
-@lru_cache(SLOTS_MAX)
-def _digest(client: str) -> bytes:
+def digest_of(client: str) -> bytes:
+    """Return what a slot holds of the name of its client."""
     return hashlib.blake2b(client.encode(), digest_size=_DIGEST_BYTES).digest()
