@@ -16,6 +16,7 @@ from bursar.reports.reconciliation import classes
 from bursar.reports.reconciliation.mapping import FileMapping, MatchRule
 from bursar.reports.reconciliation.our_payments import PaymentRow, ReversalRow
 from bursar.reports.reconciliation.run import DAY_LINES_MIN, FILES_MAX, FileDays, Reconciliation, reconciled
+from bursar.reports.reconciliation.scratch import Scratch
 from tests.support.reports.activity import DAY, Line, ListedPayments, changed, line_of, payment, write_csv, write_xml
 
 PLANTS: dict[str, tuple[str, Callable[[Line], list[Line]]]] = {
@@ -203,3 +204,27 @@ def test_a_failed_collection_beside_it_does_not_hide_a_missing_one(tmp_path: Pat
     declined = changed(line_of(ours[1]), paygov_id="PX", status="Failed")
     with run([write_csv(tmp_path / "a", [line_of(ours[0]), declined])], ListedPayments(ours)) as result:
         assert found(result) == {("missing_there", "a2"): 1}
+
+
+def test_lines_that_are_classified_in_sql_get_the_class_that_python_gives_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours: list[PaymentRow] = []
+    lines: list[Line] = []
+    for status in ("processed", "pending", "failed"):
+        for word in ("Settled", "Success", "Submitted", "Failed", "Retired", "Gone"):
+            for change in ({}, {"amount": "60.01"}, {"paygov_id": ""}, {"paygov_id": "other"}, {"agency_id": ""}):
+                for date in (DAY, "2026-11-26", "2026-11-28", "2026-12-25"):
+                    row = payment(len(ours), status)
+                    ours.append(row)
+                    lines.append(changed(line_of(row), status=word, date=date, **change))
+    lines += lines[:20]
+    write_csv(tmp_path / "a.csv", lines)
+
+    def results() -> tuple[object, ...]:
+        with run([tmp_path / "a.csv"], ListedPayments(ours, [])) as result:
+            return result.totals, sorted(map(repr, result.differences([each.name for each in classes.CLASSES])))
+
+    in_sql = results()
+    monkeypatch.setattr(Scratch, "classify_plain", lambda scratch: None)
+    assert in_sql == results()

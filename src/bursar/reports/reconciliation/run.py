@@ -172,6 +172,7 @@ async def reconciled(
         scratch.group()
         for attempts in scratch.attempts_to_ask_reversals_of(ROWS_AT_ONCE):
             scratch.add_reversals(await ours.reversals(attempts))
+        scratch.classify_plain()
         _classify(scratch)
         scratch.add_problems()
         checked = period or _period(scratch)
@@ -193,9 +194,9 @@ def _read(path: Path, number: int, mapping: FileMapping, scratch: Scratch) -> Re
 
 async def _load(scratch: Scratch, ours: OurPayments) -> set[str]:
     """Load the payments that ended on the days of many lines, then those that lines name by id. Return these days."""
-    scratch.index()
     days = set(scratch.days(DAY_LINES_MIN))
     await _load_days(scratch, ours, days)
+    scratch.index()
     for ids in scratch.unmatched_ids(IDS_AT_ONCE):
         agency_ids, paygov_ids = ([each for each in column if each] for column in zip(*ids, strict=True))
         scratch.add_payments(await ours.with_ids(agency_ids, paygov_ids))

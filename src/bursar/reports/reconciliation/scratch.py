@@ -14,8 +14,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
 
-from bursar.payments.status import PROCESSED
-from bursar.reports.reconciliation.classes import AT_THE_EDGE, MALFORMED, MISSING_THERE
+from bursar.payments.status import FAILED, PENDING, PROCESSED
+from bursar.reports.reconciliation.classes import (
+    AT_THE_EDGE,
+    IN_TRANSIT,
+    MALFORMED,
+    MATCHED,
+    MISSING_THERE,
+    NOT_COLLECTED,
+)
 from bursar.reports.reconciliation.classify import ClassifiedLine, GroupLine
 from bursar.reports.reconciliation.lines import ActivityLine, LineProblem
 from bursar.reports.reconciliation.mapping import MatchRule
@@ -68,6 +75,20 @@ WHERE status = '{PROCESSED}' AND final_on BETWEEN :first AND :last
             AND NOT coalesce(l.status IN ('failed', 'returned') AND l.paygov <> p.paygov, FALSE)
     )
     AND NOT EXISTS (SELECT 1 FROM problems x WHERE x.agency = p.agency OR x.paygov = p.paygov)
+"""
+_ALONE: Final = "CREATE TEMP TABLE alone AS SELECT min(line) AS line FROM matched GROUP BY grouped HAVING count(*) = 1"
+_PLAIN: Final = f"""
+INSERT INTO results
+SELECT CASE l.status
+        WHEN 'processed' THEN '{MATCHED.name}' WHEN 'pending' THEN '{IN_TRANSIT.name}' ELSE '{NOT_COLLECTED.name}'
+    END,
+    l.day, l.cents, p.agency, '', l.id, NULL
+FROM alone a JOIN matched m ON m.line = a.line JOIN lines l ON l.id = m.line JOIN payments p ON p.agency = m.attempt
+WHERE m.rule IS NULL AND l.kind = 'charge' AND l.cents = p.cents
+    AND (l.status = p.status AND l.status IN ('{PROCESSED}', '{FAILED}')
+        OR l.status = '{PENDING}' AND p.status IN ('{PENDING}', '{PROCESSED}'))
+    AND (l.paygov IS NULL OR p.paygov IS NULL OR l.paygov = p.paygov)
+    AND (l.day IS NULL OR l.day >= p.created_on AND (p.final_on IS NULL OR l.day <= p.final_on))
 """
 _PAYMENT: Final = "p.agency, p.paygov, p.client, p.reference, p.cents, p.status, p.unknown, p.created_on, p.final_on"
 
@@ -142,7 +163,10 @@ class Scratch:
 
     def add_payments(self, rows: Iterable[PaymentRow]) -> None:
         """Add payments, those that are known already once."""
+        # In one transaction: without it, each row would be written to the file at once.
+        self._file.execute("BEGIN")
         self._file.executemany(f"INSERT OR IGNORE INTO payments VALUES ({_marks(9)})", rows)
+        self._file.execute("COMMIT")
 
     def add_reversals(self, rows: Iterable[ReversalRow]) -> None:
         """Add recorded reversals."""
@@ -160,7 +184,7 @@ class Scratch:
         return None if first is None else (first, last)
 
     def index(self) -> None:
-        """Make the indexes that matching needs, once the lines are there."""
+        """Make the index that matching needs, once most payments are there."""
         self._file.execute("CREATE INDEX IF NOT EXISTS by_paygov ON payments (paygov) WHERE paygov IS NOT NULL")
 
     def unmatched_ids(self, size: int) -> Iterator[list[tuple[str | None, str | None]]]:
@@ -223,11 +247,21 @@ class Scratch:
         while rows := cursor.fetchmany(size):
             yield [attempt for (attempt,) in rows]
 
+    def classify_plain(self) -> None:
+        """Classify the lines that are alone in their group and agree with their attempt in everything.
+
+        It is the result of :func:`bursar.reports.reconciliation.classify.classify` for them. They are nearly all lines,
+        so :meth:`groups` yields few others.
+        """
+        self._file.execute(_ALONE)
+        self._file.execute(_PLAIN)
+
     def groups(self) -> Iterator[list[GroupLine]]:
-        """Yield the lines of each group with their attempts."""
+        """Yield the lines of each group with their attempts, without those that have a result."""
         cursor = self._file.cursor().execute(
             f"SELECT m.grouped, m.rule, m.line, {_LINE}, {_PAYMENT} FROM matched m JOIN lines l ON l.id = m.line "
-            "LEFT JOIN payments p ON p.agency = m.attempt ORDER BY m.grouped"
+            "LEFT JOIN payments p ON p.agency = m.attempt "
+            "WHERE m.line NOT IN (SELECT line_id FROM results WHERE line_id IS NOT NULL) ORDER BY m.grouped"
         )
         for _, rows in groupby(cursor, key=lambda row: row[0]):
             yield [_group_line(row) for row in rows]
