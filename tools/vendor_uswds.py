@@ -1,4 +1,4 @@
-"""Write the vendored part of the dashboard's static files: the US Web Design System, its font and icons, and htmx.
+"""Write the vendored part of the static files of all pages: the US Web Design System, its font and icons, and htmx.
 
     .venv/bin/python -m tools.vendor_uswds      # needs npm; the result is committed, so `make` never runs it
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-STATIC: Final = ROOT / "src" / "bursar" / "dashboard" / "static"
+STATIC: Final = ROOT / "src" / "bursar" / "web" / "pages" / "static"
 ENTRY: Final = Path(__file__).with_suffix(".scss")
 PACKAGES: Final = ("@uswds/uswds@3.14.0", "htmx.org@2.0.11", "@fontsource/public-sans@5.3.0", "sass@1.108.2")
 FONTS: Final = ("public-sans/PublicSans-Regular.woff2", "public-sans/PublicSans-Bold.woff2")

@@ -257,7 +257,7 @@ weaken(
 weaken(
     "forms-of-sister-sites",
     "a form of another host of the same domain is accepted",
-    "bursar.dashboard.sign_in.csrf:is_from_own_site",
+    "bursar.web.pages.csrf:is_from_own_site",
     'site != "same-origin"',
     'site == "cross-site"',
     "dashboard/pages/test_sign_in.py",

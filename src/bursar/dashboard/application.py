@@ -24,16 +24,16 @@ from starlette.routing import Route
 from bursar.dashboard.multipart import read_form_with_files
 from bursar.dashboard.parts import DashboardParts
 from bursar.dashboard.route_table import ROUTES
-from bursar.dashboard.security_headers import security_headers
 from bursar.dashboard.sign_in.accounts import DEVELOPER
-from bursar.dashboard.sign_in.csrf import FIELD, SAFE_METHODS, is_csrf_token, is_from_own_site
 from bursar.dashboard.site import PREFIX, PageRoute, Site
-from bursar.dashboard.static_files import static_response
+from bursar.dashboard.static_files import STATIC_FILES
 from bursar.dashboard.visit import SESSION_COOKIE, PageError, Visit
 from bursar.portal.contract.error_catalogue import NOT_THIS_MACHINE, ROUTE_NOT_FOUND
 from bursar.portal.contract.errors import Forbidden, MethodNotAllowed, NotFound, PortalError, portal_error
 from bursar.reports.errors import LakeBusy, ReportError
 from bursar.web.binding import is_loopback
+from bursar.web.pages.csrf import FIELD, SAFE_METHODS, is_csrf_token, is_from_own_site
+from bursar.web.pages.security_headers import security_headers
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 """Every method reaches the gate, which answers those that a path does not have."""
@@ -73,7 +73,7 @@ async def _to_first_page(request: Request) -> Response:
 
 
 async def _static(request: Request) -> Response:
-    found = static_response(
+    found = STATIC_FILES.response(
         request.path_params["name"], request.path_params["version"], request.headers.get("accept-encoding", "")
     )
     if found is None:

@@ -1,21 +1,18 @@
-"""Write amounts, days and times as finance reads them, and make hostile text harmless.
+"""Write amounts, days and times as finance reads them.
 
 Amounts are US dollars with separators, negative ones in parentheses. Times are Eastern time, which is named; months
 are named. The words come from the catalogue.
 """
 
-import unicodedata
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 from zoneinfo import ZoneInfo
 
 from bursar.dashboard.text.catalogue import Text
 from bursar.portal.contract.periods import COURT_ZONE
 
 _EASTERN: Final = ZoneInfo(COURT_ZONE)
-_KEPT_CONTROLS: Final = "\t\n"
-_FORMULA_BEGINS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _CENT: Final = Decimal("0.01")
 
 
@@ -73,26 +70,3 @@ def duration_text(text: Text, seconds: float) -> str:
         if count:
             parts.append(f"{count} {text(f'dates.units.{unit}')}")
     return " ".join(parts[:2]) or f"0 {text('dates.units.s')}"
-
-
-def harmless(value: Any) -> str:
-    r"""Return a value as text in which control characters are visible, as ``\u202e``.
-
-    Characters that change the direction of writing, or that are invisible, can make a text read as another one.
-    """
-    text = str(value)
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_visible(character) for character in text)
-
-
-def cell_text(value: Any) -> str:
-    """Return a value as the text of a spreadsheet's cell, which no spreadsheet runs as a formula."""
-    text = harmless(value)
-    return f"'{text}" if str(value).lstrip(" ").startswith(_FORMULA_BEGINS) else text
-
-
-def _visible(character: str) -> str:
-    if character in _KEPT_CONTROLS or unicodedata.category(character) not in ("Cc", "Cf", "Cs", "Co", "Zl", "Zp"):
-        return character
-    return f"\\u{ord(character):04x}"

@@ -15,7 +15,6 @@ from starlette.responses import Response
 
 from bursar.dashboard.access_log import AccessLog
 from bursar.dashboard.exports.progress import ExportRuns
-from bursar.dashboard.formatting import harmless
 from bursar.dashboard.parts import DashboardParts
 from bursar.dashboard.saved_views import SavedViews
 from bursar.dashboard.sign_in.provider.people import ProviderPeople
@@ -24,7 +23,8 @@ from bursar.dashboard.sign_in.roles import Role
 from bursar.dashboard.sign_in.sessions import PersonSessions
 from bursar.dashboard.sign_in.throttle import SignInThrottle
 from bursar.dashboard.statement_runs import StatementRuns
-from bursar.dashboard.static_files import static_version
+from bursar.dashboard.static_files import STATIC_FILES
+from bursar.web.pages.harmless_text import harmless
 
 PREFIX: Final = "/dashboard"
 _TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -89,7 +89,7 @@ class Site:
 
     def static(self, name: str) -> str:
         """Return the path of a static file, which changes with the files."""
-        return f"{PREFIX}/static/{static_version()}/{name}"
+        return f"{PREFIX}/static/{STATIC_FILES.version}/{name}"
 
 
 @cache

@@ -13,12 +13,12 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from bursar.dashboard import formatting
 from bursar.dashboard.access_log import Action
 from bursar.dashboard.sign_in.accounts import Account
-from bursar.dashboard.sign_in.csrf import csrf_token
 from bursar.dashboard.sign_in.roles import SEE_PERSONAL_DATA
 from bursar.dashboard.sign_in.sessions import PersonSession
 from bursar.dashboard.site import PREFIX, PageRoute, Site
 from bursar.dashboard.text.catalogue import LANGUAGES, Text, chosen_language, text_in
 from bursar.web.binding import is_loopback
+from bursar.web.pages.csrf import csrf_token
 
 FORM_BYTES_MAX: Final = 64 * 1024
 FORM_SECRET_BYTES: Final = 16

@@ -18,12 +18,12 @@ from typing import Any, BinaryIO, Final
 from starlette.responses import Response, StreamingResponse
 
 from bursar.dashboard.exports.progress import ExportResponse, ExportRun
-from bursar.dashboard.formatting import cell_text, harmless
 from bursar.reports.output.forms import ROW_WRITERS, RowWriter, write_answer
 from bursar.reports.output.head import AnswerHead, Subject
 from bursar.reports.port import PaymentReports
 from bursar.reports.sql.answer import AnswerStream, Question, SqlAnswer
 from bursar.reports.sql.values import rows_of
+from bursar.web.pages.harmless_text import cell_text, harmless
 
 CHUNK_BYTES: Final = 256 * 1024
 MEDIA_TYPES: Final = {

@@ -9,8 +9,9 @@ from starlette.responses import Response
 
 from bursar.dashboard.access_log import ENTRIES_MAX, AccessEntry
 from bursar.dashboard.exports.downloads import MEDIA_TYPES, download_headers
-from bursar.dashboard.formatting import cell_text, eastern
+from bursar.dashboard.formatting import eastern
 from bursar.dashboard.visit import Visit
+from bursar.web.pages.harmless_text import cell_text
 
 SEARCH_CHARS_MAX: Final = 200
 EXPORT_ENTRIES_MAX: Final = 100_000

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from bursar.dashboard import drawing
 from bursar.dashboard.exports.downloads import MEDIA_TYPES, download_headers
-from bursar.dashboard.formatting import cell_text, month_text, short_day_text
+from bursar.dashboard.formatting import month_text, short_day_text
 from bursar.dashboard.pages.operations import open_findings
 from bursar.dashboard.pages.reconciliation import unsigned_runs
 from bursar.dashboard.pages.reports import asked_as_of
@@ -27,6 +27,7 @@ from bursar.dashboard.visit import PageError, Visit
 from bursar.payments.reversals import RefundRequest
 from bursar.portal.contract.periods import court_day
 from bursar.reports.errors import BadParameter
+from bursar.web.pages.harmless_text import cell_text
 
 if TYPE_CHECKING:
     from bursar.portal.upkeep.attention import AttentionItem

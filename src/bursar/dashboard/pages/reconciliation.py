@@ -19,11 +19,12 @@ from typing import Any, Final
 from starlette.responses import Response, StreamingResponse
 
 from bursar.dashboard.exports.downloads import MEDIA_TYPES, download_headers
-from bursar.dashboard.formatting import cell_text, dollars, short_day_text
+from bursar.dashboard.formatting import dollars, short_day_text
 from bursar.dashboard.pages.reports import require_no_limits
 from bursar.dashboard.visit import PageError, Visit
 from bursar.payments.ledger.reconciliations import ReconciliationRun, SignOff
 from bursar.reports.reconciliation.classes import BY_NAME, CLASSES, MATCHED, LineClass
+from bursar.web.pages.harmless_text import cell_text
 
 RUNS_SHOWN_MAX: Final = 50
 ROWS_SHOWN_MAX: Final = 200

@@ -13,9 +13,10 @@ from markupsafe import Markup
 from starlette.responses import Response
 
 from bursar.dashboard.exports.downloads import download_headers
-from bursar.dashboard.formatting import dollars, harmless, zoned_time_text
+from bursar.dashboard.formatting import dollars, zoned_time_text
 from bursar.dashboard.pages.payment.page import PaymentOnPage, read_payment
 from bursar.dashboard.visit import PageError, Visit
+from bursar.web.pages.harmless_text import harmless
 
 CODE_SCALE: Final = 4
 PDF_MARGIN_MM: Final = 20
