@@ -20,8 +20,9 @@ from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.sign_in.provider.config import ProviderConfig
 from bursar.dashboard.sign_in.provider.provider import IdentityProvider
 from bursar.dashboard.sign_in.roles import ROLES
+from tests.support.browser import NEEDS_BROWSER, open_browser
 from tests.support.dashboard.office import Office
-from tests.support.dashboard.served import NEEDS_BROWSER, open_browser, served
+from tests.support.dashboard.served import served
 
 HOME: Final = Path(__file__).parents[2] / ".tools" / "oidc"
 PROGRAM: Final = Path(__file__).parents[1] / "support" / "dashboard" / "oidc_provider.mjs"

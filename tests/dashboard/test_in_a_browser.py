@@ -12,27 +12,21 @@ from playwright.sync_api import Browser, expect
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.sign_in.roles import EVERY_ROLE
 from bursar.dashboard.upkeep_notes import UpkeepNotes
+from tests.support.browser import AXE_VIOLATIONS, NEEDS_BROWSER, WCAG_TAGS, open_browser
 from tests.support.dashboard.office import HOSTILE, Office
 from tests.support.dashboard.provider import FakeProvider, provider_of
 from tests.support.dashboard.receiver import FakeReceiver, with_dead_letter
 from tests.support.dashboard.reconciled import keep_planted_run
-from tests.support.dashboard.served import NEEDS_BROWSER, Served, open_browser, open_page, served
+from tests.support.dashboard.served import Served, open_page, served
 
 pytestmark = NEEDS_BROWSER
 EVERYONE = Account("ada", EVERY_ROLE, "x")
 WIDTHS = (320, 768, 1280)
-WCAG_TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 NARROW_TEXTS = """() => Array.from(document.querySelectorAll("main dd, main td, main th, main p, main li"))
   .filter((each) => each.checkVisibility() && each.innerText.trim().length > 20 && each.clientHeight > 0)
   .filter((each) => getComputedStyle(each).display !== "inline" && each.clientWidth < 60)
   .map((each) => each.innerText.slice(0, 60))"""
 """The texts that are so narrow that their words are broken."""
-AXE_VIOLATIONS = """async (rules) => {
-  await Promise.all(document.getAnimations().map((each) => each.finished));
-  const report = await axe.run(document, {runOnly: rules, resultTypes: ["violations"]});
-  return report.violations.flatMap((each) =>
-    each.nodes.map((node) => `${each.id}: ${node.html.slice(0, 140)} ${node.failureSummary.slice(0, 200)}`));
-}"""
 
 
 async def fill(office: Office) -> dict[str, Any]:

@@ -1,6 +1,8 @@
 """Tests of `bursar dynamo` on a file: ls, describe, dump and load, and the one line of each error."""
 
 import json
+import socket
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -262,3 +264,27 @@ def test_the_help_has_the_exit_codes_of_the_page() -> None:
     codes = [line.split("|")[1].strip() for line in page.partition("### Exit codes")[2].splitlines()[4:7]]
     assert codes == ["0", "1", "2"]
     assert [code for code in codes if f"\n    {code}  " not in shown and f"\n  {code}  " not in shown] == []
+
+
+def test_the_console_needs_one_worker_and_a_free_port(tmp_path: Path) -> None:
+    store = tmp_path / "store.db"
+    result = run("--data", store, "--port", "0", "--workers", "2", "--console")
+    assert (result.exit_code, result.stderr) == (2, "bursar dynamo: --workers: must be 1 with --console; got 2\n")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        result = run("--data", store, "--port", "0", "--console", "--console-port", port)
+    assert result.exit_code == 2
+    assert result.stderr.startswith(f"bursar dynamo: cannot listen on 127.0.0.1:{port}: ")
+
+
+def test_without_keys_the_console_is_on_loopback_alone(tmp_path: Path) -> None:
+    options = ("--console", "--console-port=0", "--host=0.0.0.0", "--open-to-anyone")
+    server = Served(str(tmp_path / "store.db"), options=options)
+    try:
+        assert server.process.stdout is not None
+        console = server.process.stdout.readline().removeprefix("Console at ").strip()
+        assert console.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(console) as answer:
+            assert b"There are no tables" in answer.read()
+    finally:
+        assert server.stop() == 0

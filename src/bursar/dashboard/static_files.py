@@ -1,4 +1,4 @@
-"""The static files of the dashboard's pages: the shared ones and its own."""
+"""The static files of the dashboard: those that all rooms share, and the private ones."""
 
 from pathlib import Path
 from typing import Final

@@ -1,7 +1,7 @@
 """DynamoDB in a file: its API on one SQLite file, in this process or over HTTP, durable. Knows nothing about payments.
 
     errors ◄─ items ◄─ storage, expressions ◄─ core, partiql ◄─ operations ◄─ engine
-    engine ◄─ weather ◄─ server ◄─ clients, tools
+    engine ◄─ weather ◄─ server ◄─ clients, tools ◄─ console
 
 ``Engine`` is synchronous, ``AsyncEngine`` lets concurrent writes share a commit, and ``Store`` is the port through
 which the rooms above call this DynamoDB or another one (``open_store``).

@@ -10,6 +10,7 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from bursar.dynamo.command_inputs import BUCKETS, PATH, WEATHER, DynamoCommandRefused, data_option, opener, store
+from bursar.dynamo.console_option import DEFAULT_CONSOLE_PORT, console_beside
 from bursar.dynamo.past_commands import PAST_COMMANDS
 from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, serve
 from bursar.startup import CannotStart
@@ -81,6 +82,14 @@ Exit codes:
     help="How Amazon's service behaves: calm, typical, storm, or a TOML file.",
 )
 @click.option("--weather-seed", metavar="N", type=click.IntRange(0), help="The seed of the weather.")
+@click.option("--console", is_flag=True, help="Serve a web console of the tables too (needs bursar[console]).")
+@click.option(
+    "--console-port",
+    default=DEFAULT_CONSOLE_PORT,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="Port of the console; 0 takes a free one.",
+)
 @click.pass_context
 def dynamo(
     context: click.Context,
@@ -95,6 +104,8 @@ def dynamo(
     s3_endpoint: str | None,
     weather: str,
     weather_seed: int | None,
+    console: bool,
+    console_port: int,
 ) -> None:
     """Serve DynamoDB in a file over HTTP until Ctrl-C, or run one of the commands below."""
     context.meta[PATH] = path
@@ -108,6 +119,8 @@ def dynamo(
         settings = replace(settings, shared_by_loop=_weather_for_a_loop(reports))
     access = _access(credentials) if credentials else None
     try:
+        if console:
+            settings = replace(settings, beside=console_beside(settings, access, console_port))
         serve(
             settings,
             open_engine=_seeding(opener(context), files),

@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.support.bootstrap.whole_system import Up, running_up
-from tests.support.dashboard.served import NEEDS_BROWSER, open_browser
+from tests.support.browser import NEEDS_BROWSER, open_browser
 
 SETTLES_WITHIN_MS = 120_000
 SANDBOX = "/dashboard/sandbox"

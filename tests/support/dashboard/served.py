@@ -2,40 +2,22 @@
 
 import asyncio
 import contextlib
-import os
-import shutil
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page
 
 from bursar.dashboard.application import dashboard_app
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.sign_in.sessions import PersonSessions
 from bursar.dashboard.visit import LANGUAGE_COOKIE, SESSION_COOKIE, THEME_COOKIE
 from bursar.web.asgi_server import start_asgi_server
+from tests.support.browser import ANSWER_TIMEOUT_S
 from tests.support.dashboard.office import Office, OnePerson, open_office
 
-CHROMIUM: Final = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-CHROMIUM_FLAGS: Final = (
-    "--no-sandbox",  # CI runs as root
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-ANSWER_TIMEOUT_S: Final = 120
-NEEDS_BROWSER: Final = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None and not os.environ.get("CI"), reason="no Chromium here: install the package 'chromium'"
-    ),
-]
 T = TypeVar("T")
 Prepare = Callable[[Office], Awaitable[dict[str, Any] | None]]
 
@@ -82,16 +64,6 @@ def served(folder: Path, account: Account, prepare: Prepare) -> Iterator[Served]
         yield running
     finally:
         running.close()
-
-
-@contextlib.contextmanager
-def open_browser() -> Iterator[Browser]:
-    """Start Chromium."""
-    with sync_playwright() as playwright:
-        expect.set_options(timeout=ANSWER_TIMEOUT_S * 1000)
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_FLAGS))
-        yield chromium
-        chromium.close()
 
 
 def _is_problem(line: ConsoleMessage) -> bool:

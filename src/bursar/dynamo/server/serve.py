@@ -11,7 +11,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,13 +36,17 @@ the collector would run every few requests, find nothing, and take a tenth of th
 
 MEMORY = ":memory:"
 
+Beside = Callable[["AsyncEngine"], Awaitable[Callable[[], Awaitable[None]]]]
+"""Starts a second server in the event loop, on the same engine; returns the function that closes it."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServerSettings:
     """The settings of :func:`serve`.
 
     ``open_to_anyone``: other hosts may use a server without access keys. ``shared_by_loop`` makes the engine for the
-    event loop; None for the usual one.
+    event loop; None for the usual one. ``beside`` starts what else the process serves from the same engine, and returns
+    what ends it.
     """
 
     path: str
@@ -51,6 +55,7 @@ class ServerSettings:
     workers: int = 1
     open_to_anyone: bool = False
     shared_by_loop: "Callable[[Engine], AsyncEngine] | None" = None
+    beside: "Beside | None" = None
 
 
 class RunningServer:
@@ -242,9 +247,12 @@ async def _serve_until_stopped(
         engine.set_address(server.url.removeprefix("http://"))
         shared.start_housekeeping()
         announce(server.url)
+        close_beside = await settings.beside(shared) if settings.beside is not None else None
         await stop_requested.wait()
         if lifeline is not None:
             loop.remove_reader(lifeline)
+        if close_beside is not None:
+            await close_beside()
         await server.close()
     finally:
         await shared.close()

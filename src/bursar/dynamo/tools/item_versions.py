@@ -1,7 +1,7 @@
 """An item's versions, and the differences between two instants of a table: what its past can answer."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -36,22 +36,37 @@ class ImagePair(NamedTuple):
 
 def item_versions(path: str, table_name: str, key: Sequence[str]) -> list[Version]:
     """Return the versions of the item with the key ``name=value …``, oldest first. Raises :class:`PastRefused`."""
-    with _past_of(path, table_name) as (storage, table, history), storage.snapshot():
-        try:
-            encoded = table.encoded_key(_key(table, key))
-        except DynamoError as error:
-            raise PastRefused(f"key: {error.message}") from None
-        rows = history.of_key(encoded)
-        present = table.rows.get(encoded)
-        bodies = [*(row.item for row in rows), None if present is None else present[2]]
-        instants = [None, *(row.at for row in rows)]
-        versions = [Version(at, _loaded(body)) for at, body in zip(instants, bodies, strict=True)]
-        return versions if versions[0].item is not None else versions[1:]
+    with closing(Storage(path)) as storage, storage.snapshot():
+        table, history = _past_in(storage, table_name)
+        return _versions(table, history, _key(table, key))
+
+
+def versions_in(storage: Storage, table_name: str, key: Item) -> list[Version]:
+    """Return the versions of the item with a key in DynamoDB JSON, oldest first, from an open store in a snapshot.
+
+    Raises :class:`PastRefused`.
+    """
+    table, history = _past_in(storage, table_name)
+    return _versions(table, history, key)
+
+
+def _versions(table: Table, history: History, key: Item) -> list[Version]:
+    try:
+        encoded = table.encoded_key(key)
+    except DynamoError as error:
+        raise PastRefused(f"key: {error.message}") from None
+    rows = history.of_key(encoded)
+    present = table.rows.get(encoded)
+    bodies = [*(row.item for row in rows), None if present is None else present[2]]
+    instants = [None, *(row.at for row in rows)]
+    versions = [Version(at, _loaded(body)) for at, body in zip(instants, bodies, strict=True)]
+    return versions if versions[0].item is not None else versions[1:]
 
 
 def differences(path: str, table_name: str, earlier: float, later: float, now: float) -> Iterator[ImagePair]:
     """Yield the items that differ between two instants (epoch s), in the keys' order. Raises :class:`PastRefused`."""
-    with _past_of(path, table_name) as (storage, table, history):
+    with closing(Storage(path)) as storage:
+        table, history = _past_in(storage, table_name)
         recovery = recovery_of(table)
         if recovery is not None and earlier < recovery.earliest(now):
             since = iso_micros(micros(recovery.earliest(now)))
@@ -83,17 +98,15 @@ def iso_micros(at: int) -> str:
     return f"{datetime.fromtimestamp(at // MICROS, UTC):%Y-%m-%dT%H:%M:%S}.{at % MICROS:06d}Z"
 
 
-@contextmanager
-def _past_of(path: str, table_name: str) -> Iterator[tuple[Storage, Table, History]]:
-    with closing(Storage(path)) as storage:
-        for table_id, name, document, rules in storage.definitions():
-            if name == table_name:
-                table = Table(storage, table_id, name, orjson.loads(document), rules)
-                if recovery_of(table) is None:
-                    raise PastRefused(f"{name} has no past: its point-in-time recovery is off")
-                yield storage, table, History(storage, table_id)
-                return
-        raise PastRefused(f"there is no table {table_name}")
+def _past_in(storage: Storage, table_name: str) -> tuple[Table, History]:
+    """Return a table and its history. Raises :class:`PastRefused`."""
+    for table_id, name, document, rules in storage.definitions():
+        if name == table_name:
+            table = Table(storage, table_id, name, orjson.loads(document), rules)
+            if recovery_of(table) is None:
+                raise PastRefused(f"{name} has no past: its point-in-time recovery is off")
+            return table, History(storage, table_id)
+    raise PastRefused(f"there is no table {table_name}")
 
 
 def _key(table: Table, parts: Sequence[str]) -> dict[str, Any]:

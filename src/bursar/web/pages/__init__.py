@@ -1,1 +1,1 @@
-"""What the web pages of any room share: static files and their look, security headers, tokens of forms, safe text."""
+"""The shared parts of web pages: static files and their look, security headers, tokens of forms, safe text."""

@@ -1,6 +1,6 @@
 """The static files of a room's pages, read once and served under a path that changes with their content.
 
-A room has the files that all rooms share (``SHARED``: the design system, htmx, `pages.css`) and those of its own.
+A room adds its files to those that all rooms share (``SHARED``: the design system, htmx, `pages.css`).
 """
 
 import gzip
