@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 PATH = "bursar.dynamo.path"
 BUCKETS = "bursar.dynamo.buckets"
 WEATHER = "bursar.dynamo.weather"
+READ_ONLY = "bursar.dynamo.read_only"
 GUARD_LOADER = "bursar.dynamo.guard_loader"
 """The key of the click context's ``meta`` under which the rooms above put their guard loader."""
 
@@ -48,7 +49,9 @@ def opener(context: click.Context) -> "Callable[[str], Engine]":
     def open_engine(path: str) -> "Engine":
         from bursar.dynamo.engine.engine import Engine
 
-        if weather is None:
+        if context.meta.get(READ_ONLY):
+            engine = Engine.open_for_reading(path, guard_loader=guard_loader)
+        elif weather is None:
             engine = Engine.open(path, guard_loader=guard_loader)
         else:
             from bursar.dynamo.weather.engine import WeatherEngine

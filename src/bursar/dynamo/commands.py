@@ -9,7 +9,17 @@ from typing import IO, TYPE_CHECKING
 
 import click
 
-from bursar.dynamo.command_inputs import BUCKETS, PATH, WEATHER, DynamoCommandRefused, data_option, opener, store
+from bursar.dynamo.command_inputs import (
+    BUCKETS,
+    PATH,
+    READ_ONLY,
+    WEATHER,
+    DynamoCommandRefused,
+    data_option,
+    existing_file,
+    opener,
+    store,
+)
 from bursar.dynamo.console_option import DEFAULT_CONSOLE_PORT, console_beside
 from bursar.dynamo.past_commands import PAST_COMMANDS
 from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, serve
@@ -66,6 +76,7 @@ Exit codes:
     type=click.Path(path_type=Path),
     help="Make the tables of this file that do not exist, with their items; may be repeated.",
 )
+@click.option("--read-only", is_flag=True, help="Open the file for reading; it may be on read-only media.")
 @click.option("--open-to-anyone", is_flag=True, help="Let other machines read and write without access keys.")
 @click.option(
     "--s3-folder",
@@ -99,6 +110,7 @@ def dynamo(
     workers: int,
     credentials: Path | None,
     files: tuple[Path, ...],
+    read_only: bool,
     open_to_anyone: bool,
     s3_folder: Path | None,
     s3_endpoint: str | None,
@@ -109,9 +121,14 @@ def dynamo(
 ) -> None:
     """Serve DynamoDB in a file over HTTP until Ctrl-C, or run one of the commands below."""
     context.meta[PATH] = path
+    context.meta[READ_ONLY] = read_only
     context.meta[BUCKETS] = _buckets(s3_folder, s3_endpoint)
     if context.invoked_subcommand is not None:
         return
+    if read_only and (files or weather != "calm"):
+        raise DynamoCommandRefused("--read-only: must be given without --init and --weather")
+    if read_only:
+        existing_file(context, path)
     settings = ServerSettings(path or MEMORY, host, port, workers, open_to_anyone)
     reports: list[Callable[[], str]] = []
     if weather != "calm":
@@ -292,7 +309,7 @@ def check_command(context: click.Context, path: str | None) -> None:
     from bursar.dynamo.storage.integrity_check import check_store
 
     with store(context, path):
-        problems = check_store(str(path or context.meta[PATH]))
+        problems = check_store(str(path or context.meta[PATH]), read_only=context.meta[READ_ONLY])
     for problem in problems:
         click.echo(problem)
     if problems:

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from bursar.clock import system_clock
-from bursar.dynamo.command_inputs import DynamoCommandRefused, data_option, existing_file, store
+from bursar.dynamo.command_inputs import READ_ONLY, DynamoCommandRefused, data_option, existing_file, store
 
 
 @click.command("branch")
@@ -86,7 +86,8 @@ def log_command(context: click.Context, path: str | None, table: str, key: tuple
     from bursar.dynamo.tools.item_versions import iso_micros, item_versions
 
     with _refusals():
-        for version in item_versions(existing_file(context, path), table, key):
+        file, read_only = existing_file(context, path), context.meta.get(READ_ONLY, False)
+        for version in item_versions(file, table, key, read_only=read_only):
             since = "before the past" if version.at is None else iso_micros(version.at)
             click.echo(f"{since}  {'deleted' if version.item is None else orjson.dumps(version.item).decode()}")
 
@@ -106,7 +107,8 @@ def diff_command(context: click.Context, path: str | None, table: str, earlier: 
     with _refusals():
         now = system_clock()
         start, end = _instant(earlier, now), _instant(later, now)
-        for old, new in differences(existing_file(context, path), table, start, end, now):
+        file, read_only = existing_file(context, path), context.meta.get(READ_ONLY, False)
+        for old, new in differences(file, table, start, end, now, read_only=read_only):
             for sign, item in (("-", old), ("+", new)):
                 if item is not None:
                     click.echo(f"{sign} {orjson.dumps(item).decode()}")

@@ -32,6 +32,7 @@ RequestOutcome = bytes | Exception
 ReadResult = TypeVar("ReadResult")
 Arguments = ParamSpec("Arguments")
 
+READ_ONLY = "The store is open for reading only"
 NOT_UTF8 = "The request holds text that is not valid Unicode"
 
 HOUSEKEEPING_EVERY_S = 1.0
@@ -79,6 +80,16 @@ class Engine:
         ``apsw.Error`` for one that cannot be opened.
         """
         return cls(Core(Storage(path), clock, randomness or random.SystemRandom(), guard_loader))
+
+    @classmethod
+    def open_for_reading(
+        cls, path: str, *, clock: Clock = system_clock, guard_loader: GuardLoader | None = None
+    ) -> "Engine":
+        """Open the existing store at ``path``, on media that may be read-only; every write is refused.
+
+        Raises as :meth:`open` does.
+        """
+        return Engine(Core(Storage(path, read_only=True), clock, random.SystemRandom(), guard_loader))
 
     def close(self) -> None:
         """Close the file."""
@@ -167,6 +178,8 @@ class Engine:
         """
         core, storage = self._core, self._storage
         outcomes: list[RequestOutcome] = []
+        if storage.read_only:
+            return [DynamoError("AccessDeniedException", READ_ONLY)] * len(requests)
         rows_changed = storage.connection.total_changes()
         try:
             if not storage.connection.in_transaction:
@@ -216,7 +229,7 @@ class Engine:
         process is writing: an unhealthy server gets no requests, and would never find out that the disk has room again;
         a server that was restarted would not find out that it has none.
         """
-        if self._write_error is not None or not self._has_written:
+        if not self._storage.read_only and (self._write_error is not None or not self._has_written):
             try:
                 if self._storage.begin_if_free():
                     self._storage.probe_disk()
@@ -271,6 +284,8 @@ class Engine:
         InternalServerError when the file cannot be read or written.
         """
         core, storage = self._core, self._storage
+        if storage.read_only:
+            return 0
         try:
             with storage.snapshot():
                 due = self._housekeeping.is_due()

@@ -188,9 +188,9 @@ def _file_reason(path: str) -> str | None:
     if not file.parent.is_dir():
         return f"there is no folder {file.parent}"
     if not os.access(file.parent, os.W_OK):
-        return f"the folder {file.parent} is not writable"
+        return f"the folder {file.parent} is not writable (--read-only opens an existing store)"
     if file.exists() and not os.access(file, os.R_OK | os.W_OK):
-        return "this user cannot read and write the file"
+        return "this user cannot read and write the file (--read-only opens it for reading)"
     return None
 
 

@@ -34,13 +34,13 @@ _NOT_AN_ITEM = (ValueError, KeyError, TypeError, AttributeError, DynamoError)
 """The exceptions that decoding bytes as an item raises when they are not one."""
 
 
-def check_store(path: str) -> list[str]:
+def check_store(path: str, *, read_only: bool = False) -> list[str]:
     """Return the problems of the store at ``path``, each one line; an empty list for a sound store.
 
     Raises ``StoreFormatError`` for a file that is not a store of this format, and ``apsw.Error`` for one that cannot be
     opened.
     """
-    storage = Storage(path)
+    storage = Storage(path, read_only=read_only)
     try:
         with storage.snapshot():
             return list(islice(_problems(storage), PROBLEMS_MAX))

@@ -10,7 +10,9 @@ it raises, the transaction is rolled back and the file is as before.
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import apsw
 
@@ -103,8 +105,10 @@ def check_sqlite_version() -> None:
         )
 
 
-def _connection(path: str) -> apsw.Connection:
+def _connection(path: str, *, read_only: bool) -> apsw.Connection:
     """Open the file; create it first with mode 600. SQLite gives its WAL and shm files the same mode."""
+    if read_only:
+        return _read_only_connection(path)
     if path == MEMORY:
         return apsw.Connection(path, statementcachesize=STATEMENTS_MAX)
     with suppress(OSError):  # SQLite reports the error; it must not create the file, with a wider mode
@@ -112,18 +116,39 @@ def _connection(path: str) -> apsw.Connection:
     return apsw.Connection(path, flags=apsw.SQLITE_OPEN_READWRITE, statementcachesize=STATEMENTS_MAX)
 
 
+def _read_only_connection(path: str) -> apsw.Connection:
+    """Open an existing file without writing to it or beside it, as read-only media demand.
+
+    Where SQLite can make no shm file, nothing can write the store either, so it is read as one that never changes.
+    That needs no shm file, and ignores the WAL: a WAL that is not empty is refused.
+    """
+    connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=STATEMENTS_MAX)
+    try:
+        connection.execute("SELECT count(*) FROM sqlite_schema")
+    except (apsw.CantOpenError, apsw.ReadOnlyError):
+        connection.close()
+    else:
+        return connection
+    wal = Path(f"{path}-wal")
+    if wal.exists() and wal.stat().st_size:
+        raise StoreFormatError(f"{path} has commits in {wal.name}: open it once on a disk that can be written")
+    flags = apsw.SQLITE_OPEN_READONLY | apsw.SQLITE_OPEN_URI
+    return apsw.Connection(f"file:{quote(path)}?immutable=1", flags=flags, statementcachesize=STATEMENTS_MAX)
+
+
 class Storage:
     """One connection to one file (or to memory). Used by one thread; several processes may each have a connection."""
 
-    def __init__(self, path: str) -> None:
-        """Open the store at ``path``, or create it with mode 600.
+    def __init__(self, path: str, *, read_only: bool = False) -> None:
+        """Open the store at ``path``, or create it with mode 600. ``read_only``: open an existing one; write nothing.
 
         Raises :class:`StoreFormatError`, ``apsw.Error``.
         """
         check_sqlite_version()
         self.path = path
+        self.read_only = read_only
         # The parent folder must exist: a mistyped path must not create folders.
-        self.connection = _connection(path)
+        self.connection = _connection(path, read_only=read_only)
         # Without this option, SQLite compiles a statement with a bound LIMIT again at each use, to find a better plan.
         self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         self._waits_for_write_lock = True
@@ -141,6 +166,11 @@ class Storage:
         self._check_format()
         execute(f"PRAGMA cache_size=-{CACHE_KIB}")
         execute("PRAGMA temp_store=MEMORY")
+        if self.read_only:
+            version = self._pragma("user_version")
+            if version < FORMAT_VERSION:
+                raise StoreFormatError(f"{self.path} has the older format {version}: open it once for writing")
+            return
         execute("PRAGMA journal_mode=WAL")
         execute("PRAGMA synchronous=FULL")
         execute(f"PRAGMA wal_autocheckpoint={WAL_CHECKPOINT_PAGES}")

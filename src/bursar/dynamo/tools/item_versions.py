@@ -34,9 +34,9 @@ class ImagePair(NamedTuple):
     new: Item | None
 
 
-def item_versions(path: str, table_name: str, key: Sequence[str]) -> list[Version]:
+def item_versions(path: str, table_name: str, key: Sequence[str], *, read_only: bool = False) -> list[Version]:
     """Return the versions of the item with the key ``name=value …``, oldest first. Raises :class:`PastRefused`."""
-    with closing(Storage(path)) as storage, storage.snapshot():
+    with closing(Storage(path, read_only=read_only)) as storage, storage.snapshot():
         table, history = _past_in(storage, table_name)
         return _versions(table, history, _key(table, key))
 
@@ -63,9 +63,11 @@ def _versions(table: Table, history: History, key: Item) -> list[Version]:
     return versions if versions[0].item is not None else versions[1:]
 
 
-def differences(path: str, table_name: str, earlier: float, later: float, now: float) -> Iterator[ImagePair]:
+def differences(
+    path: str, table_name: str, earlier: float, later: float, now: float, *, read_only: bool = False
+) -> Iterator[ImagePair]:
     """Yield the items that differ between two instants (epoch s), in the keys' order. Raises :class:`PastRefused`."""
-    with closing(Storage(path)) as storage:
+    with closing(Storage(path, read_only=read_only)) as storage:
         table, history = _past_in(storage, table_name)
         recovery = recovery_of(table)
         if recovery is not None and earlier < recovery.earliest(now):
