@@ -77,6 +77,11 @@ Exit codes:
     help="Make the tables of this file that do not exist, with their items; may be repeated.",
 )
 @click.option("--read-only", is_flag=True, help="Open the file for reading; it may be on read-only media.")
+@click.option(
+    "--isolated",
+    is_flag=True,
+    help="Give each access key and region separate tables; --data is a folder, or :memory:.",
+)
 @click.option("--open-to-anyone", is_flag=True, help="Let other machines read and write without access keys.")
 @click.option(
     "--s3-folder",
@@ -111,6 +116,7 @@ def dynamo(
     credentials: Path | None,
     files: tuple[Path, ...],
     read_only: bool,
+    isolated: bool,
     open_to_anyone: bool,
     s3_folder: Path | None,
     s3_endpoint: str | None,
@@ -130,6 +136,12 @@ def dynamo(
     if read_only:
         existing_file(context, path)
     settings = ServerSettings(path or MEMORY, host, port, workers, open_to_anyone)
+    if isolated:
+        if workers > 1 or credentials or console or read_only or weather != "calm":
+            alone = "--workers, --credentials, --console, --read-only and --weather"
+            raise DynamoCommandRefused(f"--isolated: must be given without {alone}")
+        settings = replace(settings, path=MEMORY, open_isolated=_open_isolated(context, path or MEMORY, files))
+        files = ()
     reports: list[Callable[[], str]] = []
     if weather != "calm":
         context.meta[WEATHER] = _weather(weather, weather_seed, workers)
@@ -142,7 +154,7 @@ def dynamo(
             settings,
             open_engine=_seeding(opener(context), files),
             access=access,
-            announce=_announcer(settings, access is not None),
+            announce=_announcer(path or MEMORY, access is not None),
         )
     except CannotStart as error:
         raise DynamoCommandRefused(str(error)) from None
@@ -174,6 +186,17 @@ def _weather_for_a_loop(reports: list[Callable[[], str]]) -> "Callable[[Engine],
         return AsyncWeatherEngine(engine)
 
     return shared_by_loop
+
+
+def _open_isolated(context: click.Context, path: str, files: tuple[Path, ...]) -> "Callable[[str], Engine]":
+    """Return the function that opens the store of a name: in memory, or in a file of the folder ``path``."""
+    if path != MEMORY and not Path(path).is_dir():
+        raise DynamoCommandRefused(f"--data: must be a folder or {MEMORY} with --isolated; got {path}")
+
+    def open_store(name: str) -> "Engine":
+        return _seeding(opener(context), files)(MEMORY if path == MEMORY else str(Path(path) / f"{name}.db"))
+
+    return open_store
 
 
 def _buckets(folder: Path | None, endpoint: str | None) -> "Buckets | None":
@@ -420,8 +443,8 @@ for command in PAST_COMMANDS:
     dynamo.add_command(command)
 
 
-def _announcer(settings: ServerSettings, signed: bool) -> Callable[[str], None]:
-    where = "in memory, until the process ends" if settings.path == MEMORY else f"in {settings.path}"
+def _announcer(path: str, signed: bool) -> Callable[[str], None]:
+    where = "in memory, until the process ends" if path == MEMORY else f"in {path}"
     keys = "its access keys" if signed else "any credentials"
 
     def announce(url: str) -> None:

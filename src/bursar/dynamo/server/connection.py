@@ -23,6 +23,7 @@ from bursar.dynamo.server.admission import (
     content_type_of,
     cors_of,
 )
+from bursar.dynamo.server.isolation import IsolatedStores
 from bursar.web.connection_balancing import WorkerShare
 from bursar.web.http1_server import Http1Connection, Http1Server, HttpRequest
 from bursar.web.refusals import RefusalReason
@@ -61,6 +62,20 @@ class DynamoServer(Http1Server):
         self.submit = engine.submit
         self.admit = Admission(access, clock, self._partition_names).admit
         self.responses = responses.Responses(process_id_bytes)
+
+    def isolate(self, stores: IsolatedStores) -> None:
+        """Give each access key and region its separate store.
+
+        An admitted request is submitted at once, so ``submit`` is always that of the last admitted request's store.
+        """
+        admit_one = self.admit
+
+        def admit(request: HttpRequest) -> tuple[str, dict[str, Any]]:
+            admitted = admit_one(request)
+            self.submit = stores.of(request.headers).submit
+            return admitted
+
+        self.admit = admit
 
     def connection(self, *, adopted: bool = False) -> "DynamoConnection":
         """Return the protocol of a new connection."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from bursar.clock import Clock, system_clock
 from bursar.dynamo.server.admission import Access
 from bursar.dynamo.server.connection import CallbackEngine, DynamoServer
+from bursar.dynamo.server.isolation import IsolatedStores
 from bursar.startup import CannotStart
 from bursar.web.binding import bind, is_loopback
 from bursar.web.connection_balancing import WorkerShare
@@ -46,7 +47,7 @@ class ServerSettings:
 
     ``open_to_anyone``: other hosts may use a server without access keys. ``shared_by_loop`` makes the engine for the
     event loop; None for the usual one. ``beside`` starts what else the process serves from the same engine, and returns
-    what ends it.
+    what ends it. ``open_isolated`` opens the separate store of an access key and region; None for one store.
     """
 
     path: str
@@ -56,6 +57,7 @@ class ServerSettings:
     open_to_anyone: bool = False
     shared_by_loop: "Callable[[Engine], AsyncEngine] | None" = None
     beside: "Beside | None" = None
+    open_isolated: "Callable[[str], Engine] | None" = None
 
 
 class RunningServer:
@@ -83,10 +85,12 @@ async def start_server(
     process_id_bytes: bytes | None = None,
     listener: socket.socket | None = None,
     share: WorkerShare | None = None,
+    stores: IsolatedStores | None = None,
 ) -> RunningServer:
     """Serve ``engine`` in the running event loop. Port 0 takes any free port.
 
-    ``share`` is this process's share of the connections, if several workers serve one port.
+    ``share`` is this process's share of the connections, if several workers serve one port. With ``stores``, they
+    answer, and ``engine`` does not.
 
     Raises:
         CannotStart: other hosts could use the server without access keys, or the port cannot be bound.
@@ -100,6 +104,8 @@ async def start_server(
         process_id_bytes=process_id_bytes or os.urandom(16),
         share=share,
     )
+    if stores is not None:
+        server.isolate(stores)
     port = listener.getsockname()[1]
     await server.listen(listener)
     return RunningServer(server, host, port)
@@ -235,6 +241,7 @@ async def _serve_until_stopped(
     if lifeline is not None:
         loop.add_reader(lifeline, stop_requested.set)
     shared = (settings.shared_by_loop or AsyncEngine)(engine)
+    stores = None if settings.open_isolated is None else IsolatedStores(_isolated(settings.open_isolated, listener))
     try:
         server = await start_server(
             shared,
@@ -243,6 +250,7 @@ async def _serve_until_stopped(
             open_to_anyone=settings.open_to_anyone,
             listener=listener,
             share=share,
+            stores=stores,
         )
         engine.set_address(server.url.removeprefix("http://"))
         shared.start_housekeeping()
@@ -255,4 +263,22 @@ async def _serve_until_stopped(
             await close_beside()
         await server.close()
     finally:
+        if stores is not None:
+            await stores.close()
         await shared.close()
+
+
+def _isolated(open_engine: "Callable[[str], Engine]", listener: socket.socket) -> "Callable[[str], AsyncEngine]":
+    """Return the function that opens a separate store and begins its housekeeping."""
+    from bursar.dynamo.engine.group_commit import AsyncEngine
+
+    host, port = listener.getsockname()[:2]
+
+    def open_store(name: str) -> "AsyncEngine":
+        engine = open_or_explain(open_engine, name)
+        engine.set_address(url_of(host, port).removeprefix("http://"))
+        store = AsyncEngine(engine)
+        store.start_housekeeping()
+        return store
+
+    return open_store
