@@ -42,7 +42,7 @@ READ_UNIT_BYTES: Final = 4096
 TABLE_WRITE_UNITS_PER_S: Final = 40_000
 """Amazon's default quota of an on-demand table, and of each of its indexes."""
 GOAL_PER_S: Final = 10_000
-RATES: Final = (20, 40, 60, 80, 120)
+RATES: Final = (120, 200, 240, 280, 360)
 PAYER_S: Final = 1.0
 """How long a payer takes on Pay.gov's pages, in this run."""
 RETRY_AFTER_S: Final = 2.0
@@ -128,7 +128,7 @@ class LimitedStore(Store):
         hour = change_bucket(self._clock())
         for key in keys:
             yield "table", key["pk"]["S"]
-            if key["pk"]["S"].startswith("o#"):
+            if key["sk"]["S"].startswith("event#"):
                 yield "changes", f"{hour}/{_shard(key, self._shards)}"
             if key["sk"]["S"].startswith("attempt#"):
                 identity = key["sk"]["S"].rpartition("#")[2]

@@ -19,10 +19,10 @@ def test_the_page_has_the_measured_units() -> None:
 def test_beyond_the_rate_of_a_partition_writes_are_refused_and_no_payment_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(scale_model, "WRITE_UNITS_PER_S", 60)  # 5.45 payments a second
-    result = scale_model.load(12, 3, changes_shards=1)
+    monkeypatch.setattr(scale_model, "WRITE_UNITS_PER_S", 60)  # 15 payments a second
+    result = scale_model.load(30, 3, changes_shards=1)
     assert (result.paid, result.lost) == (result.offered, 0)
     assert result.refused > 0
-    assert result.paid / result.span_s < 60 / 11 * 1.5
-    sharded = scale_model.load(12, 3, changes_shards=8)
+    assert result.paid / result.span_s < 60 / 4 * 1.5
+    sharded = scale_model.load(30, 3, changes_shards=8)
     assert sharded.refused < result.refused

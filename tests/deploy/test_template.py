@@ -67,6 +67,15 @@ def test_readers_have_at_most_what_the_readers_policy_allows(template: Template)
         assert statement["Resource"] == allowed["Resource"]
 
 
+def test_one_secret_may_hold_every_file(template: Template) -> None:
+    one = Template({**PARAMETERS, "ClientsMember": "#clients", "FeesSecret": "arn:of:fees", "FeesMember": "#fees"})
+    variables = one.resources("AWS::Serverless::Function")["Portal"]["Environment"]["Variables"]
+    assert variables["BURSAR_CLIENTS"] == f"secretsmanager:{PARAMETERS['ClientsSecret']}#clients"
+    assert variables["BURSAR_FEES"] == "secretsmanager:arn:of:fees#fees"
+    (allowed,) = one.resources("AWS::IAM::Policy")["SecretsPolicy"]["PolicyDocument"]["Statement"]
+    assert not any("#" in arn for arn in allowed["Resource"])
+
+
 def test_the_handlers_exist_and_their_settings_are_known(template: Template) -> None:
     shared = template.resolved(template.document["Globals"])["Function"]["Environment"]["Variables"]
     functions = template.resources("AWS::Serverless::Function")

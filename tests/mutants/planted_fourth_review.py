@@ -18,7 +18,7 @@ weaken(
     "replay-of-every-client",
     "a replay for one client replays the events of all clients",
     "bursar.portal.webhooks.replay:replay",
-    "client not in (None, record.client)",
+    "client not in (None, event.client)",
     "False",
     "portal/webhooks/test_replay.py",
 )

@@ -103,7 +103,7 @@ weaken(
 weaken(
     "changes-include-their-end",
     "a change at the end of a span is read in this span and in the next",
-    "bursar.payments.ledger.lookups:Lookups.changed_items",
+    "bursar.payments.ledger.lookups:Lookups._change_pages",
     '{"S": iso_ms(until)}',
     '{"S": iso_ms(until) + "~"}',
     f"{LEDGER}/test_lookups.py",

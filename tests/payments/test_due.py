@@ -17,10 +17,16 @@ POLICY = DuePolicy(
 )
 
 
-def test_received_and_initiated_wait_for_their_age(attempt: Attempt) -> None:
+def test_received_and_initiated_wait_until_the_last_possible_token_expires(attempt: Attempt) -> None:
     start = attempt.created_at
-    assert POLICY.due_at(attempt) == start + 100
-    assert POLICY.due_at(replace(attempt, status="initiated", token_at=start + 7)) == start + 1007
+    assert POLICY.due_at(attempt) == start + 1100
+    assert POLICY.due_at(replace(attempt, status="initiated", token_at=start + 7)) == start + 1100
+
+
+def test_a_token_moves_no_entry_of_the_due_index(attempt: Attempt) -> None:
+    received = replace(attempt, due_at=POLICY.due_at(attempt))
+    given = {"status": "initiated", "token": "t" * 32, "token_at": attempt.created_at + 99, "updated_at": 1e9}
+    assert POLICY.due_at(received, given) == received.due_at
 
 
 def test_processing_waits_for_its_lease_then_for_paygov(attempt: Attempt) -> None:
@@ -32,7 +38,7 @@ def test_processing_waits_for_its_lease_then_for_paygov(attempt: Attempt) -> Non
     unknown = replace(leased, lease_owner=None, lease_until=None, outcome_unknown=True, updated_at=start + 9)
     assert POLICY.due_at(unknown) == start + 14
     released = replace(leased, lease_owner=None, lease_until=None)
-    assert POLICY.due_at(released) == start + 1000
+    assert POLICY.due_at(released) == start + 1100
 
 
 def test_pending_is_polled_soon(attempt: Attempt) -> None:
@@ -88,8 +94,8 @@ def test_polls_thin_out_by_doubling_within_bounds(attempt: Attempt) -> None:
 
 def test_a_settling_payment_is_asked_about_less_often_than_an_unknown_outcome(attempt: Attempt) -> None:
     pending = replace(attempt, status="pending", updated_at=0.0)
-    waits = [POLICY.next_poll_at(pending, now) - now for now in (1, 5, 80, 160, 320, 1e6)]
-    assert waits == [5, 5, 80, 160, 200, 200]
+    waits = [POLICY.next_poll_at(pending, now) - now for now in (1, 5, 20, 66, 80, 1e6)]
+    assert waits == [5, 15, 60, 198, 200, 200]
     assert POLICY.due_at(replace(pending, unsettled_since=1.0, updated_at=1e6)) == 1e6 + 200
 
 

@@ -42,13 +42,13 @@ _AFTER_SETTLEMENT = (
 )
 _WATCH_COST = (
     "",
-    "A question that learns nothing is one update of the attempt: 5 write capacity units (WCU).",
+    "A question that learns nothing is one update of the attempt: 4 write capacity units (WCU).",
     "tests/payments/ledger/test_cost.py holds the budget:\n",
     *(
         "| payment | WCU until it is processed | WCU of the watch | WCU of a return |",
         "|---|---|---|---|",
-        "| card, PayPal | 43 | 0 | |",
-        "| ACH | 53 (52 before debits were watched) | 64, over 61 days | 12 |\n",
+        "| card, PayPal | 35 | 0 | |",
+        "| ACH | 43, and 4 for each question | 31, over 61 days | 11 |\n",
     ),
     "A refund is requested by one person and approved by another; the approval writes the reversal.",
     "It is only recorded: no public form of Pay.gov sends a refund.\n",

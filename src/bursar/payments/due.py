@@ -13,8 +13,10 @@ TOKEN_AGE_MAX_S: Final = 3 * 3600.0  # Pay.gov's tokens are valid for 3 hours (d
 LEASED_POLL_S: Final = 30.0  # longer than a complete takes, unless its caller was killed
 POLL_INTERVAL_MIN_S: Final = 5.0
 POLL_INTERVAL_MAX_S: Final = 3600.0
+SETTLING_POLL_GROWTH: Final = 4.0
+"""Each question about a settling payment is asked at this multiple of its age at the last one."""
 SETTLING_INTERVAL_MAX_S: Final = 6 * 3600.0
-"""The longest wait between two questions about a settling payment. A question costs 5 write units, ACH takes days."""
+"""The longest wait between two questions about a settling payment. A question costs 4 write units, ACH takes days."""
 DAY_S: Final = 24 * 3600.0
 RETURN_WATCH_S: Final = 61 * DAY_S  # an ACH debit may be returned for up to 60 calendar days (docs/paygov.md)
 RETURN_POLL_FIRST_S: Final = DAY_S
@@ -44,29 +46,29 @@ class DuePolicy:
 
         | status | due |
         |---|---|
-        | received | when it has waited too long for a token |
-        | initiated | when its token expires |
+        | received, initiated | when a token expires that came as late as one may come |
         | processing, leased | when a complete usually has its answer, at the latest when the lease runs out |
-        | processing, released unsent | when its token expires |
+        | processing, released unsent | as before the lease |
         | processing, outcome unknown | after the shortest polling interval |
-        | pending | after the shortest polling interval; after a further event, after the time it has been settling |
+        | pending | after the shortest polling interval; after a further event, as after a question |
         | processed, an ACH debit that has just settled | after the first interval of the watch for returns |
         | processed, an event that keeps the status | as before; never once it is reversed in full |
+
+        A token does not move the time: each move in the index ``due`` costs two write units. So an attempt that never
+        gets a token is failed by the next start at its obligation, and by the sweeper hours later.
         """
         updated_at: float = changes.get("updated_at", attempt.updated_at)
         lease_until: float | None = changes.get("lease_until", attempt.lease_until)
         match changes.get("status", attempt.status):
-            case "received":
-                due_at = attempt.created_at + self.received_age_max_s
             case "processing" if lease_until is not None:
                 due_at = min(lease_until, updated_at + self.leased_poll_s)
             case "processing" if changes.get("outcome_unknown", attempt.outcome_unknown):
                 due_at = updated_at + self.poll_interval_min_s
-            case "initiated" | "processing":
-                due_at = (changes.get("token_at", attempt.token_at) or attempt.created_at) + self.token_age_max_s
+            case "received" | "initiated" | "processing":
+                due_at = attempt.created_at + self.received_age_max_s + self.token_age_max_s
             case "pending":
                 since = changes.get("unsettled_since", attempt.unsettled_since) or updated_at
-                due_at = updated_at + self._poll_interval_s(updated_at - since, self.settling_interval_max_s)
+                due_at = updated_at + self._settling_interval_s(updated_at - since)
             case "processed":
                 if not _may_be_returned(attempt, changes):
                     return None
@@ -80,17 +82,19 @@ class DuePolicy:
     def next_poll_at(self, attempt: Attempt, now: float) -> float:
         """Return when to ask Pay.gov again after a poll at ``now`` that decided nothing.
 
-        The wait is as long as the attempt has been in its state, within the bounds. So the interval between polls
-        doubles, and nothing needs to be stored between them. A new word of Pay.gov's for a payment that is settling
-        does not shorten the wait; a new reason of an unknown outcome does, because a lookup may decide it soon.
+        The wait grows with the time for which the attempt has been in its state, within the bounds, so nothing needs to
+        be stored between two polls: the wait for an unknown outcome doubles, and the one for a payment that is settling
+        grows faster. A new word of Pay.gov's for the latter does not shorten the wait; a new reason of an unknown
+        outcome does, because a lookup may decide it soon.
         """
         if attempt.status == PENDING:
             since = attempt.unsettled_since or attempt.updated_at
-            return now + self._poll_interval_s(now - since, self.settling_interval_max_s)
-        return now + self._poll_interval_s(now - attempt.updated_at, self.poll_interval_max_s)
+            return now + self._settling_interval_s(now - since)
+        return now + min(max(now - attempt.updated_at, self.poll_interval_min_s), self.poll_interval_max_s)
 
-    def _poll_interval_s(self, waited_s: float, longest_s: float) -> float:
-        return min(max(waited_s, self.poll_interval_min_s), longest_s)
+    def _settling_interval_s(self, waited_s: float) -> float:
+        grown_s = waited_s * (SETTLING_POLL_GROWTH - 1)
+        return min(max(grown_s, self.poll_interval_min_s), self.settling_interval_max_s)
 
     def next_return_poll_at(self, attempt: Attempt, now: float) -> float:
         """Return when to ask again whether a settled debit was returned, after a question at ``now``.

@@ -4,10 +4,12 @@ All kinds share one table. An obligation, its attempts and its events share a pa
 
     kind        pk                          sk                                             indexes
     obligation  o#<client>#<reference>      obligation
-    attempt     (the same)                  attempt#<created iso ms>#<agencyTrackingId>    due (while watched), changes
+    attempt     (the same)                  attempt#<created iso ms>#<agencyTrackingId>    due (while watched)
     event       (the same)                  event#<agencyTrackingId>#<seq, 4 digits>       changes
 
-Reversals and requests for refunds (:mod:`bursar.payments.reversals`) share the partition too.
+Reversals and requests for refunds (:mod:`bursar.payments.reversals`) share the partition too. An attempt changes only
+with an event, so the events alone are in ``changes``: an attempt's own entry would cost two write units a change.
+Attempts of earlier versions have one until their next change.
 
 Times are Unix seconds with millisecond precision in records and ISO text in items. Amounts are ``Decimal`` with exactly
 two decimals in records and numbers in items. DynamoDB drops trailing zeros, and :func:`money` restores them. Metadata
@@ -347,7 +349,7 @@ ATTRIBUTE_OF: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Kind of record → field → the attribute that holds it."""
 _ATTEMPT_ATTRIBUTES: Final = _ATTEMPT_LAYOUT.attributes | {"pk", "sk", "kind", "dueShard", "changeBucket", "changedAt"}
-"""Every attribute that this version of Bursar writes."""
+"""Every attribute that a version of Bursar writes. The last two are those of earlier versions."""
 
 
 def obligation_key(client: str, reference: str) -> Item:
@@ -414,7 +416,6 @@ def attempt_to_item(attempt: Attempt) -> Item:
         **attempt_key(attempt),
         "kind": {"S": ATTEMPT},
         **_ATTEMPT_LAYOUT.encode(attempt),
-        **change_keys(_changed_at(attempt), attempt.agency_tracking_id),
         **{name: value for name, value in stored.items() if name not in _ATTEMPT_ATTRIBUTES},
     }
     if attempt.due_at is not None:
@@ -422,11 +423,6 @@ def attempt_to_item(attempt: Attempt) -> Item:
     if attempt.metadata_erased_at is not None:
         del item[METADATA]
     return item
-
-
-def _changed_at(attempt: Attempt) -> float:
-    """Return when the attempt's item changed last: at the time of its status, its erasure or its import."""
-    return max(attempt.updated_at, attempt.metadata_erased_at or 0.0, attempt.imported_at or 0.0)
 
 
 def event_to_item(event: Event) -> Item:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bursar.bootstrap.bill.bill import Prices, bill
+from bursar.bootstrap.bill.bill import Prices, bill, free_usd
 from bursar.bootstrap.bill.commands import cost
 from bursar.bootstrap.bill.units import UNITS
 
@@ -34,11 +34,21 @@ def test_what_payments_cost_grows_with_them_and_the_rest_does_not() -> None:
     assert lines(1_000_000, ach_share=0)["DynamoDB ACH payments, 72 h"] == 0
 
 
-@pytest.mark.parametrize("payments", [8_333, 1_000_000])
-def test_the_page_has_the_totals_that_the_command_prints(payments: int) -> None:
-    printed = CliRunner().invoke(cost, ["--payments-per-month", str(payments), "--sources"]).output
-    total = next(line for line in printed.splitlines() if line.startswith("Total")).split()[1]
-    assert f"| {payments:,} |" in PAGE
-    assert f"${total}" in PAGE
+def test_what_is_free_in_every_month_counts_once_and_at_most_as_often_as_it_is_used() -> None:
+    few, many = (
+        bill(payments, ach_share=0.3, stored_payments=12 * payments, prices=PRICES) for payments in (8_333, 100_000_000)
+    )
+    usd = {line.what: line.usd for line in few}
+    assert free_usd(few, PRICES) == pytest.approx(sum(usd[what] for what in ("logs", "metrics", "alarms", "schedules")))
+    logged = free_usd(many, PRICES) - free_usd(few, PRICES) + usd["logs"]
+    assert logged == pytest.approx(PRICES.free["log_gb"] * PRICES.prices["log_gb"].usd)
+
+
+@pytest.mark.parametrize(("payments", "proofs"), [(8_333, 30), (1_000_000, 30), (1_000_000, 4)])
+def test_the_page_has_the_totals_that_the_command_prints(payments: int, proofs: int) -> None:
+    options = ["--payments-per-month", str(payments), "--proofs-per-month", str(proofs), "--sources"]
+    printed = CliRunner().invoke(cost, options).output
+    total, after_free = (line.split()[-2] for line in printed.splitlines() if line.startswith("Total"))
+    assert f"| {payments:,} | {12 * payments:,} | 30 % | {proofs} | ${total} | ${after_free} |" in PAGE
     assert "point-in-time recovery" in printed
     assert PRICES.prices["write_unit"].source in printed

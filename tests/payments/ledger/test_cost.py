@@ -24,19 +24,19 @@ Start = Callable[..., Awaitable[Attempt]]
 
 # One step → its most WCU. Items: base writes in a transaction ×2; indexes: due and changes.
 BUDGET_WCU = {
-    "start": 13,  # obligation, attempt (+due +changes), event (+changes), two sentinels
-    "token": 11,  # attempt (+due moves +changes moves), event (+changes), a sentinel
-    "lease": 9,  # attempt (+due moves +changes moves), event (+changes)
-    "complete": 10,  # attempt (+due ends +changes moves), event (+changes), a sentinel
-    "accept": 11,  # as a token: Pay.gov's tracking id has its sentinel
-    "settle": 9,  # attempt (+due moves +changes moves), event (+changes)
-    "set_due": 5,  # attempt (+due moves, +changes is rewritten: it projects everything)
-    "return": 12,  # attempt (+due ends +changes is rewritten), event (+changes), reversal (+changes), a sentinel
-    "watch": 39,  # 7 questions, and the end of the watch (+due ends)
-    "settling for 72 h": 175,  # the payment without polls (55: its token is asked for once), and 24 polls
+    "start": 12,  # obligation, attempt (+due), event (+changes), two sentinels
+    "token": 8,  # attempt (+due is rewritten: it projects everything), event (+changes), a sentinel
+    "lease": 7,  # attempt (+due moves), event (+changes)
+    "complete": 8,  # attempt (+due ends), event (+changes), a sentinel
+    "accept": 9,  # attempt (+due moves), event (+changes), Pay.gov's tracking id has its sentinel
+    "settle": 7,  # attempt (+due moves), event (+changes)
+    "set_due": 4,  # attempt (+due moves)
+    "return": 11,  # attempt (+due ends), event (+changes), reversal (+changes), a sentinel
+    "watch": 31,  # 7 questions, and the end of the watch (+due ends)
+    "settling for 72 h": 119,  # the payment without polls, and 19 polls
 }
-CARD_PAYMENT_WCU_MAX = 43
-ACH_PAYMENT_WCU_MAX = 53
+CARD_PAYMENT_WCU_MAX = 35
+ACH_PAYMENT_WCU_MAX = 43
 ACH_WATCH_QUESTIONS_MAX = 7
 ACH_SETTLES_AFTER_S = 72 * 3600.0
 

@@ -36,7 +36,7 @@ async def test_a_start_writes_obligation_attempt_and_event(ledger: Ledger, start
     (event,) = view.events
     assert (event.name, event.actor, event.from_status, event.to_status) == ("started", "portal", None, "received")
     assert (attempt.status, attempt.fee_version, attempt.amount) == ("received", "2020-01-01", Decimal("60.00"))
-    assert attempt.due_at == wall.now + RECEIVED_AGE_MAX_S
+    assert attempt.due_at == wall.now + RECEIVED_AGE_MAX_S + TOKEN_AGE_MAX_S
 
 
 async def test_a_card_payment_from_start_to_end(ledger: Ledger, start: Start) -> None:
@@ -69,7 +69,8 @@ async def test_the_life_of_a_token_begins_when_it_is_given(ledger: Ledger, start
     received = await start()
     wall.pass_s(7)
     given = await ledger.record_token(received, TOKEN)
-    assert (given.token_at, given.due_at) == (wall.now, wall.now + TOKEN_AGE_MAX_S)
+    assert given.token_at == wall.now
+    assert ledger.due_policy.token_expires_at(given) == wall.now + TOKEN_AGE_MAX_S
 
 
 # ---- starting
@@ -173,7 +174,7 @@ async def test_a_token_is_given_once(ledger: Ledger, start: Start, wall: Wall) -
     received = await start()
     given = await ledger.record_token(received, TOKEN)
     assert (given.status, given.token, given.token_at) == ("initiated", TOKEN, wall.now)
-    assert given.due_at == wall.now + TOKEN_AGE_MAX_S
+    assert given.due_at == received.due_at
     with pytest.raises(AttemptMoved) as caught:
         await ledger.record_token(received, "u" * 32)
     assert caught.value.attempt == given
@@ -315,7 +316,7 @@ async def test_a_lease_released_unsent_may_be_taken_again(ledger: Ledger, start:
     held = await processing(ledger, start)
     released = await ledger.release_lease(held, "worker-1", "connection refused")
     assert (released.lease_owner, released.outcome_unknown) == (None, False)
-    assert released.due_at == wall.now + TOKEN_AGE_MAX_S
+    assert released.due_at == wall.now + RECEIVED_AGE_MAX_S + TOKEN_AGE_MAX_S
     again = await ledger.take_lease(released, "worker-2", 30)
     assert again.lease_owner == "worker-2"
     assert (await history(ledger, again))[-2:] == ["released", "reclaimed"]

@@ -140,7 +140,7 @@ async def test_the_age_of_a_settling_attempt_does_not_restart_when_paygov_change
     assert waiting.unsettled_since == since
     wall.pass_s(1000)
     noted = await ledger.record_outcome(waiting, replace(SETTLING, transaction_status="Submitted"), actor="sweeper")
-    assert (noted.unsettled_since, noted.updated_at, noted.due_at) == (since, since + 1000, since + 2000)
+    assert (noted.unsettled_since, noted.updated_at, noted.due_at) == (since, since + 1000, since + 4000)
     assert (await ledger.record_outcome(noted, PAID, actor="sweeper")).unsettled_since is None
 
 

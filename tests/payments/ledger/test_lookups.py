@@ -6,8 +6,13 @@ from typing import Any
 
 import pytest
 
+from bursar.clock import iso_ms
 from bursar.payments import Attempt, Event, Ledger, Outcome
+from bursar.payments.due import RECEIVED_AGE_MAX_S, TOKEN_AGE_MAX_S
+from bursar.payments.ledger import lookups
 from bursar.payments.ledger.lookups import BUCKET_S, CHANGES_SPAN_MAX_S
+from bursar.payments.ledger.table import TABLE_NAME
+from bursar.payments.records import change_bucket
 from tests.support.payments.stage import Listening, Wall
 from tests.support.write_paths import WritePath
 
@@ -123,7 +128,7 @@ async def test_due_attempts_come_longest_overdue_first(ledger: Ledger, start: St
         made.append(await start(reference=f"r{number}"))
         wall.pass_s(1)
     assert await ledger.due(wall.now, 100) == []
-    wall.pass_s(3600)
+    wall.pass_s(RECEIVED_AGE_MAX_S + TOKEN_AGE_MAX_S)
     assert await ledger.due(wall.now, 100) == made
     assert await ledger.due(wall.now, 5) == made[:5]
 
@@ -150,7 +155,9 @@ def named(record: Attempt | Event) -> str:
     return record.status if isinstance(record, Attempt) else record.name
 
 
-async def test_changes_are_in_order_across_hours(ledger: Ledger, start: Start, wall: Wall) -> None:
+async def test_changes_are_in_order_across_hours_and_each_attempt_comes_before_its_events(
+    ledger: Ledger, start: Start, wall: Wall
+) -> None:
     began = wall.now
     attempt = await start()
     wall.pass_s(BUCKET_S)
@@ -158,10 +165,53 @@ async def test_changes_are_in_order_across_hours(ledger: Ledger, start: Start, w
     wall.pass_s(3 * BUCKET_S)
     attempt = await ledger.take_lease(attempt, "worker-1", 30)
     records = [record async for record in ledger.changes(began, wall.now + 1)]
-    assert sorted(map(named, records[2:])) == ["claimed", "processing"]
-    assert [named(record) for record in records[:2]] == ["started", "token_given"]
-    backwards = [record async for record in ledger.changes(began, wall.now + 1, newest_first=True)]
-    assert backwards == records[::-1]
+    assert [named(record) for record in records if isinstance(record, Event)] == ["started", "token_given", "claimed"]
+    assert all(record == attempt for record in records if isinstance(record, Attempt))
+    assert records[0] == attempt
+    assert isinstance(records[-1], Event)
+
+
+async def test_the_attempts_of_a_page_are_those_of_its_events(
+    ledger: Ledger, start: Start, wall: Wall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lookups, "OBLIGATIONS_AT_ONCE_MAX", 2)
+    first = await start()
+    failed = await ledger.fail(first, event="start_failed", actor="portal", return_code=None, return_detail=None)
+    wall.pass_s(60)
+    began = wall.now
+    others = [await start(reference=f"00000000-0000-4000-8000-{number:012d}") for number in range(4)]
+    second = await start()
+    found = [record async for record in ledger.changes(began, wall.now + 1) if isinstance(record, Attempt)]
+    assert sorted(each.agency_tracking_id for each in found) == sorted(
+        each.agency_tracking_id for each in (*others, second)
+    )
+    assert failed.agency_tracking_id not in {each.agency_tracking_id for each in found}
+
+
+async def test_an_attempt_that_an_earlier_version_wrote_is_read_from_the_index(
+    ledger: Ledger, start: Start, wall: Wall
+) -> None:
+    attempt = await start()
+    key = {name: attempt.stored_item[name] for name in ("pk", "sk")} if attempt.stored_item else {}
+    wall.pass_s(2 * BUCKET_S)
+    values = {":bucket": {"S": change_bucket(wall.now)}, ":at": {"S": f"{iso_ms(wall.now)}#x"}}
+    await ledger._store.call(
+        "UpdateItem",
+        {
+            "TableName": TABLE_NAME,
+            "Key": key,
+            "UpdateExpression": "SET changeBucket = :bucket, changedAt = :at",
+            "ExpressionAttributeValues": values,
+        },
+    )
+    assert [record async for record in ledger.changes(wall.now, wall.now + 1)] == [attempt]
+    read = await ledger.attempt_by_agency_id(attempt.agency_tracking_id)
+    assert read is not None
+    given = await ledger.record_token(read, "t" * 32)
+    records = [record async for record in ledger.changes(wall.now, wall.now + 1)]
+    assert records == [given, records[1]]
+    assert given.stored_item is not None
+    assert "changedAt" not in given.stored_item
 
 
 async def test_the_end_of_a_span_is_outside_and_its_beginning_inside(ledger: Ledger, start: Start, wall: Wall) -> None:
@@ -184,9 +234,7 @@ async def test_changes_of_one_hour_are_in_the_order_of_their_times(ledger: Ledge
     attempt = await ledger.record_token(attempt, "t" * 32)
     wall.pass_s(1)
     await ledger.take_lease(attempt, "one", 30)
-    events = [e.seq async for e in ledger.changes(began, wall.now + 1) if isinstance(e, Event)]
-    newest = [e.seq async for e in ledger.changes(began, wall.now + 1, newest_first=True) if isinstance(e, Event)]
-    assert (events, newest) == ([1, 2, 3], [3, 2, 1])
+    assert [event.seq async for event in ledger.events(began, wall.now + 1)] == [1, 2, 3]
 
 
 async def test_a_span_is_bounded(ledger: Ledger) -> None:

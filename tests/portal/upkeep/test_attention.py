@@ -7,6 +7,7 @@ from unittest.mock import patch
 import pytest
 
 from bursar.payments import Attempt, LedgerBusy, Outcome, OutcomeContradicts
+from bursar.payments.due import RECEIVED_AGE_MAX_S
 from bursar.payments.ledger.contradictions import PARTITION
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, InvalidRequest, NotFound
@@ -67,7 +68,7 @@ async def test_a_lease_that_ran_out_and_that_no_sweeper_could_note_is_listed(sta
 @on_stage
 async def test_an_attempt_that_no_sweeper_ended_is_listed(stage: Stage) -> None:
     token = await stage.init()
-    await asyncio.sleep(4 * HOUR_S)
+    await asyncio.sleep(4 * HOUR_S + RECEIVED_AGE_MAX_S)
     assert await attention(stage.portal) == []
     await asyncio.sleep(1)
     assert [(each.attempt.token, each.reason) for each in await attention(stage.portal)] == [(token, NOT_SWEPT)]

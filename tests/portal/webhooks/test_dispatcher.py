@@ -214,16 +214,16 @@ async def test_a_change_that_the_index_shows_a_minute_late_is_delivered(stage: S
     receiver = Receiver(stage)
     dispatcher = await _dispatcher(stage, receiver)
     token = await stage.init()
-    changes = stage.ledger.changes
+    events = stage.ledger.events
 
     async def behind(*span: float) -> AsyncIterator[object]:
         return
         yield
 
-    stage.ledger.changes = behind  # type: ignore[assignment]  # a stand-in
+    stage.ledger.events = behind  # type: ignore[assignment]  # a stand-in
     await asyncio.sleep(5)
     assert await dispatcher.run_once() == DispatchReport()
-    stage.ledger.changes = changes
+    stage.ledger.events = events
     await asyncio.sleep(60)
     await dispatcher.run_once()
     attempt = (await stage.attempt(token)).agency_tracking_id
@@ -284,13 +284,13 @@ async def test_after_a_long_pause_each_pass_reads_a_bounded_part_of_the_changes(
     receiver = Receiver(stage)
     dispatcher = await _dispatcher(stage, receiver)
     spans: list[float] = []
-    changes = stage.ledger.changes
+    events = stage.ledger.events
 
     def noted(since: float, until: float) -> AsyncIterator[object]:
         spans.append(until - since)
-        return changes(since, until)
+        return events(since, until)
 
-    stage.ledger.changes = noted  # type: ignore[assignment]  # a stand-in
+    stage.ledger.events = noted  # type: ignore[assignment]  # a stand-in
     tokens = []
     for _ in range(4):
         await asyncio.sleep(CATCH_UP_S)

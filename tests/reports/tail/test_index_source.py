@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 
+import pytest
+
 from bursar.payments.ledger.lookups import CHANGES_SPAN_MAX_S
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import micros
+from bursar.reports.tail import index_source
 from bursar.reports.tail.index_source import OVERLAP_S, READ_AHEAD_S, SOURCE, changes_between
 from bursar.reports.tail.sources import SAFETY_MARGIN_S, RowChange
 from tests.support.reports.book import DAY_S, START, Book
@@ -54,6 +57,26 @@ async def test_the_position_does_not_go_back_with_the_clock(book: Book) -> None:
     book.now -= 2 * DAY_S
     _, after = await changes(book, position)
     assert after == position
+
+
+async def test_an_attempt_that_is_newer_than_its_events_neither_holds_up_a_page_nor_moves_the_position(
+    book: Book, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(index_source, "PAGE_CHANGES", 2)
+    position = await book.source.position()
+    attempt = book.start()
+    for _ in range(3):
+        book.now += DAY_S
+        book.start()
+    book.move(attempt, "failed", "start_failed")
+    read: set[tuple[object, ...]] = set()
+    pages = 0
+    async for page in book.source.changes(position):
+        pages += 1
+        read |= {change.key for change in page.changes}
+        passed = [event for event in book.events if micros(event.at) < page.position.order]
+        assert {(event.agency_tracking_id, event.seq) for event in passed} <= read
+    assert pages == 4
 
 
 async def test_a_long_span_is_read_in_steps_that_the_ledger_takes(book: Book) -> None:

@@ -52,9 +52,11 @@ class Book:
 
     async def changed_items(self, since: float, until: float) -> AsyncIterator[Item]:
         self.reads.append((since, until))
-        items = self._items()
-        for item in sorted(items, key=lambda item: item["changedAt"]["S"]):
+        indexed = [item for item in self._items() if "changedAt" in item]
+        for item in sorted(indexed, key=lambda item: item["changedAt"]["S"]):
             if since <= from_iso_ms(item["changedAt"]["S"].partition("#")[0]) < until:
+                if item["kind"] == {"S": "event"}:
+                    yield to_item(self.attempts[item["agencyTrackingId"]["S"]])
                 yield item
 
     def _items(self) -> list[Item]:

@@ -1,6 +1,8 @@
 """Compute the bill line by line from a number of payments."""
 
 import tomllib
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -9,15 +11,16 @@ from bursar.bootstrap.bill.units import (
     GIB,
     LAKE_OVERLAP_PASSES,
     LAKE_PASSES,
+    PROOFS,
     SECRET_READS,
     SWEEP_PASSES,
     UNITS,
-    VERIFICATIONS,
     Units,
 )
 
 PRICES_FILE: Final = Path(__file__).with_name("prices.toml")
 READ_UNIT_BYTES: Final = 4096
+YEAR_MONTHS: Final = 12
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,15 @@ class Price:
 
 @dataclass(frozen=True)
 class Prices:
-    """The table of prices: its region and date, each price, and what has no price."""
+    """The table of prices: its region and date, each price, and what has no price.
+
+    ``free`` is what each account gets free in every month, in units of the price.
+    """
 
     region: str
     collected: str
     prices: dict[str, Price]
+    free: dict[str, float]
     unpriced: dict[str, str]
 
     @classmethod
@@ -42,7 +49,8 @@ class Prices:
         """Read the table from a TOML file. Raises ``OSError``, ``ValueError`` and ``KeyError`` for an unusable one."""
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         prices = {name: Price(float(each["usd"]), each["source"]) for name, each in table["prices"].items()}
-        return cls(table["region"], table["collected"], prices, table["unpriced"])
+        free = {name: float(each["quantity"]) for name, each in table["free"].items()}
+        return cls(table["region"], table["collected"], prices, free, table["unpriced"])
 
 
 @dataclass(frozen=True)
@@ -57,13 +65,22 @@ class BillLine:
 
 
 def bill(
-    payments: float, *, ach_share: float, stored_payments: float, prices: Prices, units: Units = UNITS
+    payments: float,
+    *,
+    ach_share: float,
+    stored_payments: float,
+    prices: Prices,
+    proofs: float = PROOFS,
+    units: Units = UNITS,
 ) -> list[BillLine]:
     """Return the bill of a month with ``payments``, of which ``ach_share`` (0 to 1) are ACH debits.
 
-    ``stored_payments`` are all payments in the table, which the daily proof of the lake reads.
+    ``stored_payments`` are all payments in the table, which each of the ``proofs`` of the lake reads.
     """
     ach, card = payments * ach_share, payments * (1 - ach_share)
+    calls = payments * (2 + units.details_calls)
+    stored_gb = stored_payments * units.payment_item_bytes / GIB
+    logged_gb = (payments * units.log_payment_bytes + (SWEEP_PASSES + LAKE_PASSES) * units.log_pass_bytes) / GIB
     quantities: list[tuple[str, str, float, str]] = [
         ("DynamoDB", "card payments", card * (units.init_write_units + units.process_write_units), "write_unit"),
         ("DynamoDB", "ACH payments, 72 h", ach * units.ach_payment_write_units, "write_unit"),
@@ -73,13 +90,16 @@ def bill(
         ("DynamoDB", "lake", _lake_read_units(payments, units), "read_unit"),
         (
             "DynamoDB",
-            "daily proof of the lake",
-            VERIFICATIONS * stored_payments * units.payment_item_bytes / READ_UNIT_BYTES,
+            "proofs of the lake",
+            proofs * stored_payments * units.payment_item_bytes / READ_UNIT_BYTES,
             "read_unit",
         ),
-        ("DynamoDB", "storage with indexes", 2 * stored_payments * units.payment_item_bytes / GIB, "store_gb_month"),
-        ("API Gateway", "calls", payments * (2 + units.details_calls), "api_request"),
-        ("Lambda", "invocations", payments * (2 + units.details_calls) + SWEEP_PASSES + LAKE_PASSES, "lambda_request"),
+        ("DynamoDB", "storage", stored_gb, "store_gb_month"),
+        ("DynamoDB", "storage of indexes", stored_payments * units.payment_index_bytes / GIB, "store_gb_month"),
+        ("DynamoDB", "point-in-time recovery", stored_gb, "backup_gb_month"),
+        ("API Gateway", "calls", calls, "api_request"),
+        ("Lambda", "invocations", calls + SWEEP_PASSES + LAKE_PASSES + proofs, "lambda_request"),
+        ("EventBridge", "schedules", SWEEP_PASSES + LAKE_PASSES + proofs, "schedule"),
         (
             "Lambda",
             "portal",
@@ -94,18 +114,23 @@ def bill(
         ("Athena", "queries", units.athena_queries * units.athena_query_gb, "athena_gb"),
         ("Secrets Manager", "secrets", units.secrets, "secret_month"),
         ("Secrets Manager", "reads by two instances", 2 * units.secrets * SECRET_READS, "secret_read"),
-        (
-            "CloudWatch",
-            "logs",
-            (payments * units.log_payment_bytes + (SWEEP_PASSES + LAKE_PASSES) * units.log_pass_bytes) / GIB,
-            "log_gb",
-        ),
+        ("CloudWatch", "logs", logged_gb, "log_gb"),
+        ("CloudWatch", "logs of a year", YEAR_MONTHS * logged_gb, "log_gb_month"),
         ("CloudWatch", "metrics", units.metrics, "metric_month"),
+        ("CloudWatch", "alarms", units.alarms, "alarm_month"),
     ]
     return [
         BillLine(part, what, quantity, price, quantity * prices.prices[price].usd)
         for part, what, quantity, price in quantities
     ]
+
+
+def free_usd(lines: Sequence[BillLine], prices: Prices) -> float:
+    """Return by how much the bill is smaller if nothing else in the account uses what is free in every month."""
+    used: defaultdict[str, float] = defaultdict(float)
+    for line in lines:
+        used[line.price] += line.quantity
+    return sum(min(used[name], quantity) * prices.prices[name].usd for name, quantity in prices.free.items())
 
 
 def _call_read_units(units: Units) -> float:

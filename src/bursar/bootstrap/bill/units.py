@@ -19,20 +19,22 @@ class Units:
     """Quantities per payment, per pass or per month. Names end with what they count."""
 
     # Measured.
-    init_write_units: float = 24
-    process_write_units: float = 19
-    ach_payment_write_units: float = 175
+    init_write_units: float = 20
+    process_write_units: float = 15
+    ach_payment_write_units: float = 119
     """An ACH payment that settles after 72 hours, with all its questions."""
-    ach_watch_write_units: float = 39
+    ach_watch_write_units: float = 31
     init_read_units: float = 1
     process_read_units: float = 3
     details_read_units: float = 1
     sweep_pass_read_units: float = 4.5
     lake_pass_read_units: float = 3
-    lake_payment_read_units: float = 0.5
-    """The index entries of one payment, read once. A pass reads those of two hours again."""
-    payment_item_bytes: float = 3745
-    """Obligation, attempt, events and sentinels of one payment; both indexes hold about as much again."""
+    lake_payment_read_units: float = 1.25
+    """The events of one payment in the index and its attempt, read once. A pass reads those of two hours again."""
+    payment_item_bytes: float = 3665
+    """Obligation, attempt, events and sentinels of one payment."""
+    payment_index_bytes: float = 1873
+    """The events of one payment in the index `changes`. The index `due` has live attempts and watched debits alone."""
     lake_pass_s3_writes: float = 26
     lake_pass_s3_reads: float = 130
     """Of a pass that has something to write, over two tables; the bill counts every pass as such a one."""
@@ -43,7 +45,7 @@ class Units:
     details_s: float = 0.03
     sweep_pass_s: float = 0.3
     lake_pass_s: float = 8.0
-    portal_gb: float = 1.0
+    portal_gb: float = 0.5
     sweep_gb: float = 0.5
     lake_gb: float = 2.0
     lake_payment_bytes: float = 1.5 * KIB
@@ -51,15 +53,18 @@ class Units:
     log_pass_bytes: float = 1 * KIB
     athena_queries: float = 100
     athena_query_gb: float = 0.1
-    secrets: float = 3
-    metrics: float = 6
+    secrets: float = 1
+    metrics: float = 3
+    """Two that are written in each hour, and four that are written on an event or once a day: hours are billed."""
+    alarms: float = 9
 
 
 UNITS: Final = Units()
 SWEEP_PASSES: Final = MINUTES_A_MONTH
-LAKE_PASSES: Final = MINUTES_A_MONTH / 15
-LAKE_OVERLAP_PASSES: Final = 1 + 2 * 60 / 15
+LAKE_PASSES: Final = MINUTES_A_MONTH / 60
+LAKE_OVERLAP_PASSES: Final = 1 + 2
 """How often the entries of one payment are read: by the pass that finds them and by those of the next two hours."""
-VERIFICATIONS: Final = DAYS_A_MONTH
+PROOFS: Final = DAYS_A_MONTH
+"""Proofs that the lake equals the table, by default."""
 SECRET_READS: Final = MINUTES_A_MONTH / 5
 """Reads of one secret by one instance that is never idle."""

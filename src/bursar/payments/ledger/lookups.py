@@ -7,12 +7,13 @@
 | what is due | 1 Query of the ``due`` index per shard, at once |
 | settled debits to ask about; open refunds | 1 Query of the ``due`` index |
 | the reversals of an obligation | 1 Query, strongly consistent |
-| what changed | 1 Query of the ``changes`` index per hour, in order |
+| the events of a time | 1 Query of the ``changes`` index per hour, in order |
+| what changed | the same, and 1 Query, strongly consistent, for each obligation among the events of a page |
 | which obligations have metadata | a Scan |
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -60,6 +61,8 @@ if TYPE_CHECKING:
 BUCKET_S: Final = 3600
 CHANGES_SPAN_MAX_S: Final = 400 * 24 * 3600
 """The longest span of one read of changes: a little more than a fiscal year (9,600 queries)."""
+OBLIGATIONS_AT_ONCE_MAX: Final = 16
+"""Obligations whose attempts are read side by side."""
 
 
 class Lookups:
@@ -157,36 +160,69 @@ class Lookups:
                 break
         return found
 
-    async def changes(
-        self, since: float, until: float, *, newest_first: bool = False
-    ) -> AsyncIterator[Attempt | Event]:
-        """Yield attempts (as they are now) and events last changed in ``since`` ≤ t < ``until``, in order of that time.
+    async def changes(self, since: float, until: float) -> AsyncIterator[Attempt | Event]:
+        """Yield the events in ``since`` ≤ t < ``until``, in order, and their attempts, as :meth:`changed_items`.
 
-        An attempt that changes during the read moves to its new time. The index may be slightly behind on Amazon's
-        DynamoDB, so a caller that must not miss a change reads an overlap. Raises ``ValueError`` for a span beyond
-        ``CHANGES_SPAN_MAX_S``.
+        Raises ``ValueError`` for a span beyond ``CHANGES_SPAN_MAX_S``.
         """
-        async for item in self.changed_items(since, until, newest_first=newest_first):
+        async for item in self.changed_items(since, until):
             record = from_item(item)
             if isinstance(record, Attempt | Event):
+                yield record
+
+    async def events(self, since: float, until: float) -> AsyncIterator[Event]:
+        """Yield the events in ``since`` ≤ t < ``until``, in order of time. Raises ``ValueError`` as :meth:`changes`."""
+        async for item in self.event_items(since, until):
+            record = from_item(item)
+            if isinstance(record, Event):
                 yield record
 
     async def event_items(self, since: float, until: float) -> AsyncIterator[Item]:
         """Yield the items of the events in ``since`` ≤ t < ``until``, in order of time, attempt and number.
 
-        The items are as they are stored, also if they are no valid events. Raises ``ValueError`` as ``changes``.
+        The items are as they are stored, also if they are no valid events. Raises ``ValueError`` as :meth:`changes`.
         """
-        async for item in self.changed_items(since, until):
-            if item["sk"].get("S", "").startswith(EVENTS_BEGIN):
+        async for page in self._change_pages(since, until):
+            for item in page:
+                if _is_event(item):
+                    yield item
+
+    async def changed_items(self, since: float, until: float) -> AsyncIterator[Item]:
+        """Yield the items of records of every kind that changed in ``since`` ≤ t < ``until``.
+
+        Those of the index are in order of time. The attempts of its events are not in the index: each comes before its
+        events, in its present state, which includes these events. It may come again with later ones. The index may be
+        slightly behind on Amazon's DynamoDB, so a caller that must not miss a change reads an overlap.
+
+        Raises ``ValueError`` as :meth:`changes`.
+        """
+        async for page in self._change_pages(since, until):
+            for attempt in await self._attempts_of(page):
+                yield attempt
+            for item in page:
                 yield item
 
-    async def changed_items(self, since: float, until: float, *, newest_first: bool = False) -> AsyncIterator[Item]:
-        """Yield the items of records of every kind that changed in ``since`` ≤ t < ``until``, as :meth:`changes`."""
+    async def _attempts_of(self, page: Sequence[Item]) -> list[Item]:
+        """Return the present items of the attempts to which the events of ``page`` belong."""
+        wanted: dict[str, set[str]] = {}
+        for item in page:
+            if _is_event(item):
+                identity = item["sk"]["S"].removeprefix(EVENTS_BEGIN).rpartition("#")[0]
+                wanted.setdefault(item["pk"]["S"], set()).add(identity)
+        found: list[Item] = []
+        partitions = list(wanted)
+        for first in range(0, len(partitions), OBLIGATIONS_AT_ONCE_MAX):
+            some = partitions[first : first + OBLIGATIONS_AT_ONCE_MAX]
+            reads = (self._ruled.partition({"S": partition}, ATTEMPTS_BEGIN) for partition in some)
+            for partition, items in zip(some, await asyncio.gather(*reads), strict=True):
+                found += [item for item in items if item["sk"]["S"].rpartition("#")[2] in wanted[partition]]
+        return found
+
+    async def _change_pages(self, since: float, until: float) -> AsyncIterator[list[Item]]:
+        """Yield the entries of the ``changes`` index in ``since`` ≤ t < ``until``, page by page, in order of time."""
         if until - since > CHANGES_SPAN_MAX_S:
             raise ValueError(f"until - since: must be at most {CHANGES_SPAN_MAX_S} s; got {until - since:.0f} s")
-        first, last = int(since // BUCKET_S), int(until // BUCKET_S)
-        hours = range(last, first - 1, -1) if newest_first else range(first, last + 1)
-        for hour in hours:
+        for hour in range(int(since // BUCKET_S), int(until // BUCKET_S) + 1):
             request = {
                 "IndexName": CHANGES_INDEX,
                 "KeyConditionExpression": "changeBucket = :bucket AND changedAt BETWEEN :since AND :until",
@@ -196,10 +232,9 @@ class Lookups:
                     # Keys at `until` continue with #id, so they sort after it: `until` is excluded.
                     ":until": {"S": iso_ms(until)},
                 },
-                "ScanIndexForward": not newest_first,
             }
-            async for item in self._query(request):
-                yield item
+            async for page in self._pages("Query", request):
+                yield page
 
     async def obligations_with_metadata(
         self, client: str | None = None, fee: str | None = None
@@ -218,7 +253,7 @@ class Lookups:
             "ExpressionAttributeValues": {f":{name}": {"S": value} for name, value in wanted.items()},
         }
         last: tuple[str, str] | None = None
-        async for item in self._pages("Scan", request):
+        async for item in self._items("Scan", request):
             found = (item["client"]["S"], item["reference"]["S"])
             if found != last:
                 yield found
@@ -244,15 +279,23 @@ class Lookups:
         return None if item is None else attempt_from_item(item)
 
     def _query(self, request: Mapping[str, Any]) -> AsyncIterator[Item]:
-        return self._pages("Query", request)
+        return self._items("Query", request)
 
-    async def _pages(self, operation: str, request: Mapping[str, Any]) -> AsyncIterator[Item]:
+    async def _items(self, operation: str, request: Mapping[str, Any]) -> AsyncIterator[Item]:
         """Yield the items of all pages."""
+        async for page in self._pages(operation, request):
+            for item in page:
+                yield item
+
+    async def _pages(self, operation: str, request: Mapping[str, Any]) -> AsyncIterator[list[Item]]:
         page: dict[str, Any] = {"TableName": self._table, **request}
         while True:
             reply = await self._store.call(operation, page)
-            for item in reply["Items"]:
-                yield item
+            yield reply["Items"]
             if "LastEvaluatedKey" not in reply:
                 return
             page["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+
+
+def _is_event(item: Item) -> bool:
+    return bool(item["sk"].get("S", "").startswith(EVENTS_BEGIN))

@@ -181,11 +181,9 @@ class Dispatcher:
         since = now if cursor is None else cursor
         until = min(now, since + CATCH_UP_S)
         queued = 0
-        async for record in self._ledger.changes(since - OVERLAP_S, until + 1):
-            if not isinstance(record, Event):
-                continue
-            for subscription in self._subscriptions.for_client(record.client):
-                queued += await self._queue_event(subscription.name, record, now)
+        async for event in self._ledger.events(since - OVERLAP_S, until + 1):
+            for subscription in self._subscriptions.for_client(event.client):
+                queued += await self._queue_event(subscription.name, event, now)
         await self._queue.move_cursor(until)
         return queued
 

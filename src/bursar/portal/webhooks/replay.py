@@ -49,15 +49,15 @@ async def replay(
     first_of: dict[tuple[str, str], Event] = {}
     last_of: dict[tuple[str, str], Event] = {}
     for begin, end in _spans(since, until):
-        async for record in ledger.changes(begin, end):
-            if not isinstance(record, Event) or client not in (None, record.client):
+        async for event in ledger.events(begin, end):
+            if client not in (None, event.client):
                 continue
-            subscribed = subscriptions.for_client(record.client)
+            subscribed = subscriptions.for_client(event.client)
             events += bool(subscribed)
             for subscription in subscribed:
-                key = (subscription.name, record.agency_tracking_id)
-                first_of[key] = min(first_of.get(key, record), record, key=_number)
-                last_of[key] = max(last_of.get(key, record), record, key=_number)
+                key = (subscription.name, event.agency_tracking_id)
+                first_of[key] = min(first_of.get(key, event), event, key=_number)
+                last_of[key] = max(last_of.get(key, event), event, key=_number)
     for key, first in first_of.items():
         await queue.rewind(key[0], first.client, first.reference, key[1], first.seq, last_of[key].seq, now)
         items += 1

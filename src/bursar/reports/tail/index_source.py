@@ -5,8 +5,8 @@ later one was read:
 
     ──────┬──────────────────────┬──────────────┬───────►
       position − overlap     position          now
-          │   read every time,   │              │   and no upper end: an attempt that changes during the read moves
-          │   mostly known       │              │   forward in the index, and is read there
+          │   read every time,   │              │   and no upper end: an attempt that changes during the read has an
+          │   mostly known       │              │   event forward in the index, and is read with it
 
 The position goes to the newest change that was seen, and not past now − margin. The overlap covers clocks that differ
 by up to two hours.
@@ -40,9 +40,9 @@ class LedgerChanges(Protocol):
     """The ledger, as far as this source needs it."""
 
     def changed_items(self, since: float, until: float) -> AsyncIterator[Item]:
-        """Yield the items of records that changed in ``since`` ≤ t < ``until``, oldest first.
+        """Yield the items of records that changed in ``since`` ≤ t < ``until``, those of the index oldest first.
 
-        The span is at most ``CHANGES_SPAN_MAX_S``.
+        An attempt that is not in the index comes before its events. The span is at most ``CHANGES_SPAN_MAX_S``.
         """
         ...
 
@@ -77,10 +77,12 @@ class IndexSource:
             change = _change(item)
             if change is None:
                 continue
-            if len(page) >= PAGE_CHANGES and change.order >= newest:
-                yield ChangePage(page, Position(SOURCE, min(newest, settled)))
-                page = []
-            newest = max(newest, change.order + 1)
+            # An attempt that is not in the index may be newer than the events after it: only they order the pages.
+            if "changedAt" in item:
+                if len(page) >= PAGE_CHANGES and change.order >= newest:
+                    yield ChangePage(page, Position(SOURCE, min(newest, settled)))
+                    page = []
+                newest = max(newest, change.order + 1)
             page.append(change)
         yield ChangePage(page, Position(SOURCE, min(newest, settled)))
 
