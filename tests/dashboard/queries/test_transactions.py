@@ -1,18 +1,28 @@
 """Counts, totals, pages and searches agree with a plain computation over the same attempts, to the cent."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from bursar.dashboard.formatting import eastern
-from bursar.dashboard.queries.filters import SORTS, TransactionFilter
+from bursar.dashboard.queries import transactions
+from bursar.dashboard.queries.filters import SORTS, Dated, TransactionFilter
 from bursar.dashboard.queries.search import Search, read_search
-from bursar.dashboard.queries.transactions import Cursor, TransactionPage, every_transaction, transactions_page
+from bursar.dashboard.queries.transactions import (
+    NO_SEARCH,
+    PAGE_ROWS,
+    Cursor,
+    TransactionPage,
+    every_transaction,
+    transactions_page,
+)
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.payments import Attempt
+from bursar.reports.sql.answer import Question, SqlAnswer
 from tests.support.dashboard.office import HOSTILE, Office
 
 TODAY = date(2026, 11, 22)
@@ -171,6 +181,47 @@ async def test_pages_show_every_row_once_in_order_and_lead_back(busy_office: Off
         page = await shown(busy_office, found, cursor=page.previous)
         assert [row["agency_tracking_id"] for row in page.rows] == expected
     assert page.previous is None
+
+
+@pytest.mark.parametrize("sort", get_args(Dated))
+async def test_a_page_that_is_found_within_near_days_is_the_page_of_all_days(
+    busy_office: Office, sort: Dated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    answers = busy_office.reports.answers
+
+    async def noted(questions: Sequence[Question]) -> list[SqlAnswer]:
+        asked.append(questions[0].text)
+        return await answers(questions)
+
+    monkeypatch.setattr(busy_office.reports, "answers", noted)
+    for found in (TransactionFilter(sort=sort, order="asc"), TransactionFilter(sort=sort, order="desc")):
+        answer = await busy_office.reports.answers([every_transaction(found, EVERYTHING, NO_SEARCH)])
+        ids = [row["agency_tracking_id"] for row in answer[0].dicts()]
+        monkeypatch.setattr(transactions, "NEAR_DAYS", 60)
+        asked.clear()
+        first = await transactions_page(busy_office.reports, found, EVERYTHING, NO_SEARCH, None)
+        assert [row["agency_tracking_id"] for row in first.rows] == ids[:PAGE_ROWS]
+        assert (len(asked), "payment_days" in asked[0]) == (1, True)
+        second = await transactions_page(busy_office.reports, found, EVERYTHING, NO_SEARCH, first.next)
+        assert [row["agency_tracking_id"] for row in second.rows] == ids[PAGE_ROWS : 2 * PAGE_ROWS]
+        back = await transactions_page(busy_office.reports, found, EVERYTHING, NO_SEARCH, second.previous)
+        assert back.rows == first.rows
+        assert len(asked) <= 4  # a page that is not found there is asked for again
+        limited = replace(found, dated=sort, first=date(2026, 9, 1), last=date(2026, 9, 30))
+        [every] = await busy_office.reports.answers([every_transaction(limited, EVERYTHING, NO_SEARCH)])
+        few = await transactions_page(busy_office.reports, limited, EVERYTHING, NO_SEARCH, None)
+        assert [row["agency_tracking_id"] for row in few.rows] == [row["agency_tracking_id"] for row in every.dicts()]
+
+
+async def test_the_sums_by_day_have_the_money_that_went_back(busy_office: Office) -> None:
+    reversed_ = sum((attempt.reversed_amount or Decimal(0) for attempt in busy_office.attempts), Decimal(0))
+    assert reversed_ > 0
+    for found in (TransactionFilter(), TransactionFilter(statuses=("processed",)), TransactionFilter(code="none")):
+        assert (await shown(busy_office, found)).total.reversed == reversed_
+    assert (await shown(busy_office, TransactionFilter(statuses=("failed",)))).total.reversed == 0
+    of_exams = Account("eve", frozenset({"finance"}), clients=frozenset({"exams"}))
+    assert 0 < (await shown(busy_office, TransactionFilter(), of_exams)).total.reversed < reversed_
 
 
 async def test_a_page_does_not_shift_while_payments_arrive(busy_office: Office) -> None:

@@ -77,6 +77,22 @@ class TransactionFilter:
     order: Literal["asc", "desc"] = "desc"
     as_of: AsOf = PRESENT
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether the filter leaves out no transaction of its state; the order is not a part of it."""
+        return replace(self, sort=DEFAULT_SORT, order="desc", as_of=PRESENT) == TransactionFilter()
+
+    @property
+    def is_by_day(self) -> bool:
+        """Whether the conditions read only columns by which ``payment_days`` has its sums."""
+        others = (self.money, self.code, self.amount_min is not None, self.amount_max is not None)
+        return not any(others) and UNKNOWN not in self.statuses
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the filter mostly shows a large part of the transactions of any days."""
+        return not self.money or bool({IN_TRANSIT, DEPOSITED} & {*self.money})
+
     def conditions(self) -> list[SqlCondition]:
         """Return the conditions on a row of ``payments``, without those of the search."""
         found = []

@@ -208,11 +208,13 @@ def _reasons(first: date, last: date, account: Account) -> Question:
 def _settlement(first: date, last: date, account: Account) -> Question:
     where = where_of(replace(COLLECTED, first=first, last=last, methods=("ACH",)), account)
     return Question(
-        "WITH accepted AS (SELECT agency_tracking_id, min(occurred_at) AS accepted_at FROM payment_events "
-        "WHERE to_status = 'pending' GROUP BY agency_tracking_id), "
-        "taken AS (SELECT CAST(date_diff('second', accepted_at, settled_at) AS DOUBLE) AS seconds "
-        f"FROM (SELECT * FROM payments WHERE {where.sql}) AS p "
-        "LEFT JOIN accepted ON p.agency_tracking_id = accepted.agency_tracking_id) "
+        "WITH settled AS MATERIALIZED (SELECT agency_tracking_id, created_at, settled_at FROM payments "
+        f"WHERE {where.sql}), "
+        "accepted AS (SELECT agency_tracking_id, min(occurred_at) AS accepted_at FROM payment_events "
+        "WHERE to_status = 'pending' AND occurred_at >= (SELECT min(created_at) FROM settled) "
+        "AND occurred_at <= (SELECT max(settled_at) FROM settled) GROUP BY agency_tracking_id), "
+        "taken AS (SELECT CAST(date_diff('second', accepted_at, settled_at) AS DOUBLE) AS seconds FROM settled "
+        "LEFT JOIN accepted ON settled.agency_tracking_id = accepted.agency_tracking_id) "
         "SELECT count(*), avg(seconds), quantile_cont(seconds, 0.5), quantile_cont(seconds, 0.95) FROM taken",
         where.values,
     )

@@ -48,10 +48,11 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One part of a search. ``reason``: why a row matches it."""
+    """One part of a search. ``reason``: why a row matches it. ``is_wide``: it mostly matches many rows."""
 
     condition: SqlCondition
     reason: Callable[[Row], Reason]
+    is_wide: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ class Search:
     """A search that was understood."""
 
     terms: tuple[Term, ...] = ()
+
+    @property
+    def is_wide(self) -> bool:
+        """Whether the search mostly matches many rows; so does one without any part."""
+        return all(term.is_wide for term in self.terms)
 
     @property
     def condition(self) -> SqlCondition:
@@ -176,8 +182,8 @@ def _text_term(wanted: str, number: int, fee_names: Mapping[str, str], *, with_m
     ]
     if len(wanted) >= ID_PREFIX_CHARS_MIN:
         alternatives += [
-            SqlCondition(f"starts_with(lower({column}), ${name})")
-            for column in ("agency_tracking_id", "paygov_tracking_id", "reference")
+            SqlCondition(f"starts_with({column}, ${name})")
+            for column in ("lower(agency_tracking_id)", "lower(paygov_tracking_id)", "reference")  # it is lower case
         ]
         tickets = " UNION ALL ".join(
             f"SELECT agency_tracking_id FROM {table} WHERE lower(deposit_ticket) = ${name}"
@@ -197,7 +203,9 @@ def _text_term(wanted: str, number: int, fee_names: Mapping[str, str], *, with_m
     for each in alternatives:
         values |= each.values
     sql = " OR ".join(f"({each.sql})" for each in alternatives)
-    return Term(SqlCondition(sql, values), lambda row: _text_reason(row, wanted, fees, amount, with_metadata))
+    return Term(
+        SqlCondition(sql, values), lambda row: _text_reason(row, wanted, fees, amount, with_metadata), is_wide=False
+    )
 
 
 def _in_metadata(name: str, wanted: str) -> str:

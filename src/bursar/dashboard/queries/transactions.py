@@ -1,17 +1,19 @@
 """One page of transactions with the counts and totals of the whole filter, all of one state of the payments."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Final, Literal
 
+from bursar.dashboard.formatting import eastern
 from bursar.dashboard.queries.conditions import SqlCondition, all_of, visible_to
 from bursar.dashboard.queries.filters import SORTS, TransactionFilter
 from bursar.dashboard.queries.search import Search
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.payments.records import ZERO
 from bursar.reports.port import PaymentReports
-from bursar.reports.sql.answer import Question
+from bursar.reports.sql.answer import Question, SqlAnswer
 
 PAGE_ROWS: Final = 50
 COLUMNS: Final = (
@@ -26,6 +28,9 @@ _CASTS: Final[Mapping[str, str]] = {
     "amount": "DECIMAL(18,2)",
 }
 NO_SEARCH: Final = Search()
+NEAR_DAYS: Final = 14
+DAY_SORTS: Final[Mapping[str, str]] = {"started": "created_on", "collected": "final_on"}
+"""The sort orders by time, which are also the choices of a filter's days → the column."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,20 +80,19 @@ async def transactions_page(
 ) -> TransactionPage:
     """Return one page and the totals of the whole filter, of one state."""
     where = where_of(found, account, search)
-    beside = all_of([where, _beside(found, cursor)])
     backwards = cursor is not None and cursor.side == "before"
-    listed = f"SELECT {', '.join(COLUMNS)} FROM payments WHERE {beside.sql} ORDER BY {_order(found, backwards)} "
-    rows, totals = await reports.answers(
-        [
-            Question(f"{listed} LIMIT {PAGE_ROWS + 1}", beside.values, as_of=found.as_of.instant),
-            Question(
-                "SELECT payment_status, count(*), sum(amount), sum(reversed_amount) FROM payments "
-                f"WHERE {where.sql} GROUP BY payment_status",
-                where.values,
-                as_of=found.as_of.instant,
-            ),
-        ]
-    )
+    totals = _totals(found, account, search)
+    near = _near(found, search, cursor, backwards)
+    rows: SqlAnswer | None = None
+    summed: list[SqlAnswer] = []
+    for window in [near, None] if near is not None else [None]:
+        beside = all_of([where, _beside(found, cursor), *([] if window is None else [window])])
+        listed = f"SELECT {', '.join(COLUMNS)} FROM payments WHERE {beside.sql} ORDER BY {_order(found, backwards)} "
+        page = Question(f"{listed} LIMIT {PAGE_ROWS + 1}", beside.values, as_of=found.as_of.instant)
+        rows, *summed = await reports.answers([page, *totals])
+        if len(rows.rows) > PAGE_ROWS:
+            break  # rows outside of the window come after these
+    assert rows is not None
     shown = rows.dicts()
     has_more = len(shown) > PAGE_ROWS
     shown = shown[:PAGE_ROWS]
@@ -98,11 +102,74 @@ async def transactions_page(
     has_previous = bool(shown) and (has_more if backwards else cursor is not None)
     return TransactionPage(
         shown,
-        {name: Total(count, amount, back) for name, count, amount, back in totals.rows},
+        _sums(summed),
         rows.as_of,
         _cursor(found, shown[-1], "after") if has_next else None,
         _cursor(found, shown[0], "before") if has_previous else None,
     )
+
+
+def _totals(found: TransactionFilter, account: Account, search: Search) -> list[Question]:
+    """Return the questions for the totals by payment status.
+
+    The sums by day are few rows, so they answer a filter of nothing but days, statuses, fees, clients and methods.
+    """
+    where, at = where_of(found, account, search), found.as_of.instant
+    if search.terms or not found.is_by_day or at is not None:
+        text = (
+            "SELECT payment_status, count(*), sum(amount), sum(reversed_amount) FROM payments "
+            f"WHERE {where.sql} GROUP BY payment_status"
+        )
+        return [Question(text, where.values, as_of=at)]
+    counted = (
+        "SELECT payment_status, CAST(sum(attempts) AS BIGINT), sum(amount), NULL FROM payment_days "
+        f"WHERE {where.sql} GROUP BY payment_status"
+    )
+    reversed_ = (
+        "SELECT payment_status, 0, 0, sum(reversed_amount) FROM payments WHERE agency_tracking_id IN "
+        f"(SELECT agency_tracking_id FROM reversals) AND {where.sql} GROUP BY payment_status"
+    )
+    if found.is_empty and not account.is_limited:
+        reversed_ = "SELECT 'success', 0, 0, sum(amount) FROM reversals"  # only collected money goes back
+    return [Question(counted, where.values), Question(reversed_, where.values if "WHERE" in reversed_ else {})]
+
+
+def _sums(answers: Sequence[SqlAnswer]) -> dict[str, Total]:
+    found: dict[str, Total] = {}
+    for answer in answers:
+        for name, count, amount, back in answer.rows:
+            found[name] = found.get(name, Total()) + Total(count, amount or ZERO, back or ZERO)
+    return {name: total for name, total in found.items() if total.count}
+
+
+def _near(found: TransactionFilter, search: Search, cursor: Cursor | None, backwards: bool) -> SqlCondition | None:
+    """Return the condition of the days beside the place where a page begins; None if the order is not by days.
+
+    A page is mostly within these days, and they are a small part of the table.
+    """
+    column = DAY_SORTS.get(found.sort)
+    if column is None or not (search.is_wide and found.is_wide) or (cursor is not None and cursor.value is None):
+        return None
+    descends = (found.order == "desc") != backwards
+    edge = _day_of(cursor) if cursor is not None else None
+    if cursor is None and found.dated == found.sort:
+        edge = found.last if descends else found.first
+    sign, step = (">=", -NEAR_DAYS) if descends else ("<=", NEAR_DAYS)
+    if edge is not None:
+        return SqlCondition(f"{column} {sign} CAST($near AS DATE) + {step}", {"near": edge.isoformat()})
+    if cursor is not None or found.as_of.instant is not None:
+        return None
+    end = "max" if descends else "min"
+    return SqlCondition(f"{column} {sign} (SELECT {end}({column}) FROM payment_days) + {step}")
+
+
+def _day_of(cursor: Cursor) -> date | None:
+    """Return the day of a cursor's value, an instant or a day; None if it is neither."""
+    try:
+        moment = datetime.fromisoformat(cursor.value or "")
+    except ValueError:
+        return None
+    return eastern(moment).date() if moment.tzinfo else moment.date()
 
 
 def every_transaction(
