@@ -1,11 +1,14 @@
 """Measure the dashboard's pages over many payments while people click and payments arrive.
 
-    python -m bench.bench_dashboard [--payments 100000] [--people 8] [--seconds 30] [--data FOLDER] [--write]
+    python -m bench.bench_dashboard --prepare --payments 1000000 --data FOLDER      once; it takes most of an hour
+    python -m bench.bench_dashboard --data FOLDER [--people 8] [--seconds 60] [--think 1] [--peer URL] [--write]
 
-`bursar generate` makes the store, unless the folder has one. `bursar up` serves it. First each page is loaded alone, a
-few times, for its CPU time: that of the server and of its reports process, read from /proc. Then ``--people`` threads
-click through all pages for ``--seconds`` while one more begins payments, for the 95th percentile of each page's whole
-answer.
+`bursar generate` makes the store, and `bursar lake` writes and verifies its lake, unless the folder has them. `bursar
+up` serves it. First each page is loaded alone, a few times, for its CPU time: that of the server and of its reports
+process, read from /proc. Then ``--people`` threads click through all pages for ``--seconds``, each with a pause of
+``--think`` seconds on average, while one more begins payments, for the 95th percentile of each page's whole answer.
+Then one client pays without a pause, alone and while as many people click, for the payments that the clicks cost.
+``--peer`` is another portal with the same API: its transaction log is asked the same as ours.
 ``--write`` writes the table to docs/benchmarks/dashboard.md.
 """
 
@@ -23,12 +26,16 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from html import unescape
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
+
+from bench.portal_bench.load import quantile
+from bench.portal_bench.servers import loaded
 
 OUT: Final = Path(__file__).parents[1] / "docs" / "benchmarks" / "dashboard.md"
 ROOT: Final = "/dashboard"
@@ -37,6 +44,15 @@ ALONE_ROUNDS: Final = 2
 ARRIVALS_PER_S: Final = 2.0
 GOAL_MS: Final = 300
 SEARCH_GOAL_MS: Final = 100
+FLOWS_LOST_GOAL: Final = 0.10
+WEIGHT_GOAL_KB: Final = 250
+PAYING_CLIENTS: Final = 1
+API_ROUNDS: Final = 7
+API_PATHS: Final = (
+    "/transactions",
+    "/transaction-payment-status",
+    "/transaction-log?from=2026-01-01T00:00:00Z&to=2026-12-31T00:00:00Z&pageSize=100&includeTotals=true",
+)
 STATEMENT: Final = "SELECT fee, status, count(*) AS attempts, sum(amount) AS amount FROM payments GROUP BY ALL"
 SEARCHES: Final = ("$60.00", ">500", "last week", "failed", "1234-26", "October 2026 >100")
 PAGES: Final[Mapping[str, str]] = {
@@ -111,6 +127,9 @@ class Measured:
     answers_s: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     weights: dict[str, int] = field(default_factory=dict)
     arrived: int = 0
+    flows_alone_per_s: float = 0.0
+    flows_beside_per_s: float = 0.0
+    api_ms: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     loads: list[float] = field(default_factory=list)
 
 
@@ -133,49 +152,79 @@ def paths_to_click(person: Person) -> dict[str, tuple[str, Mapping[str, str] | N
     return found
 
 
-def measure(url: str, process: int, people: int, seconds: float) -> Measured:
+def measure(url: str, process: int, people: int, seconds: float, think_s: float, peer: str) -> Measured:
     """Return the results of a running dashboard, whose process has this id."""
     measured = Measured()
-    first = Person(url)
-    first.load(f"{ROOT}/")
-    paths = paths_to_click(first)
-    for name, (path, form) in paths.items():
-        page, _ = first.load(path, form)  # once, so that templates and plans are warm
-        measured.weights[name] = first.weigh(page)
+    _load_alone(measured, url, process)
+    measured.loads.append(os.getloadavg()[0])
+    with clicking(measured.answers_s, url, people, think_s):
+        _begin_payments(measured, url, seconds)
+    measured.flows_alone_per_s = loaded(url, PAYING_CLIENTS, seconds / 2)["per_s"]
+    with clicking(defaultdict(list), url, people, think_s):
+        measured.flows_beside_per_s = loaded(url, PAYING_CLIENTS, seconds / 2)["per_s"]
+    measured.loads.append(os.getloadavg()[0])
+    for portal in filter(None, (url, peer)):
+        _ask_api(measured, portal)
+    return measured
+
+
+def _load_alone(measured: Measured, url: str, process: int) -> None:
+    person = Person(url)
+    person.load(f"{ROOT}/")
+    for name, (path, form) in paths_to_click(person).items():
+        page, _ = person.load(path, form)  # once, so that templates and plans are warm
+        measured.weights[name] = person.weigh(page)
         before = cpu_s(process)
-        took = [first.load(path, form)[1] for _ in range(ALONE_ROUNDS)]
+        took = [person.load(path, form)[1] for _ in range(ALONE_ROUNDS)]
         measured.alone_cpu_s[name] = (cpu_s(process) - before) / ALONE_ROUNDS
         measured.alone_s[name] = statistics.median(took)
-    measured.loads.append(os.getloadavg()[0])
-    ends, lock = time.monotonic() + seconds, threading.Lock()
+
+
+@contextmanager
+def clicking(answers_s: dict[str, list[float]], url: str, people: int, think_s: float) -> Iterator[None]:
+    """Let people click through the pages for the length of a ``with``. Raises the first error of a page."""
+    stop, lock = threading.Event(), threading.Lock()
 
     def click(seed: int) -> None:
         draw, person = random.Random(seed), Person(url)
         own = paths_to_click(person)
-        while time.monotonic() < ends:
+        while not stop.wait(draw.uniform(0, 2 * think_s)):
             name = draw.choice(list(own))
             _, took = person.load(*own[name])
             with lock:
-                measured.answers_s[name].append(took)
+                answers_s[name].append(took)
 
-    def arrive() -> None:
-        person = Person(url)
-        while time.monotonic() < ends:
-            page, _ = person.load(f"{ROOT}/sandbox?fee=PETITION_FILING_FEE")
-            details = {each[1]: _VALUE.findall(each[0])[0] for each in _DETAILS.findall(page)}
-            form = {"csrf": _CSRF.findall(page)[0], "fee": "PETITION_FILING_FEE", **details}
-            person.load(f"{ROOT}/sandbox", form)
-            measured.arrived += 1
-            time.sleep(1 / ARRIVALS_PER_S)
+    with ThreadPoolExecutor(people) as pool:
+        clicks = [pool.submit(click, seed) for seed in range(people)]
+        try:
+            yield
+        finally:
+            stop.set()
+    for each in clicks:
+        each.result()
 
-    threads = [threading.Thread(target=click, args=(seed,)) for seed in range(people)]
-    threads.append(threading.Thread(target=arrive))
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    measured.loads.append(os.getloadavg()[0])
-    return measured
+
+def _begin_payments(measured: Measured, url: str, seconds: float) -> None:
+    """Begin payments for some seconds, as people do in the sandbox."""
+    person, ends = Person(url), time.monotonic() + seconds
+    while time.monotonic() < ends:
+        page, _ = person.load(f"{ROOT}/sandbox?fee=PETITION_FILING_FEE")
+        details = {each[1]: _VALUE.findall(each[0])[0] for each in _DETAILS.findall(page)}
+        form = {"csrf": _CSRF.findall(page)[0], "fee": "PETITION_FILING_FEE", **details}
+        person.load(f"{ROOT}/sandbox", form)
+        measured.arrived += 1
+        time.sleep(1 / ARRIVALS_PER_S)
+
+
+def _ask_api(measured: Measured, portal: str) -> None:
+    """Ask the transaction log of a portal, and note the median answer, or why there is none."""
+    for path in API_PATHS:
+        person = Person(portal)
+        try:
+            took = [person.load(path)[1] for _ in range(API_ROUNDS)]
+            measured.api_ms[path].append(f"{statistics.median(took) * 1000:,.0f}")
+        except (OSError, RuntimeError) as error:
+            measured.api_ms[path].append(f"none: {str(error)[:60]}")
 
 
 def cpu_s(process: int) -> float:
@@ -221,15 +270,50 @@ def table(measured: Measured) -> list[str]:
     ]
     for name in sorted(measured.alone_cpu_s, key=lambda each: -measured.alone_cpu_s[each]):
         took = sorted(measured.answers_s.get(name, []))
-        p50, p95 = (f"{took[int(len(took) * share)] * 1000:,.0f}" if took else "–" for share in (0.5, 0.95))
+        p50, p95 = (f"{quantile(took, share) * 1000:,.0f}" if took else "–" for share in (0.5, 0.95))
         alone = f"{measured.alone_cpu_s[name] * 1000:,.0f} | {measured.alone_s[name] * 1000:,.0f}"
         lines.append(f"| {name} | {alone} | {len(took):,} | {p50} | {p95} | {measured.weights[name] / 1000:,.0f} |")
     return lines
 
 
-def report(measured: Measured, payments: int, people: int, seconds: float) -> str:
+def summary(measured: Measured) -> list[str]:
+    """Return the lines of the goals and what was measured."""
+    searches = [name for name in measured.answers_s if name.startswith("Search")]
+    lost = 1 - measured.flows_beside_per_s / max(measured.flows_alone_per_s, 1e-9)
+    lines = ["| what | goal | measured |", "|---|--:|--:|"]
+    for what, goal, names in (
+        ("pages, p95", GOAL_MS, [name for name in measured.answers_s if name not in searches]),
+        ("searches, p95", SEARCH_GOAL_MS, searches),
+    ):
+        took = sorted(each for name in names for each in measured.answers_s[name])
+        slow = sum(quantile(sorted(measured.answers_s[name]), 0.95) * 1000 >= goal for name in names)
+        lines.append(
+            f"| {what} | < {goal} ms each | {quantile(took, 0.95) * 1000:,.0f} ms of all; {slow} of {len(names)} over |"
+        )
+    flows = f"{measured.flows_alone_per_s:,.0f} → {measured.flows_beside_per_s:,.0f} payments a second: {lost:.1%}"
+    lines.append(f"| payments lost while people click | < {FLOWS_LOST_GOAL:.0%} | {flows} |")
+    lines.append(
+        f"| first visit, heaviest page | < {WEIGHT_GOAL_KB} KB | {max(measured.weights.values()) / 1000:,.0f} KB |"
+    )
+    return lines
+
+
+def api_table(measured: Measured) -> list[str]:
+    """Return the lines of the API's answers, ours and the peer's."""
+    columns = max(map(len, measured.api_ms.values()))
+    names = ["Bursar, ms", "the closest portal, ms"][:columns]
+    lines = [f"| the API, median of {API_ROUNDS} | {' | '.join(names)} |", "|---|" + "--:|" * columns]
+    return lines + [
+        f"| `GET {path.partition('?')[0]}` | {' | '.join(took)} |" for path, took in measured.api_ms.items()
+    ]
+
+
+def report(measured: Measured, payments: int, people: int, seconds: float, think_s: float) -> str:
     """Return the page of the results."""
-    command = f"python -m bench.bench_dashboard --payments {payments} --people {people} --seconds {seconds:g} --write"
+    command = (
+        f"python -m bench.bench_dashboard --payments {payments} --people {people} --seconds {seconds:g} "
+        f"--think {think_s:g} --write"
+    )
     return "\n".join(
         [
             "# Pages of the dashboard per second of waiting",
@@ -242,38 +326,60 @@ def report(measured: Measured, payments: int, people: int, seconds: float) -> st
             "",
             f"{payments:,} payments were stored.",
             f"{measured.arrived} more began while {people} people clicked for {seconds:g} s.",
+            f"Each person paused for {think_s:g} s on average before a click, evenly between 0 and twice that.",
             "CPU alone is the CPU time of the server and its reports process for one page, loaded alone.",
             "It hardly depends on other work of the machine.",
             "Answers are whole pages, as a client on the same machine receives them; p50 and p95 are under clicks.",
-            f"The goals are {GOAL_MS} ms for a page and {SEARCH_GOAL_MS} ms for a search, at p95, on a quiet machine.",
+            f"Payments a second are those of {PAYING_CLIENTS} client without a pause, alone and beside clicks.",
             "",
             f"- Machine: {os.cpu_count()} cores, shared by the server, its clients and all other work.",
             f"- Load average: {measured.loads[0]:.1f} before the clicks and {measured.loads[-1]:.1f} after them.",
             "  The load before should be near 0; with more, other work had a part of the machine.",
             "",
+            *summary(measured),
+            "",
             *table(measured),
+            "",
+            *api_table(measured),
             "",
         ]
     )
 
 
+def prepare(data: Path, payments: int) -> None:
+    """Make a store with payments, and its lake, which is verified so that no run verifies it."""
+    environment = {**os.environ, "BURSAR_DATA": str(data)}
+    if not (data / "bursar.db").exists():
+        _bursar("generate", "--payments", str(payments), "--data", str(data))
+    _bursar("lake", "write", environment=environment)
+    _bursar("lake", "verify", environment=environment)
+
+
+def _bursar(*arguments: str, environment: Mapping[str, str] | None = None) -> None:
+    subprocess.run([sys.executable, "-m", "bursar", *arguments], check=True, env=environment)
+
+
 def main() -> None:
     """Read the command line, measure, and print or write the results."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--payments", type=int, default=100_000)
     parser.add_argument("--people", type=int, default=8)
-    parser.add_argument("--seconds", type=float, default=30.0)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--think", type=float, default=1.0, help="seconds between a page and the next click")
     parser.add_argument("--data", type=Path, help="a folder with a store of `bursar generate`, or for one")
+    parser.add_argument("--prepare", action="store_true", help="make the folder ready, and measure nothing")
+    parser.add_argument("--peer", default="", help="the URL of another portal with the same API")
     parser.add_argument("--write", action="store_true", help=f"write {OUT.name}")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         data = options.data or Path(scratch) / "data"
-        if not data.exists():
-            make = ["generate", "--payments", str(options.payments), "--data", str(data)]
-            subprocess.run([sys.executable, "-m", "bursar", *make], check=True)
+        if options.prepare or not data.exists():
+            prepare(data, options.payments)
+        if options.prepare:
+            return
         with running_up(data) as (url, process):
-            measured = measure(url, process, options.people, options.seconds)
-    text = report(measured, options.payments, options.people, options.seconds)
+            measured = measure(url, process, options.people, options.seconds, options.think, options.peer)
+    text = report(measured, options.payments, options.people, options.seconds, options.think)
     if options.write:
         OUT.write_text(text, encoding="utf-8")
     print(text)
