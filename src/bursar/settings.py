@@ -326,6 +326,11 @@ class Settings:
         _seconds,
         "the pause between two verifications of the lake, seconds; `GET /health` is degraded after twice this time",
     )
+    lake_retention_years: int = _setting(
+        7,
+        _count,
+        "how long the lake keeps payments that have ended, years; older months leave it, and the store keeps them",
+    )
     audit_roots: str | None = _setting(
         None,
         _root_copies,

@@ -1,6 +1,7 @@
 """The template of deploy/ describes what the code needs: tables, policies, handlers, settings, metrics, runbooks."""
 
 import importlib
+import json
 from typing import Any
 
 import pytest
@@ -110,6 +111,33 @@ def test_every_alarm_has_a_metric_of_the_code_and_a_runbook(template: Template) 
             assert alarm["MetricName"] in UNITS.keys() | counted
         anchor = alarm["AlarmDescription"].partition("(docs/deploy.md#")[2].rstrip(")")
         assert f"### {anchor}" in headings
+
+
+def test_lifecycle_rules_expire_no_current_object_of_the_lake_and_are_those_of_the_file(template: Template) -> None:
+    (bucket,) = template.resources("AWS::S3::Bucket").values()
+    rules = bucket["LifecycleConfiguration"]["Rules"]
+    for rule in rules:
+        effects = rule.keys() - {"Id", "Status", "Prefix"}
+        if rule.get("Prefix", "") == "":
+            assert effects <= {
+                "AbortIncompleteMultipartUpload",
+                "NoncurrentVersionExpiration",
+                "ExpiredObjectDeleteMarker",
+            }
+        else:
+            assert rule["Prefix"] == "athena/"
+    stored = json.loads((ROOT / "deploy" / "lake-lifecycle.json").read_text())["Rules"]
+    assert [_as_in_the_template(rule) for rule in stored] == rules
+
+
+def _as_in_the_template(rule: dict[str, Any]) -> dict[str, Any]:
+    """Return a rule of S3's API in the form of CloudFormation."""
+    expiration = rule.get("Expiration", {})
+    prefix = {"Prefix": rule["Filter"]["Prefix"]} if rule["Filter"]["Prefix"] else {}
+    days = {"ExpirationInDays": expiration["Days"]} if "Days" in expiration else {}
+    markers = {name: value for name, value in expiration.items() if name == "ExpiredObjectDeleteMarker"}
+    kept = {name: value for name, value in rule.items() if name not in ("ID", "Filter", "Expiration")}
+    return {"Id": rule["ID"], **kept, **prefix, **days, **markers}
 
 
 def test_nothing_is_public_and_everything_is_kept_for_a_while(template: Template) -> None:

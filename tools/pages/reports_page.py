@@ -8,8 +8,10 @@ from collections.abc import Iterator, Sequence
 
 from bursar.reports.current import COMMIT_AGE_MAX_S, COMMIT_ROWS_MIN
 from bursar.reports.lake.lake import POSITION
+from bursar.reports.lake.retention import EVENTS_LONGER_MONTHS, RETENTION_YEARS
 from bursar.reports.lake.schema import PAYMENTS, TABLES, Column, TableSchema
 from bursar.reports.lake.twin import DAY_COLUMNS, DAYS, NEW_ROWS_MIN
+from bursar.reports.lake.vacuum import SNAPSHOTS_MAX
 from bursar.reports.named_reports import NamedReport, named_reports
 from bursar.reports.output.forms import FORMS
 from bursar.reports.output.pdf import PDF_ROWS_MAX
@@ -229,6 +231,25 @@ INSTANT is an ISO date-time with its offset, or a day, which means its end in Ne
 - Metadata that were erased since are empty at every instant.
 - Times are those that the writers stamped.
   Where machines' clocks differ, an instant that is younger than the difference may still gain changes.
+
+## Retention
+
+A month leaves the lake when all its days are older than the retention, by default {RETENTION_YEARS} years.
+`BURSAR_LAKE_RETENTION_YEARS` sets it.
+The store keeps its records: their retention is another decision.
+
+- The writer removes the month with an Iceberg commit.
+  The vacuum deletes its data files at most {SNAPSHOTS_MAX + 1} commits later, and the twin is made again without it.
+- A row leaves with the month of its partition, and a live attempt never does.
+  Events stay {EVENTS_LONGER_MONTHS} months longer, so the state at any instant since the horizon is exact.
+  An attempt that was live for longer than that has lost its first events.
+- An `--as-of` before the horizon is an error that names the horizon.
+- A payment that has left is in no report.
+  Money of it that goes back later is a row of `reversals`, and in no report that needs the payment.
+- A founding reads no older month, and `bursar lake verify` expects none.
+  After a longer retention is set, the next verification reports the missing months and writes them again.
+- Never let a lifecycle rule of the bucket expire objects of the lake: a table needs old files as much as new ones.
+  Rules that are safe are in `deploy/lake-lifecycle.json` ([aws.md](aws.md#lifecycle-rules-of-the-lakes-bucket)).
 
 ## Limits
 

@@ -314,6 +314,7 @@ class Composition:
             import sqlite3
 
             from bursar.bootstrap.reports_socket import upkeep_path
+            from bursar.reports.lake.retention import Retention
             from bursar.reports.lake.upkeep import UpkeepFile
             from bursar.reports.reports import Reports
 
@@ -326,6 +327,7 @@ class Composition:
                     known_names=self.known_names,
                     answers=answers,
                     upkeep=UpkeepFile(upkeep_path(self.settings)) if answers else None,
+                    retention=Retention(self.settings.lake_retention_years),
                 )
             except (OSError, ValueError, sqlite3.Error) as error:
                 raise CannotStart(f"the lake {self.settings.lake_url} cannot be opened: {error}") from error

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -20,6 +21,7 @@ from bursar.reports.errors import LakeBroken, LakeBusy
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.lake_state import LakeState, no_state
 from bursar.reports.lake.position import Position
+from bursar.reports.lake.retention import FirstDays, has_older_months
 from bursar.reports.lake.rows import TableRow, arrow_table
 from bursar.reports.lake.schema import PAYMENTS, TABLES
 from bursar.reports.lake.twin import refresh_twin
@@ -152,6 +154,22 @@ class Current:
             if state is not None:
                 await self._set_state(state)
             return state is not None
+
+    async def expire(self, first: FirstDays) -> None:
+        """Remove the months of each table before the day ``first`` from the lake, if it has any.
+
+        Raises as :meth:`look`. Do nothing while another process writes the lake: the next call removes them.
+        """
+        state = self._state
+
+        def work(writer: LakeWriter, tail: Tail) -> LakeState:
+            left = writer.remove_before(first)
+            writer.tidy()
+            return left
+
+        if has_older_months(state, first):
+            with suppress(LakeBusy):
+                await self.rewrite(state, work)
 
     def forget(self, *, founded: bool = False) -> None:
         """Begin again at the next look: a file of the lake is missing. ``founded``: with a founding, not the lake."""

@@ -4,7 +4,8 @@ ReportError
 ├── BadSql               the statement cannot run: a syntax error, an unknown column, not exactly one SELECT
 ├── BadParameter         a parameter of a named report is unknown, missing or unreadable
 │   └── BadInstant       the instant whose state is asked for cannot be answered
-│       └── InstantToCome    it is after the present state
+│       ├── InstantToCome    it is after the present state
+│       └── InstantForgotten it is before the horizon of the lake's retention
 ├── NoSuchReport         no report has that name; the message lists the names
 ├── QueryTooLong         the statement reached the time limit
 ├── QueryTooLarge        the statement needs more memory or returns more rows than a query may
@@ -42,6 +43,10 @@ class BadInstant(BadParameter):
 
 class InstantToCome(BadInstant):
     """The instant whose state is asked for is after the present state, by the clock of the reports."""
+
+
+class InstantForgotten(BadInstant):
+    """The instant whose state is asked for is before the horizon of the lake's retention."""
 
 
 class NoSuchReport(ReportError):

@@ -20,12 +20,14 @@ from bursar.reports.current import Current, Look
 from bursar.reports.errors import LakeBroken
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.lake_state import LakeState
+from bursar.reports.lake.retention import Retention
 from bursar.reports.lake.upkeep import UpkeepFile
 from bursar.reports.query_threads import QueryThreads
 from bursar.reports.report_questions import KnownNames, no_names, report_question
 from bursar.reports.sql.answer import ROWS_MAX, AnswerStream, Question, SqlAnswer
 from bursar.reports.sql.lake_lookup import LookupSessions
 from bursar.reports.sql.shared_session import Sessions
+from bursar.reports.tail.retained_source import RetainedSource
 from bursar.reports.tail.sources import ChangeSource
 from bursar.reports.verification import Verification, verified
 
@@ -53,19 +55,22 @@ class Reports:
         known_names: Callable[[], KnownNames] = no_names,
         answers: bool = True,
         upkeep: UpkeepFile | None = None,
+        retention: Retention | None = None,
     ) -> None:
         """Open nothing yet. Changes of the store are read from ``source``.
 
         ``known_names``: fees and clients that a report accepts although no payment has them.
         ``answers``: False for a process that only writes and verifies the lake, and loads no SQL engine.
         ``upkeep``: the file that gets the results of writes and verifications.
+        ``retention``: how long the lake keeps rows; 7 years if it is not given.
 
         Raises ``ValueError`` if ``lake_url`` is not the URL of a lake.
         """
         self._clock = clock
         self._known_names = known_names
         self._lake = Lake.at(lake_url)
-        self._source = source
+        self._retention = retention or Retention()
+        self._source = RetainedSource(source, self._retention, clock)
         self._query_threads = QueryThreads()
         self._upkeep = upkeep
         self._lake_thread = ThreadPoolExecutor(1, "bursar-lake")
@@ -97,6 +102,8 @@ class Reports:
 
     async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
         """Return the answers to several statements on one state of all payments. Raises as :meth:`sql`."""
+        for question in questions:
+            self._retention.check_instant(question.as_of, self._clock())
         try:
             return await self._ask(questions)
         except LakeBroken:
@@ -115,6 +122,7 @@ class Reports:
 
         The ``rows_max`` of the question is ignored. Opening it and reading a batch raise as :meth:`sql`.
         """
+        self._retention.check_instant(question.as_of, self._clock())
         async with AsyncExitStack() as stack:
             yield await self._opened(stack, question)
 
@@ -163,10 +171,12 @@ class Reports:
     async def write_lake(self, *, only_if_due: bool = False) -> Written:
         """Move the changes since the lake's position into the lake; ``only_if_due``: only if they are many or old.
 
+        The months that are older than the retention leave the lake.
         The process may be killed at any point; the next call continues (:mod:`bursar.reports.lake.writer`). Raises
         :class:`bursar.reports.errors.LakeBusy` if another process is writing the lake.
         """
         rows = await self._current.write(only_if_due=only_if_due)
+        await self._current.expire(self._retention.first_days(self._clock()))
         if self._upkeep is not None and self._current.complete_at is not None:
             self._upkeep.note_complete(self._current.complete_at)
         return Written(rows, await self.lake_watermark())
@@ -183,7 +193,9 @@ class Reports:
         the lake again and again.
         """
         thread = self._verify_thread  # the other one would let answers wait until the lake has been read
-        found = await verified(self._current, self._source, self._lake, self._clock, thread, repairs=repairs)
+        found = await verified(
+            self._current, self._source, self._lake, self._clock, thread, self._retention, repairs=repairs
+        )
         if self._upkeep is not None:
             self._upkeep.note_verified(self._clock(), found.differences)
         return found

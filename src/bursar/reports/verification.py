@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 from bursar.clock import Clock, iso_ms
 from bursar.reports.lake.lake import NAMESPACE, Lake
 from bursar.reports.lake.lake_state import LakeState
+from bursar.reports.lake.retention import Retention
 from bursar.reports.lake.rows import RowKey, TableRow, arrow_table, micros, plain_rows
 from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema, table_named
 
@@ -167,10 +168,18 @@ class _StoredSide:
 
 
 async def verified(
-    current: "Current", source: "ChangeSource", lake: Lake, clock: Clock, thread: Executor, *, repairs: bool
+    current: "Current",
+    source: "ChangeSource",
+    lake: Lake,
+    clock: Clock,
+    thread: Executor,
+    retention: Retention,
+    *,
+    repairs: bool,
 ) -> Verification:
     """Compare the lake with the table, and rebuild the months that differ, if ``repairs``.
 
+    Months that ``retention`` does not keep are left out: the lake may still have them.
     The store's errors are raised, :class:`bursar.reports.errors.LakeBroken` and ``LakeBusy``.
     """
     stored = _StoredSide(micros(clock() - RECENT_S))
@@ -193,7 +202,12 @@ async def verified(
         for month in sorted({*stored.months[name], *in_lake[name]})
         if state[name].snapshot_id is not None
     )
-    checks = tuple(check for check in checks if check.stored.rows or check.lake.rows)
+    first = retention.first_days(clock())  # at the end: a month that left meanwhile is on one side alone
+    checks = tuple(
+        check
+        for check in checks
+        if (check.stored.rows or check.lake.rows) and check.month >= f"{first[check.table]:%Y-%m}"
+    )
     wrong = tuple((check.table, check.month) for check in checks if not check.equal)
     if wrong:
         _log.error("the lake differs from the table: %s", ", ".join(map(" ".join, wrong)))

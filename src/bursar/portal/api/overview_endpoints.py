@@ -7,7 +7,7 @@ from bursar.portal.api.endpoints import Endpoint, EndpointParameter
 from bursar.portal.contract.error_catalogue import LOG_UNAVAILABLE, NO_OVERVIEW, VALIDATION_ERROR
 from bursar.portal.contract.errors import InvalidRequest, Unavailable
 from bursar.portal.contract.messages import Call, Reply, json_reply
-from bursar.portal.contract.validation import problem
+from bursar.portal.contract.validation import AS_OF, problem
 from bursar.portal.contract.views import entries_json, log_page_json, status_counts_json
 from bursar.portal.use_cases.log_query import DESCRIBED, STATUSES, read_log_query
 from bursar.portal.use_cases.portal import Portal
@@ -91,11 +91,17 @@ def overview_endpoints(log: TransactionLog) -> tuple[Endpoint, ...]:
 
 
 async def _answered(question: Awaitable[T]) -> T:
-    """Await ``question``. A busy or slow log is 503, without the log's own message, which may quote SQL."""
+    """Await ``question``. A busy or slow log is 503, without the log's own message, which may quote SQL.
+
+    A state before the horizon of the reports is an ``InvalidRequest``.
+    """
     # Imported here: a Lambda that only takes payments does not load the reports.
-    from bursar.reports.errors import LakeBusy, QueryTooLarge, QueryTooLong
+    from bursar.reports.errors import InstantForgotten, LakeBusy, QueryTooLarge, QueryTooLong
 
     try:
         return await question
+    except InstantForgotten as error:
+        rule = str(error).partition(": ")[2]
+        raise InvalidRequest(VALIDATION_ERROR, [problem([AS_OF], rule, "parameter")]) from error
     except (LakeBusy, QueryTooLarge, QueryTooLong) as error:
         raise Unavailable(LOG_UNAVAILABLE) from error

@@ -28,10 +28,13 @@ from bursar.reports.lake.lake import COLUMNS, POSITION, WATERMARK, Lake, summary
 from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.merging import to_merge
 from bursar.reports.lake.position import Position
+from bursar.reports.lake.retention import month_number
 from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema
 from bursar.reports.lake.vacuum import vacuum
 
 if TYPE_CHECKING:
+    from datetime import date
+
     import pyarrow as pa
     from pyiceberg.catalog import Catalog
     from pyiceberg.manifest import DataFile
@@ -90,6 +93,15 @@ class LakeWriter:
         table = self._tables[schema.name]
         removed = [file for file in data_files(table) if file.partition[0] == month]
         self._commit(schema, removed, [rows.sort_by(schema.change_time)], self._present(table))
+        return self.state()
+
+    def remove_before(self, first: "Mapping[str, date]") -> LakeState:
+        """Remove the months of each table before the day ``first``; live attempts stay. Return the new state."""
+        for schema in TABLES:
+            table, kept_from = self._tables[schema.name], month_number(first[schema.name])
+            files = [file for month, files in months_of(data_files(table)) if month < kept_from for file in files]
+            if files:
+                self._commit(schema, files, [], self._present(table))
         return self.state()
 
     def merge(self) -> LakeState:

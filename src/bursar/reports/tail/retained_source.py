@@ -1,0 +1,46 @@
+"""A source of changes without the rows that the lake does not keep: founding, following and verification agree."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from bursar.clock import Clock
+from bursar.reports.lake.position import Position
+from bursar.reports.lake.retention import FirstDays, Retention, is_kept
+from bursar.reports.tail.sources import ChangePage, ChangeSource, RowChange
+
+
+class RetainedSource:
+    """The rows of ``source`` that ``retention`` keeps at the time of each call."""
+
+    def __init__(self, source: ChangeSource, retention: Retention, clock: Clock) -> None:
+        self._source = source
+        self._retention = retention
+        self._clock = clock
+
+    @property
+    def is_ordered(self) -> bool:
+        """Whether a change that becomes visible is after all that were visible before."""
+        return self._source.is_ordered
+
+    async def position(self) -> Position:
+        """See :meth:`bursar.reports.tail.sources.ChangeSource.position`."""
+        return await self._source.position()
+
+    def accepts(self, position: Position) -> bool:
+        """Return whether :meth:`changes` can continue at this position."""
+        return self._source.accepts(position)
+
+    async def changes(self, position: Position) -> AsyncIterator[ChangePage]:
+        """Yield every change of a kept row since ``position``. Raises as the source."""
+        first = self._retention.first_days(self._clock())
+        async for page in self._source.changes(position):
+            yield page._replace(changes=_kept(page.changes, first))
+
+    async def scan(self) -> AsyncIterator[Sequence[RowChange]]:
+        """Yield every kept row of the store."""
+        first = self._retention.first_days(self._clock())
+        async for page in self._source.scan():
+            yield _kept(page, first)
+
+
+def _kept(changes: Sequence[RowChange], first: FirstDays) -> Sequence[RowChange]:
+    return [change for change in changes if is_kept(change.schema, change.row, first)]
