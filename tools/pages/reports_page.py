@@ -202,6 +202,7 @@ Rows that are wider than the terminal are turned on their side, one column a lin
   A lake is also founded again when its position is lost.
   That is so when the store was replaced, or when its stream was not read for 24 hours.
   A lake of an older version gets the tables and columns that it lacks, and is founded again.
+  On Amazon's DynamoDB a lake can also be founded from an export ([below](#from-exports-to-s3)).
 - **The twin** holds rows of the lake in DuckDB's own format, which is several times faster to read than Parquet.
   It is derived: it may be deleted, and is made again with the next {NEW_ROWS_MIN:,} rows.
 - `bursar up` and `bursar portal` commit after {COMMIT_ROWS_MIN:,} rows or {COMMIT_AGE_MAX_S / 60:.0f} minutes.
@@ -217,6 +218,29 @@ Rows that are wider than the terminal are turned on their side, one column a lin
 - A lake is derived data.
   Delete a damaged lake, and the next query or `bursar lake write` founds it again.
   A missing data file, or a disk that is full or read-only, does not stop answers: they come from the store.
+
+## From exports to S3
+
+On Amazon's DynamoDB, an export reads a large table without its read capacity.
+`bursar lake found` founds a lake from a full export, and `bursar lake follow` adds an incremental one.
+They read the export and no store.
+
+```sh
+aws dynamodb export-table-to-point-in-time --table-arn ARN --s3-bucket BUCKET --s3-prefix nightly
+bursar lake found --from-export s3://BUCKET/nightly/AWSDynamoDB/EXPORT-ID      # or a folder with a copy of it
+aws dynamodb export-table-to-point-in-time --table-arn ARN --s3-bucket BUCKET --s3-prefix nightly \\
+    --export-type INCREMENTAL_EXPORT --incremental-export-specification ExportFromTime=FROM,ExportToTime=TO
+bursar lake follow --from-export s3://BUCKET/nightly/AWSDynamoDB/EXPORT-ID
+```
+
+- The export has the format DYNAMODB_JSON, the view NEW_IMAGE or NEW_AND_OLD_IMAGES, and no filter.
+- Its manifests, checksums and numbers of items are checked, and every line is read, before the lake changes.
+  A damaged or incomplete export, and one of another table, is refused.
+- An incremental export must begin at or before the end of the last one.
+  An export whose changes the lake has already changes nothing.
+- The lake can be followed by the index of changes as well.
+  `bursar sql` and the writer continue where the last export ended.
+- A lake of an embedded store follows its change stream, and needs no exports.
 
 ## As of
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bursar.portal.use_cases.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.reports.athena.engine import AthenaEngine
+    from bursar.reports.exported_lake import ExportedLake
     from bursar.reports.port import PaymentReports
     from bursar.reports.reconciliation.commands import ReconciliationParts
     from bursar.reports.report_questions import KnownNames
@@ -50,6 +51,15 @@ def known_names() -> "KnownNames":
     except CannotStart as error:
         click.echo(f"bursar: {error}", err=True)
         sys.exit(UNUSABLE)
+
+
+def exported_lake() -> "ExportedLake":
+    """Make the lake of the settings' table, for ``bursar lake found`` and ``follow``."""
+    from bursar.reports.exported_lake import ExportedLake
+    from bursar.reports.lake.retention import Retention
+
+    settings = settings_from({})
+    return ExportedLake(settings.lake_url, settings.table, Retention(settings.lake_retention_years))
 
 
 def lake_url() -> str:
@@ -171,6 +181,7 @@ FACTORIES: Mapping[str, Any] = {
     "athena": athena,
     "known_names": known_names,
     "lake_url": lake_url,
+    "exported_lake": exported_lake,
     "reconciliation": reconciliation,
     "reports": reports,
     "paygov": paygov,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 REPORTS: Final = "reports"
 ATHENA: Final = "athena"
 LAKE_URL: Final = "lake_url"
+EXPORTED_LAKE: Final = "exported_lake"
 KNOWN_NAMES: Final = "known_names"
 
 AthenaFactory = Callable[[], AbstractAsyncContextManager["AthenaEngine"]]

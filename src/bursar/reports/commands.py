@@ -4,29 +4,34 @@ Each command finds its reports in click's context: ``ctx.obj[REPORTS]`` is a fun
 manager of :class:`bursar.reports.port.PaymentReports`. So only the composition root reads settings.
 """
 
+import asyncio
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO, Final, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 
 import click
 
 from bursar.clock import iso_ms, system_clock
 from bursar.reports.command_charts import CHART_ROWS_MAX, write_chart
 from bursar.reports.command_files import output_file, refuse_terminal
-from bursar.reports.command_runs import LAKE_URL, known_names, run
+from bursar.reports.command_runs import EXPORTED_LAKE, LAKE_URL, known_names, run
 from bursar.reports.errors import BadParameter, NoSuchReport, ReportError
 from bursar.reports.named_reports import NamedReport, named_report, named_reports
 from bursar.reports.output.forms import FORMS, TABLE, write_stream
 from bursar.reports.output.head import NO_SUBJECT, Subject
 from bursar.reports.output.table import TABLE_ROWS_MAX, as_table
-from bursar.reports.port import PaymentReports
+from bursar.reports.port import PaymentReports, WrittenLake
 from bursar.reports.report_parameters import month_days, past_instant
 from bursar.reports.report_questions import report_question
 from bursar.reports.schema_text import schema_text
 from bursar.reports.sql.answer import Question
 from bursar.reports.sql.splitting import split_statements
+
+if TYPE_CHECKING:
+    from bursar.reports.exported_lake import ExportedLake
+    from bursar.reports.reports import Written
 
 SEVERAL: Final = (TABLE, "csv", "json", "jsonl")
 """The forms in which several answers can follow each other."""
@@ -185,10 +190,39 @@ def lake() -> None:
 @click.pass_context
 def write(ctx: click.Context) -> None:
     """Move changes from the table to the lake, and found the lake if there is none."""
-    written = run(ctx, lambda reports: reports.write_lake())
-    moved = ", ".join(f"{count} rows of {name}" for name, count in written.rows.items())
-    watermark = "now; it is empty" if written.watermark is None else iso_ms(written.watermark)
-    click.echo(f"moved {moved}; the lake is complete up to {watermark}")
+    click.echo(_moved(run(ctx, lambda reports: reports.write_lake())))
+
+
+_export = click.option(
+    "--from-export",
+    "place",
+    required=True,
+    metavar="FOLDER|s3://…",
+    help="The folder of the export, which has manifest-summary.json: PREFIX/AWSDynamoDB/ID.",
+)
+
+
+@lake.command("found")
+@_export
+@click.pass_context
+def found_lake(ctx: click.Context, place: str) -> None:
+    """Found the lake from a full export of the table to S3. The store is not read."""
+    click.echo(_moved(_run_exported(ctx, lambda lake: lake.found(place))))
+
+
+@lake.command("follow")
+@_export
+@click.pass_context
+def follow_lake(ctx: click.Context, place: str) -> None:
+    """Add the changes of an incremental export of the table to the lake. The store is not read."""
+    click.echo(_moved(_run_exported(ctx, lambda lake: lake.follow(place))))
+
+
+def _run_exported(ctx: click.Context, work: "Callable[[ExportedLake], Coroutine[Any, Any, Written]]") -> "Written":
+    try:
+        return asyncio.run(work(ctx.obj[EXPORTED_LAKE]()))
+    except ReportError as error:
+        raise click.ClickException(str(error)) from error
 
 
 @lake.command()
@@ -229,6 +263,12 @@ def ddl(ctx: click.Context, target: str) -> None:
     except ReportError as error:
         raise click.ClickException(str(error)) from error
     click.echo(glue_text(found) if target == "glue" else trino_text(found))
+
+
+def _moved(written: WrittenLake) -> str:
+    moved = ", ".join(f"{count} rows of {name}" for name, count in written.rows.items()) or "nothing"
+    watermark = "now; it is empty" if written.watermark is None else iso_ms(written.watermark)
+    return f"moved {moved}; the lake is complete up to {watermark}"
 
 
 def _instant(text: str) -> float:

@@ -9,6 +9,7 @@ ReportError
 ├── NoSuchReport         no report has that name; the message lists the names
 ├── QueryTooLong         the statement reached the time limit
 ├── QueryTooLarge        the statement needs more memory or returns more rows than a query may
+├── BadExport            an export of the table is damaged, incomplete, of another table, or does not continue the lake
 ├── AthenaFailed         Athena cannot be reached, refused a call, or ended a statement without a result
 ├── LakeBusy             another process is writing the lake
 └── LakeBroken           the lake's files cannot be read, or have a newer format
@@ -65,6 +66,12 @@ class QueryTooLarge(ReportError):
     """The statement needs more memory or returns more rows than a query may."""
 
     status = 422
+
+
+class BadExport(ReportError):
+    """An export of the table is damaged, incomplete, of another table, or does not continue the lake."""
+
+    status = 400
 
 
 class AthenaFailed(ReportError):

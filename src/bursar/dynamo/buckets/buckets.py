@@ -80,9 +80,9 @@ class FolderBuckets:
 
 
 class EndpointBuckets:
-    """The buckets of a server of S3's API, with the credentials that boto3 finds."""
+    """The buckets of a server of S3's API, with the credentials that boto3 finds. ``url`` is None for Amazon's."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str | None) -> None:
         import boto3
 
         self._client: Any = boto3.client("s3", endpoint_url=url)
