@@ -1,7 +1,8 @@
 """Acknowledged means visible: every answer has each write that was acknowledged before its question, once.
 
-``VISIBILITY_PAIRS`` runs more pairs of a write and a question than the 1,000 of a test run, and ``VISIBILITY_SEED``
-other histories (`make nightly`).
+``VISIBILITY_PAIRS`` runs more pairs of a write and a question than the 1,000 of a test run, ``VISIBILITY_QUESTIONS``
+asks several questions at once after each write, which costs less, and ``VISIBILITY_SEED`` runs other histories
+(`make nightly`).
 """
 
 import asyncio
@@ -17,10 +18,12 @@ from bursar.reports.tail.tail import Tail
 from tests.support.reports.visibility import WRITERS, Figures, Visibility, small_lake
 
 PAIRS: Final = int(os.environ.get("VISIBILITY_PAIRS", "1000"))
+QUESTIONS: Final = int(os.environ.get("VISIBILITY_QUESTIONS", "1"))
 FIRST_SEED: Final = int(os.environ.get("VISIBILITY_SEED", "0"))
 PARTS: Final = 4
 """Tests that share the pairs, so that they run at the same time."""
 PAIRS_OF_A_HISTORY: Final = 250
+"""With one question after each write."""
 SEEDS_OF_A_PART: Final = 1_000
 REFUSED_MAX: Final = 0.05
 """The share of questions that may find the lake busy: the bounds of these histories are hundreds of rows."""
@@ -37,8 +40,8 @@ def test_every_acknowledged_write_is_in_every_later_answer_once(part: int) -> No
     while figures.pairs < PAIRS // PARTS:
         seed += 1
         with TemporaryDirectory() as folder:
-            history = Visibility(Path(folder), seed, figures, follows_index=seed % 3 == 2)
-            asyncio.run(live(history, PAIRS_OF_A_HISTORY))
+            history = Visibility(Path(folder), seed, figures, follows_index=seed % 3 == 2, questions=QUESTIONS)
+            asyncio.run(live(history, PAIRS_OF_A_HISTORY * QUESTIONS))
         assert (figures.stale, figures.doubled, figures.disagreeing) == ([], [], []), f"seed {seed}"
     assert figures.refused <= REFUSED_MAX * figures.pairs
     print(figures.line())

@@ -1,7 +1,7 @@
 """Histories of (write acknowledged, question asked, answer), with kills and clocks that step, and their judge.
 
-A round writes several payments at once. Each writer, as soon as its write is acknowledged, asks one question for the
-rows, the counts and the totals of one state. The judge keeps every acknowledged write:
+A round writes several payments at once. Each writer, as soon as its write is acknowledged, asks one question or several
+for the rows, the counts and the totals of one state. The judge keeps every acknowledged write:
 
     stale       an answer lacks a write that was acknowledged before the question was asked
     doubled     an answer has an attempt twice
@@ -29,7 +29,7 @@ from bursar.dynamo import AsyncEngine
 from bursar.payments import Attempt, FeeCatalogue, Ledger, Outcome
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.payments.reversals import ReversalReport
-from bursar.reports.errors import LakeBusy
+from bursar.reports.errors import LakeBusy, QueryTooLong
 from bursar.reports.reports import Reports
 from bursar.reports.server.client import RemoteReports
 from bursar.reports.server.server import served
@@ -87,8 +87,10 @@ class Machine:
 class Visibility:
     """One history over one store. ``follows_index``: as on Amazon, by the index of changes."""
 
-    def __init__(self, folder: Path, seed: int, figures: Figures, *, follows_index: bool) -> None:
+    def __init__(self, folder: Path, seed: int, figures: Figures, *, follows_index: bool, questions: int = 1) -> None:
+        """Begin nothing yet. ``questions``: the questions that a writer asks at once after each of its writes."""
         self.draw = random.Random(seed)
+        self.questions = questions
         self.wall = Wall()
         self.stepped_s = 0.0
         # The index of changes is read again for two hours, so all clocks together must stay within them.
@@ -181,18 +183,21 @@ class Visibility:
     # Questions and their judge --------------------------------------------------------------------------------
 
     async def pair(self, number: int) -> None:
-        """Write and ask; a question that is refused because the lake is busy has no answer to judge."""
-        try:
-            await self._pair(number)
-        except LakeBusy:
-            self.figures.refused += 1
-
-    async def _pair(self, number: int) -> None:
-        """Write a payment, ask once it is acknowledged, and judge the answer."""
+        """Write a payment, and ask once it is acknowledged. Each question makes a pair with the write."""
         await self.write(self.ledgers[number % 2], number)
         before = dict(self.known)
+        await asyncio.gather(*(self.question(before) for _ in range(self.questions)))
+
+    async def question(self, before: dict[str, tuple[str, Decimal]]) -> None:
+        """Ask; a question that is refused, because the lake or the machine is busy, has no answer and is no pair."""
+        try:
+            await self._question(before)
+        except (LakeBusy, QueryTooLong):
+            self.figures.refused += 1
+
+    async def _question(self, before: dict[str, tuple[str, Decimal]]) -> None:
+        """Ask a question, and judge its answer by the writes ``before`` it."""
         way = self.draw.choice(("log", "socket", "socket", "another"))
-        self.figures.pairs += 1
         if way == "log":
             await self.ask_log(before)
             return
@@ -239,6 +244,7 @@ class Visibility:
         self, way: str, before: dict[str, tuple[str, Decimal]], rows: Sequence[tuple[str, str, Decimal | None]]
     ) -> None:
         """Compare an answer with the writes that were acknowledged before its question."""
+        self.figures.pairs += 1
         seen = Counter(key for key, *_ in rows)
         self.figures.doubled += [f"{way}: {key}" for key, times in seen.items() if times > 1]
         answered = {key: (status, net) for key, status, net in rows}
@@ -308,7 +314,7 @@ class Visibility:
         ]
         await self.open()
         try:
-            for first in range(0, pairs, WRITERS):
+            for first in range(0, pairs // self.questions, WRITERS):
                 if self.draw.random() < EVENTFUL:
                     await self.draw.choice(happenings)()
                 self.wall.now += self.draw.choice((0.0, 0.001, 1.0, 60.0))
