@@ -10,6 +10,7 @@ import orjson
 from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 CELL_CHARS_MAX: Final = 60
+MEMBER_CHARS_MAX: Final = 90
 COLUMNS_MAX: Final = 12
 
 
@@ -63,9 +64,17 @@ def key_of_token(token: str) -> Item:
     return item_of_text(decoded, "key")
 
 
-def pretty(item: Mapping[str, Any]) -> str:
-    """Return DynamoDB JSON for a person: indented, its attributes in their order."""
-    return orjson.dumps(item, option=orjson.OPT_INDENT_2).decode()
+def pretty(document: Mapping[str, Any]) -> str:
+    """Return JSON for a person: a member a line, in their order; a longer member is indented."""
+    members = [f"  {orjson.dumps(name).decode()}: {_member_text(value)}" for name, value in document.items()]
+    return "{\n" + ",\n".join(members) + "\n}" if members else "{}"
+
+
+def _member_text(value: Any) -> str:
+    compact = orjson.dumps(value).decode()
+    if len(compact) <= MEMBER_CHARS_MAX:
+        return compact
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode().replace("\n", "\n  ")
 
 
 def item_of_text(text: str | bytes, what: str = "item") -> Item:
