@@ -23,17 +23,21 @@ from bursar.dynamo.command_inputs import (
 from bursar.dynamo.console_option import DEFAULT_CONSOLE_PORT, console_beside
 from bursar.dynamo.past_commands import PAST_COMMANDS
 from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, serve
+from bursar.dynamo.server_options import (
+    access_of,
+    buckets_of,
+    open_isolated,
+    progress_bar,
+    seeding,
+    weather_for_a_loop,
+    weather_of,
+)
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
     from gzip import GzipFile
 
-    from bursar.dynamo.buckets.port import Buckets
-    from bursar.dynamo.engine.engine import Engine
-    from bursar.dynamo.engine.group_commit import AsyncEngine
-    from bursar.dynamo.server.credentials import AccessKeys
     from bursar.dynamo.tools.dump_and_load import Execute
-    from bursar.dynamo.weather.settings import Weather
 
 
 endpoint_option = click.option(
@@ -128,7 +132,7 @@ def dynamo(
     """Serve DynamoDB in a file over HTTP until Ctrl-C, or run one of the commands below."""
     context.meta[PATH] = path
     context.meta[READ_ONLY] = read_only
-    context.meta[BUCKETS] = _buckets(s3_folder, s3_endpoint)
+    context.meta[BUCKETS] = buckets_of(s3_folder, s3_endpoint)
     if context.invoked_subcommand is not None:
         return
     if read_only and (files or weather != "calm"):
@@ -140,19 +144,19 @@ def dynamo(
         if workers > 1 or credentials or console or read_only or weather != "calm":
             alone = "--workers, --credentials, --console, --read-only and --weather"
             raise DynamoCommandRefused(f"--isolated: must be given without {alone}")
-        settings = replace(settings, path=MEMORY, open_isolated=_open_isolated(context, path or MEMORY, files))
+        settings = replace(settings, path=MEMORY, open_isolated=open_isolated(context, path or MEMORY, files))
         files = ()
     reports: list[Callable[[], str]] = []
     if weather != "calm":
-        context.meta[WEATHER] = _weather(weather, weather_seed, workers)
-        settings = replace(settings, shared_by_loop=_weather_for_a_loop(reports))
-    access = _access(credentials) if credentials else None
+        context.meta[WEATHER] = weather_of(weather, weather_seed, workers)
+        settings = replace(settings, shared_by_loop=weather_for_a_loop(reports))
+    access = access_of(credentials) if credentials else None
     try:
         if console:
             settings = replace(settings, beside=console_beside(settings, access, console_port))
         serve(
             settings,
-            open_engine=_seeding(opener(context), files),
+            open_engine=seeding(opener(context), files),
             access=access,
             announce=_announcer(path or MEMORY, access is not None),
         )
@@ -160,71 +164,6 @@ def dynamo(
         raise DynamoCommandRefused(str(error)) from None
     for report in reports:
         click.echo(report(), err=True)
-
-
-def _weather(name: str, seed: int | None, workers: int) -> "Weather":
-    """Return the weather that the options name."""
-    from bursar.dynamo.weather.settings import WeatherError, named_weather
-
-    if workers > 1:
-        raise DynamoCommandRefused(f"--workers: must be 1 in the weather; got {workers}")
-    try:
-        return named_weather(name, seed)
-    except WeatherError as error:
-        raise DynamoCommandRefused(f"--weather {error}") from None
-
-
-def _weather_for_a_loop(reports: list[Callable[[], str]]) -> "Callable[[Engine], AsyncEngine]":
-    """Return the maker of the event loop's engine; it adds the report of what happened."""
-
-    def shared_by_loop(engine: "Engine") -> "AsyncEngine":
-        from bursar.dynamo.weather.engine import WeatherEngine
-        from bursar.dynamo.weather.event_loop import AsyncWeatherEngine
-
-        assert isinstance(engine, WeatherEngine)  # as command_inputs.opener opens it
-        reports.append(engine.weather_report)
-        return AsyncWeatherEngine(engine)
-
-    return shared_by_loop
-
-
-def _open_isolated(context: click.Context, path: str, files: tuple[Path, ...]) -> "Callable[[str], Engine]":
-    """Return the function that opens the store of a name: in memory, or in a file of the folder ``path``."""
-    if path != MEMORY and not Path(path).is_dir():
-        raise DynamoCommandRefused(f"--data: must be a folder or {MEMORY} with --isolated; got {path}")
-
-    def open_store(name: str) -> "Engine":
-        return _seeding(opener(context), files)(MEMORY if path == MEMORY else str(Path(path) / f"{name}.db"))
-
-    return open_store
-
-
-def _buckets(folder: Path | None, endpoint: str | None) -> "Buckets | None":
-    """Return the buckets of exports and imports, by the options."""
-    if folder is None and endpoint is None:
-        return None
-    from bursar.dynamo.buckets.buckets import EndpointBuckets, FolderBuckets
-
-    if folder is not None and endpoint is not None:
-        raise DynamoCommandRefused("--s3-folder and --s3-endpoint: only one of them may be given")
-    if folder is not None:
-        if not folder.is_dir():
-            raise DynamoCommandRefused(f"--s3-folder: must be a folder; got {folder}")
-        return FolderBuckets(folder)
-    try:
-        return EndpointBuckets(str(endpoint))
-    except ImportError:
-        raise DynamoCommandRefused("--s3-endpoint: needs boto3; pip install 'bursar[aws]'") from None
-
-
-def _access(credentials: Path) -> "AccessKeys":
-    # Imported here: a server without access keys starts faster without it.
-    from bursar.dynamo.server.credentials import AccessKeys, CredentialsError
-
-    try:
-        return AccessKeys.load(credentials)
-    except CredentialsError as error:
-        raise DynamoCommandRefused(str(error)) from None
 
 
 @dynamo.command("ls")
@@ -289,7 +228,7 @@ def dump_command(
     with _read(context, path, endpoint) as (execute, rules_of):
         names = tables or tuple(table_names(execute))
         total = sum(describe(execute, name)["ItemCount"] for name in names)
-        with _progress("dumping", total) as advance, _packed(target) as file:
+        with progress_bar("dumping", total) as advance, _packed(target) as file:
             for line in dump(execute, names, advance, rules_of):
                 file.write(line)
 
@@ -315,7 +254,7 @@ def load_command(context: click.Context, path: str | None, source: IO[bytes], ad
     """Create the tables of a dump, which gzip may have compressed, and put their items."""
     from bursar.dynamo.tools.dump_and_load import DumpError, lines_of, load
 
-    with store(context, path, create=True) as engine, _progress("loading", None) as advance:
+    with store(context, path, create=True) as engine, progress_bar("loading", None) as advance:
         try:
             counts = load(engine.execute, lines_of(source), advance, add=add, put_rules=engine.put_rules_document)
         except DumpError as error:
@@ -402,41 +341,6 @@ def _endpoint(url: str) -> "Iterator[Execute]":
             yield lambda operation, request: runner.run(store.call(operation, request))
         finally:
             runner.run(store.close())
-
-
-def _seeding(opening: "Callable[[str], Engine]", files: tuple[Path, ...]) -> "Callable[[str], Engine]":
-    """Return an opener that makes the tables of ``files`` at the first opening, before any worker is forked."""
-    waiting = list(files)
-
-    def open_engine(path: str) -> "Engine":
-        engine = opening(path)
-        if not waiting:
-            return engine
-        from bursar.dynamo.tools.seeding import SeedError, seed
-
-        try:
-            with engine.calm(), _progress("seeding", None) as advance:
-                seed(engine.execute, waiting, keep=True, progress=advance, put_rules=engine.put_rules_document)
-        except SeedError as error:
-            engine.close()
-            raise CannotStart(f"--init {error}") from None
-        waiting.clear()
-        return engine
-
-    return open_engine
-
-
-@contextmanager
-def _progress(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Show a bar on standard error when it is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TextColumn("items"))
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(word, total=total)
-        yield lambda count: bar.update(task, advance=count)
 
 
 for command in PAST_COMMANDS:

@@ -1,0 +1,120 @@
+"""The options of `bursar dynamo` turned into what a server needs: weather, buckets, access keys, seeds, separate stores."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bursar.dynamo.command_inputs import DynamoCommandRefused, opener
+from bursar.dynamo.server.serve import MEMORY
+from bursar.startup import CannotStart
+
+if TYPE_CHECKING:
+    from bursar.dynamo.buckets.port import Buckets
+    from bursar.dynamo.engine.engine import Engine
+    from bursar.dynamo.engine.group_commit import AsyncEngine
+    from bursar.dynamo.server.credentials import AccessKeys
+    from bursar.dynamo.weather.settings import Weather
+
+
+def weather_of(name: str, seed: int | None, workers: int) -> "Weather":
+    """Return the weather that the options name."""
+    from bursar.dynamo.weather.settings import WeatherError, named_weather
+
+    if workers > 1:
+        raise DynamoCommandRefused(f"--workers: must be 1 in the weather; got {workers}")
+    try:
+        return named_weather(name, seed)
+    except WeatherError as error:
+        raise DynamoCommandRefused(f"--weather {error}") from None
+
+
+def weather_for_a_loop(reports: list[Callable[[], str]]) -> "Callable[[Engine], AsyncEngine]":
+    """Return the maker of the event loop's engine; it adds the report of what happened."""
+
+    def shared_by_loop(engine: "Engine") -> "AsyncEngine":
+        from bursar.dynamo.weather.engine import WeatherEngine
+        from bursar.dynamo.weather.event_loop import AsyncWeatherEngine
+
+        assert isinstance(engine, WeatherEngine)  # as command_inputs.opener opens it
+        reports.append(engine.weather_report)
+        return AsyncWeatherEngine(engine)
+
+    return shared_by_loop
+
+
+def open_isolated(context: click.Context, path: str, files: tuple[Path, ...]) -> "Callable[[str], Engine]":
+    """Return the function that opens the store of a name: in memory, or in a file of the folder ``path``."""
+    if path != MEMORY and not Path(path).is_dir():
+        raise DynamoCommandRefused(f"--data: must be a folder or {MEMORY} with --isolated; got {path}")
+
+    def open_store(name: str) -> "Engine":
+        return seeding(opener(context), files)(MEMORY if path == MEMORY else str(Path(path) / f"{name}.db"))
+
+    return open_store
+
+
+def buckets_of(folder: Path | None, endpoint: str | None) -> "Buckets | None":
+    """Return the buckets of exports and imports, by the options."""
+    if folder is None and endpoint is None:
+        return None
+    from bursar.dynamo.buckets.buckets import EndpointBuckets, FolderBuckets
+
+    if folder is not None and endpoint is not None:
+        raise DynamoCommandRefused("--s3-folder and --s3-endpoint: only one of them may be given")
+    if folder is not None:
+        if not folder.is_dir():
+            raise DynamoCommandRefused(f"--s3-folder: must be a folder; got {folder}")
+        return FolderBuckets(folder)
+    try:
+        return EndpointBuckets(str(endpoint))
+    except ImportError:
+        raise DynamoCommandRefused("--s3-endpoint: needs boto3; pip install 'bursar[aws]'") from None
+
+
+def access_of(credentials: Path) -> "AccessKeys":
+    """Return the access keys of a credentials file."""
+    # Imported here: a server without access keys starts faster without it.
+    from bursar.dynamo.server.credentials import AccessKeys, CredentialsError
+
+    try:
+        return AccessKeys.load(credentials)
+    except CredentialsError as error:
+        raise DynamoCommandRefused(str(error)) from None
+
+
+def seeding(opening: "Callable[[str], Engine]", files: tuple[Path, ...]) -> "Callable[[str], Engine]":
+    """Return an opener that makes the tables of ``files`` at the first opening, before any worker is forked."""
+    waiting = list(files)
+
+    def open_engine(path: str) -> "Engine":
+        engine = opening(path)
+        if not waiting:
+            return engine
+        from bursar.dynamo.tools.seeding import SeedError, seed
+
+        try:
+            with engine.calm(), progress_bar("seeding", None) as advance:
+                seed(engine.execute, waiting, keep=True, progress=advance, put_rules=engine.put_rules_document)
+        except SeedError as error:
+            engine.close()
+            raise CannotStart(f"--init {error}") from None
+        waiting.clear()
+        return engine
+
+    return open_engine
+
+
+@contextmanager
+def progress_bar(word: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Show a bar on standard error when it is a terminal."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn(word), BarColumn(), MofNCompleteColumn(), TextColumn("items"))
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(word, total=total)
+        yield lambda count: bar.update(task, advance=count)
