@@ -203,7 +203,7 @@ weaken(
     "only the requests of one's own worker count",
     "bursar.portal.api.rate_limits:ClientLimits.enter",
     "sum(under_way)",
-    "under_way[(self._own_word - 32) // 8]",
+    "under_way[self._worker]",
     "portal/api/test_rate_limits.py",
 )
 

@@ -98,12 +98,14 @@ with SharedBuckets(2) as shared:
     heard, says = os.pipe()
     holder = os.fork()
     if not holder:
-        def add(word, requests):
-            SharedBuckets.add(shared, word, requests)
-            os.write(says, b".")
-            signal.pause()
+        def digest_of(client, digest_of=rate_limits.digest_of):
+            if shared.slot.unpack_from(shared.memory, shared.first)[3:] == (1, 0):
+                os.write(says, b".")
+                signal.pause()
+            return digest_of(client)
         half = limits(0)
-        shared.add = add
+        shared.first = shared.slot_of("a")
+        rate_limits.digest_of = digest_of
         half.enter("a")
     os.read(heard, 1)
     os.kill(holder, signal.SIGKILL)

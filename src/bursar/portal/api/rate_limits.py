@@ -67,6 +67,7 @@ class ClientLimits:
         self._rate_per_s = rate_per_s
         self._burst = burst
         self._buckets = BucketMemory(1) if shared is None else shared
+        self._worker = worker
         self._own_word = _WORDS_BEGIN + worker * _WORD.size
         self._slots: dict[str, int] = {}
         """The slots that clients have been found to have."""
@@ -75,10 +76,11 @@ class ClientLimits:
 
     def enter(self, client: str) -> None:
         """Count a request of ``client`` in. Raises ``TooMany``; such a request must not :meth:`leave`."""
-        with self._buckets.lock:
+        buckets, memory = self._buckets, self._buckets.memory
+        with buckets.lock:
             now = self._clock()
             slot = self._slot_of(client)
-            holder, left, seen_at, *under_way = self._buckets.slot.unpack_from(self._buckets.memory, slot)
+            holder, left, seen_at, *under_way = buckets.slot.unpack_from(memory, slot)
             if holder == _FREE:
                 left, seen_at = self._burst, now
             left = min(self._burst, left + (now - seen_at) * self._rate_per_s)
@@ -86,16 +88,17 @@ class ClientLimits:
                 raise TooMany(TOO_MANY_AT_ONCE, retry_after_s=1)
             if left < 1:
                 raise TooMany(TOO_MANY_PER_SECOND, retry_after_s=math.ceil((1 - left) / self._rate_per_s))
-            _LEVEL.pack_into(self._buckets.memory, slot + _DIGEST_BYTES, left - 1, now)
-            self._buckets.add(slot + self._own_word, 1)
+            _LEVEL.pack_into(memory, slot + _DIGEST_BYTES, left - 1, now)
+            _WORD.pack_into(memory, slot + self._own_word, under_way[self._worker] + 1)
             if holder == _FREE:  # last: a worker that is killed before this has claimed nothing
-                self._buckets.memory[slot : slot + _DIGEST_BYTES] = digest_of(client)
+                memory[slot : slot + _DIGEST_BYTES] = digest_of(client)
         if client not in self._slots and len(self._slots) < SLOTS_MAX:
             self._slots[client] = slot
 
     def leave(self, client: str) -> None:
         """Count a request of ``client`` out that :meth:`enter` counted in. The word is this worker's: no lock."""
-        self._buckets.add(self._slot_of(client) + self._own_word, -1)
+        word = self._slot_of(client) + self._own_word
+        _WORD.pack_into(self._buckets.memory, word, _WORD.unpack_from(self._buckets.memory, word)[0] - 1)
 
     def _slot_of(self, client: str) -> int:
         slot = self._slots.get(client)
@@ -121,10 +124,6 @@ class BucketMemory:
             if self.memory[begin : begin + _DIGEST_BYTES] in (digest, _FREE):
                 break
         return begin
-
-    def add(self, word: int, requests: int) -> None:
-        """Add to the requests under way of one worker, whose ``word`` no other worker writes."""
-        _WORD.pack_into(self.memory, word, _WORD.unpack_from(self.memory, word)[0] + requests)
 
     def clear_words(self, word: int) -> None:
         """Count no requests of a new worker: those of the worker that had its number before have ended with it."""
