@@ -5,6 +5,8 @@ faults that a failing seed needs, and since when its failure was inevitable.
 
 ``--obligations N`` runs seeds with a crowd of payers each, until there are N obligations. The judge and the faults are
 the same; the end of a run, its audit and its sweeps are shared by the crowd, so an obligation costs much less.
+``--kept FILE`` appends the totals of each crowd to a file, and a later run continues from it; ``--totals FILE`` prints
+the totals of all crowds in such files.
 
 ``--canaries`` plants every fault and writes to docs/simulation.md where the judge caught it. ``--matrix`` runs every
 cell of the fault matrix and writes docs/faults.md. ``--transcript`` prints one lost reply from start to resolution.
@@ -23,8 +25,9 @@ from sim.proof.matrix import BEHAVIOURS, Cell, cells, play
 from sim.proof.matrix_page import PAGE, key_of, render
 from sim.proof.shrink import shrink
 from sim.proof.sometimes import ENOUGH_SEEDS, SOMETIMES, never_happened, not_listed
-from sim.run import CROWD, Verdict, simulate, simulate_crowd
+from sim.run import Verdict, simulate
 from sim.totals import Totals
+from sim.volume import run_volume, total
 
 SHRUNK_MAX = 2
 """Failing seeds of one run that are shrunk at once; ``--shrink`` shrinks any other."""
@@ -40,6 +43,8 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=200, help="how many seeds to run, from --first on")
     parser.add_argument("--first", type=int, default=1, help="the first seed")
     parser.add_argument("--obligations", type=int, help="run crowds until there are so many; with --seed, one crowd")
+    parser.add_argument("--kept", type=Path, help="with --obligations: keep each crowd in this file, and continue")
+    parser.add_argument("--totals", type=Path, nargs="+", metavar="KEPT", help="print the totals of kept crowds")
     parser.add_argument("--seed", type=int, help="replay this one seed and print its timeline")
     parser.add_argument("--shrink", type=int, metavar="SEED", help="find the faults that a failing seed needs")
     parser.add_argument("--canary", help="with --shrink: plant this fault of the product first")
@@ -54,6 +59,8 @@ def main() -> int:
         return _shrink(arguments.shrink, arguments.canary)
     if arguments.canaries:
         return _catch_all(arguments.workers)
+    if arguments.totals is not None:
+        return total(arguments.totals)
     if arguments.matrix:
         return _run_matrix(arguments.workers)
     if arguments.transcript:
@@ -61,7 +68,7 @@ def main() -> int:
         print(*play(Cell(True, lost, None, "the sweeper alone")).timeline, sep="\n")
         return 0
     if arguments.obligations is not None:
-        return _run_volume(arguments.obligations, arguments.first, arguments.workers)
+        return run_volume(arguments.obligations, arguments.first, arguments.workers, arguments.kept)
     return _run_many(range(arguments.first, arguments.first + arguments.seeds), arguments.workers)
 
 
@@ -94,27 +101,6 @@ def _run_many(seeds: range, workers: int) -> int:
     if unlisted := not_listed(totals.faults):
         print(f"not in sim/proof/sometimes.py: {', '.join(unlisted)}")
     return bool(totals.failing) or (bool(never) and len(seeds) >= ENOUGH_SEEDS)
-
-
-def _run_volume(obligations: int, first: int, workers: int) -> int:
-    """Simulate crowds until there are ``obligations``; print the totals so far after each run, and all at the end.
-
-    An interrupt (SIGINT) ends the run early: the totals at the end are then of the seeds that were run.
-    """
-    began, totals = time.monotonic(), Totals()
-    seeds = range(first, first + -(-obligations // CROWD))
-    with ProcessPoolExecutor(workers) as pool:
-        try:
-            for verdict in pool.map(simulate_crowd, seeds):
-                totals.add(verdict)
-                if verdict.findings:
-                    _print_verdict(verdict, CROWD)
-                print(totals.head(time.monotonic() - began), flush=True)
-        except KeyboardInterrupt:
-            print(f"interrupted after {totals.seeds} of {len(seeds)} seeds", flush=True)
-            pool.shutdown(cancel_futures=True)
-    print(*totals.lines(), totals.short(), sep="\n")
-    return bool(totals.failing) or totals.seeds < len(seeds)
 
 
 def _run_matrix(workers: int) -> int:

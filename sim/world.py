@@ -33,6 +33,7 @@ from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
 from sim.faults.backups import backup_of, restore_into, wait_for_a_start
+from sim.faults.due_times import DueTimes, NoticedCompareAndSwap, NoticedStore
 from sim.faults.fault_switch import ALL_FAULTS, FaultPlan, FaultSwitch
 from sim.faults.mortality import MortalCompareAndSwap, MortalStore, MortalTransport, Process
 from sim.faults.paygov_faults import (
@@ -48,7 +49,6 @@ from sim.faults.paygov_faults import (
     OddPayGov,
     Outage,
 )
-from sim.faults.store_changes import Changes, NoticedCompareAndSwap, NoticedStore
 from sim.faults.store_faults import AWAY_S, FaultyCompareAndSwap, FaultyStore
 from sim.faults.weather import Weather
 from sim.loop import VirtualLoop
@@ -151,11 +151,13 @@ class World:
             ":memory:", clock=loop.clock, randomness=self.branch("engine"), guard_loader=load_guard_once
         )
         self.engine = AsyncEngine(engine)
-        self.changes = Changes(loop)
-        noticed = NoticedStore(self.engine, self.changes)
-        self.store = FaultyStore(noticed, self.branch("store"), self.counts, sky.store_faults, loop.clock, self.switch)
+        self.due_times = DueTimes(loop)
+        self.noticed = NoticedStore(self.engine, self.due_times)
+        self.store = FaultyStore(
+            self.noticed, self.branch("store"), self.counts, sky.store_faults, loop.clock, self.switch
+        )
         self.compare_and_swap = FaultyCompareAndSwap(
-            NoticedCompareAndSwap(self.engine.compare_and_swap, self.changes),
+            NoticedCompareAndSwap(self.engine.compare_and_swap, self.due_times),
             self.branch("disk"),
             self.counts,
             sky.store_faults,
@@ -317,7 +319,7 @@ class World:
         wire, name = MortalTransport(self.transport, process), f"{process.name} {self.loop.time()}"
         if self.sky.embedded:
             ledger = self.ledger(
-                MortalStore(self.engine, process), MortalCompareAndSwap(self.compare_and_swap, process)
+                MortalStore(self.noticed, process), MortalCompareAndSwap(self.compare_and_swap, process)
             )
         else:
             ledger = self.ledger(MortalStore(self.store, process))
@@ -398,8 +400,9 @@ class World:
         """
         failures, interval_s = 0, SWEEP_INTERVAL_S
         while True:
-            await self._until_due()
             await asyncio.sleep(pause_s(portal, interval_s, failures))
+            if await self._wait_until_due():  # the passes in between are skipped: the next one is within a pause
+                await asyncio.sleep(pause_s(portal, interval_s, 0) * portal.randomness.random())
             try:
                 report = await sweep(portal)
                 failures = 0
@@ -409,15 +412,28 @@ class World:
             stuck = self._calm and report.results.keys() <= CHANGES_NOTHING
             interval_s = QUIET_SWEEP_INTERVAL_S if stuck else SWEEP_INTERVAL_S
 
-    async def _until_due(self) -> None:
-        """Wait until an attempt in the store is due. An index that is behind may still hide it from a sweeper."""
+    async def _wait_until_due(self) -> bool:
+        """Return when an attempt is due, and whether none was at first. A stale index may still hide the attempt."""
+        waited = False
         while True:
-            changed = self.changes.next
-            first = await self.reader.due(self.loop.clock() + FAR_S, 1)
-            wait_s = (first[0].due_at or 0.0) - self.loop.clock() if first else None
+            earliest = self.due_times.earliest
+            wait_s = None if earliest is None else earliest - self.loop.clock()
             if wait_s is not None and wait_s <= 0:
-                return
-            await asyncio.wait([changed], timeout=wait_s)
+                return waited
+            waited = True
+            await asyncio.wait([self.due_times.sooner], timeout=wait_s)
+
+    async def read_due_times(self) -> None:
+        """Read the due times of the whole store, after another store has replaced it."""
+        pages: list[dict[str, Any]] = []
+        request: dict[str, Any] = {"TableName": TABLE}
+        while True:
+            page = await self.engine.call("Scan", request)
+            pages += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                break
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        self.due_times.reload(pages)
 
     async def _restore_from_backup(self, taken_after_s: float, restored_after_s: float) -> None:
         """Take a backup, and later restore the store from it; every process dies with the store that it used."""
@@ -448,7 +464,7 @@ class World:
         restore_into(self.engine, backup)
         mark = await self.reader.mark_restored(BY_COMMAND)
         assert mark is not None, "a mark that depends on nothing is written"
-        self.changes.notice()
+        await self.read_due_times()
         self.restored_at = mark.restored_at
         self.counts["store restored from a backup"] += 1
         self.note("the store is restored from a backup")

@@ -27,7 +27,7 @@ async def live_attempts(world: World) -> list[Attempt]:
 
 def operators_portal(world: World) -> Portal:
     """Return a portal as `bursar resolve` opens it: directly on the store, for one command."""
-    return world.portal(world.ledger(world.engine), world.transport, f"operator {world.loop.time()}")
+    return world.portal(world.ledger(world.noticed), world.transport, f"operator {world.loop.time()}")
 
 
 async def settle_charged(world: World) -> int:
