@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bursar.payments.due import RETURN_POLL_AGAIN_S, DuePolicy
+from bursar.payments.due import FRESH_S, RETURN_POLL_AGAIN_S, TOKEN_AGE_MAX_S, DuePolicy
 from bursar.payments.records import Attempt
 
 POLICY = DuePolicy(
@@ -13,6 +13,8 @@ POLICY = DuePolicy(
     token_age_max_s=1000,
     poll_interval_min_s=5,
     poll_interval_max_s=60,
+    fresh_s=30,
+    fresh_poll_interval_max_s=8,
     settling_interval_max_s=200,
 )
 
@@ -86,10 +88,23 @@ def test_a_late_question_is_followed_by_one_at_the_same_distance(attempt: Attemp
     assert WATCH.next_return_poll_at(debit(attempt), 20 * DAY_S) == 40 * DAY_S
 
 
-def test_polls_thin_out_by_doubling_within_bounds(attempt: Attempt) -> None:
+def test_polls_of_a_fresh_unknown_outcome_are_close_and_thin_out_by_doubling_after_it(attempt: Attempt) -> None:
     unknown = replace(attempt, status="processing", outcome_unknown=True, updated_at=0.0)
-    waits = [POLICY.next_poll_at(unknown, now) - now for now in (1, 5, 10, 20, 40, 80, 1e6)]
-    assert waits == [5, 5, 10, 20, 40, 60, 60]
+    waits = [POLICY.next_poll_at(unknown, now) - now for now in (1, 5, 8, 10, 29, 30, 40, 80, 1e6)]
+    assert waits == [5, 5, 8, 8, 8, 30, 40, 60, 60]
+
+
+def test_an_unknown_outcome_is_looked_up_13_times_in_two_minutes_and_19_times_in_the_life_of_its_token(
+    attempt: Attempt,
+) -> None:
+    policy = DuePolicy()
+    unknown = replace(attempt, status="processing", outcome_unknown=True, updated_at=0.0)
+    polls = [5.0]
+    while polls[-1] < TOKEN_AGE_MAX_S:
+        polls.append(policy.next_poll_at(unknown, polls[-1]))
+    assert polls[:4] == [5, 10, 20, 30]
+    assert sum(at <= FRESH_S for at in polls) == 13
+    assert sum(at <= TOKEN_AGE_MAX_S for at in polls) == 19
 
 
 def test_a_settling_payment_is_asked_about_less_often_than_an_unknown_outcome(attempt: Attempt) -> None:

@@ -13,6 +13,11 @@ TOKEN_AGE_MAX_S: Final = 3 * 3600.0  # Pay.gov's tokens are valid for 3 hours (d
 LEASED_POLL_S: Final = 30.0  # longer than a complete takes, unless its caller was killed
 POLL_INTERVAL_MIN_S: Final = 5.0
 POLL_INTERVAL_MAX_S: Final = 3600.0
+FRESH_S: Final = 120.0
+"""A lost reply is fresh for so long. A complete that is late is charged, and shown by a lookup, mostly in this time."""
+FRESH_POLL_INTERVAL_MAX_S: Final = 10.0
+"""The longest wait between two questions about a fresh one: 13 questions in two minutes, and 19 while its token lives.
+With doubled waits alone there are 5 and 12, and a charge that is shown in the first minutes waits up to a minute."""
 SETTLING_POLL_GROWTH: Final = 4.0
 """Each question about a settling payment is asked at this multiple of its age at the last one."""
 SETTLING_INTERVAL_MAX_S: Final = 6 * 3600.0
@@ -37,6 +42,8 @@ class DuePolicy:
     leased_poll_s: float = LEASED_POLL_S
     poll_interval_min_s: float = POLL_INTERVAL_MIN_S
     poll_interval_max_s: float = POLL_INTERVAL_MAX_S
+    fresh_s: float = FRESH_S
+    fresh_poll_interval_max_s: float = FRESH_POLL_INTERVAL_MAX_S
     settling_interval_max_s: float = SETTLING_INTERVAL_MAX_S
     return_watch_s: float = RETURN_WATCH_S
     return_poll_first_s: float = RETURN_POLL_FIRST_S
@@ -83,14 +90,16 @@ class DuePolicy:
         """Return when to ask Pay.gov again after a poll at ``now`` that decided nothing.
 
         The wait grows with the time for which the attempt has been in its state, within the bounds, so nothing needs to
-        be stored between two polls: the wait for an unknown outcome doubles, and the one for a payment that is settling
-        grows faster. A new word of Pay.gov's for the latter does not shorten the wait; a new reason of an unknown
-        outcome does, because a lookup may decide it soon.
+        be stored between two polls: the wait for an unknown outcome doubles, but is short while the outcome is fresh, and
+        the one for a payment that is settling grows faster. A new word of Pay.gov's for the latter does not shorten the
+        wait; a new reason of an unknown outcome does, because a lookup may decide it soon.
         """
         if attempt.status == PENDING:
             since = attempt.unsettled_since or attempt.updated_at
             return now + self._settling_interval_s(now - since)
-        return now + min(max(now - attempt.updated_at, self.poll_interval_min_s), self.poll_interval_max_s)
+        waited_s = now - attempt.updated_at
+        longest_s = self.fresh_poll_interval_max_s if waited_s < self.fresh_s else self.poll_interval_max_s
+        return now + min(max(waited_s, self.poll_interval_min_s), longest_s)
 
     def _settling_interval_s(self, waited_s: float) -> float:
         grown_s = waited_s * (SETTLING_POLL_GROWTH - 1)
