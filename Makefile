@@ -54,7 +54,7 @@ mutants: .venv/.synced ## Plant each known fault in turn and see the tests of it
 spec: .venv/.synced .tools/.spin ## Search every state of the protocol's model and plant its mutants; writes spec/README.md
 	@$(BIN)/python -m tools.check_spec --write
 
-nightly: .venv/.synced .tools/.oracles .tools/.spin ## Run the long things; writes docs/nightly.md (NIGHTLY_SIM_S, NIGHTLY_STEPS, NIGHTLY_SUITE)
+nightly: .venv/.synced ## Run the long things; writes docs/nightly.md (NIGHTLY_SIM_S, NIGHTLY_STEPS, NIGHTLY_SUITE)
 	@$(BIN)/python tools/nightly.py $(if $(NIGHTLY_STEPS),--steps $(NIGHTLY_STEPS))
 
 bench: bench-dynamo bench-portal bench-reports ## Run every benchmark; results go to docs/benchmarks

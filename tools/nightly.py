@@ -4,8 +4,9 @@
 
     step          runs                                                                  setting
     simulation    `python -m sim` from new seeds until the time is used up              NIGHTLY_SIM_S (3600)
-    volume        crowds of payers until there are so many obligations                  NIGHTLY_OBLIGATIONS (1000000)
-    sometimes     1,000 seeds, in which every fault and every edge must happen
+    volume        crowds of payers until there are so many obligations                  NIGHTLY_OBLIGATIONS (1000000),
+                                                                                        NIGHTLY_KEPT (none)
+    sometimes     seeds, in which every fault and every edge must happen                NIGHTLY_SEEDS (1000)
     canaries      every planted fault; the judge must find each
     matrix        every cell of the fault matrix
     model         every state of the protocol's larger model (spec/)
@@ -13,7 +14,7 @@
     past          restores to random instants after kill -9                             NIGHTLY_INSTANTS (1000)
     visible       pairs of a write and a later question, while SIGKILL ends processes    NIGHTLY_PAIRS (100000)
     histories     the same in one process, with kills at each commit and clock steps    NIGHTLY_HISTORY_PAIRS (100000)
-    weather       the tests of the use cases in storms of DynamoDB
+    weather       the tests of the use cases in storms of DynamoDB                      NIGHTLY_STORMS (4)
     mutants       every planted fault; the tests of its place must fail                 NIGHTLY_MUTANTS (all)
     properties    every property test, with 20 times as many examples                   NIGHTLY_PROPERTY_TESTS (tests)
     oracles       the tests that compare with other implementations of DynamoDB         NIGHTLY_ORACLE_TESTS (tests)
@@ -49,6 +50,8 @@ INSTANTS: Final = 1_000
 PAST_WRITES: Final = 6_000
 SEEDS_A_DAY: Final = 1_000_000
 """The seeds of two days do not overlap: a day's first seed is its ordinal number times this."""
+VOLUME_SEED: Final = 2_000_000_000
+"""The first seed of the crowds that NIGHTLY_KEPT keeps: the same every night, so that a run can continue."""
 PROPERTY_TIMEOUT_S: Final = 3600
 PAIRS: Final = 100_000
 HISTORY_PAIRS: Final = 100_000
@@ -56,7 +59,8 @@ HISTORY_QUESTIONS: Final = 4
 """Questions at once after each write of `histories`: they share a look at the store, which is most of their cost."""
 VISIBLE_TIMEOUT_S: Final = 8 * 3600
 VISIBLE: Final = re.compile(r"(\d+) pairs, (\d+) kills, (\d+) refused, 0 stale, 0 doubled, 0 disagreeing")
-STORM_SEEDS: Final = (1, 2, 3, 4)
+STORMS: Final = 4
+SEEDS: Final = 1_000
 FIGURE_CHARACTERS_MAX: Final = 200
 PASSED, FAILED, NOT_RUN = "passed", "**failed**", "not run"
 
@@ -113,15 +117,20 @@ def simulation(settings: Environment) -> Result:
 
 
 def volume(settings: Environment) -> Result:
-    """Simulate NIGHTLY_OBLIGATIONS obligations in crowds; the figure is the last line that the simulation prints."""
+    """Simulate NIGHTLY_OBLIGATIONS obligations in crowds; the figure is the last line that the simulation prints.
+
+    With NIGHTLY_KEPT, the crowds that this file has are not run again, and it keeps the others.
+    """
     count = settings.get("NIGHTLY_OBLIGATIONS", str(OBLIGATIONS))
-    first = datetime.now(UTC).date().toordinal() * SEEDS_A_DAY
-    return _last_line(sys.executable, "-m", "sim", "--first", str(first), "--obligations", count)
+    kept = settings.get("NIGHTLY_KEPT")
+    first = VOLUME_SEED if kept else datetime.now(UTC).date().toordinal() * SEEDS_A_DAY
+    command = (sys.executable, "-m", "sim", "--first", str(first), "--obligations", count)
+    return _last_line(*command, *(("--kept", kept) if kept else ()))
 
 
-def sometimes(_settings: Environment) -> Result:
+def sometimes(settings: Environment) -> Result:
     """Simulate enough seeds for every fault and every edge to happen; one that never does fails the step."""
-    code, output = run(sys.executable, "-m", "sim", "--seeds", "1000")
+    code, output = run(sys.executable, "-m", "sim", "--seeds", settings.get("NIGHTLY_SEEDS", str(SEEDS)))
     line = next((line for line in output.splitlines() if line.startswith("sometimes: ")), f"ended with code {code}")
     return Result(FAILED if code else PASSED, line)
 
@@ -203,14 +212,16 @@ def _pairs(tests: str, variables: str, pairs: str, *flags: str, more: Environmen
     return Result(PASSED, f"{asked} pairs, {kills} kills, {refused} refused, 0 stale, 0 doubled, 0 disagreeing")
 
 
-def weather(_settings: Environment) -> Result:
+def weather(settings: Environment) -> Result:
     """Run the tests of the portal's use cases in storms (tests/support/storms.py)."""
-    for seed in STORM_SEEDS:
+    storms = int(settings.get("NIGHTLY_STORMS", STORMS))
+    result = Result(NOT_RUN, "NIGHTLY_STORMS is 0")
+    for seed in range(1, storms + 1):
         command = ("-m", "pytest", "-q", "-n", "2", "tests/portal/use_cases")
         result = _last_line(sys.executable, *command, environment={"STORM_SEED": str(seed)})
         if result.outcome != PASSED:
             return Result(FAILED, f"seed {seed}: {result.figure}")
-    return Result(PASSED, f"{len(STORM_SEEDS)} storms; the last one: {result.figure}")
+    return Result(result.outcome, f"{storms} storms; the last one: {result.figure}")
 
 
 def matrix(_settings: Environment) -> Result:
@@ -269,6 +280,13 @@ STEPS: Final[Mapping[str, Callable[[Environment], Result]]] = {
     )
 }
 
+NEEDS: Final[Mapping[str, str]] = {
+    model.__name__: ".tools/.spin",
+    disk.__name__: ".tools/.spin",
+    oracles.__name__: ".tools/.oracles",
+}
+"""The target of the Makefile that installs what a step needs. A step that then lacks it reports so itself."""
+
 
 def commit() -> str:
     """Return the short name of the commit, with `+` when the working tree has other changes."""
@@ -307,6 +325,8 @@ def main(arguments: list[str] | None = None) -> int:
         parser.error(f"--steps: must be of {', '.join(STEPS)}; got {', '.join(unknown)}")
     at_commit, failed = commit(), False
     for step in chosen:
+        if step in NEEDS:
+            run("make", NEEDS[step])
         began = time.monotonic()
         result = STEPS[step](os.environ)
         failed = failed or result.outcome == FAILED

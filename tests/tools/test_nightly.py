@@ -50,6 +50,48 @@ def test_the_exit_code_says_whether_a_step_failed(
     assert f"| abc | {outcome} | 2 runs |" in page.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize(
+    ("step", "installed"),
+    [("matrix", []), ("model", [("make", ".tools/.spin")]), ("oracles", [("make", ".tools/.oracles")])],
+)
+def test_a_step_installs_only_what_it_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, installed: list[tuple[str, ...]]
+) -> None:
+    page = tmp_path / "nightly.md"
+    page.write_text(PAGE, encoding="utf-8")
+    ran: list[tuple[str, ...]] = []
+
+    def run(*command: str) -> tuple[int, str]:
+        ran.append(command)
+        return 0, ""
+
+    monkeypatch.setattr(nightly, "PAGE", page)
+    monkeypatch.setattr(nightly, "commit", lambda: "abc")
+    monkeypatch.setattr(nightly, "run", run)
+    monkeypatch.setattr(nightly, "STEPS", {step: lambda _: Result(PASSED, "done")})
+    assert nightly.main(["--steps", step]) == 0
+    assert ran == installed
+    makefile = (nightly.ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "\nnightly: .venv/.synced ##" in makefile
+    assert all(f"\n{target}:" in makefile for target in nightly.NEEDS.values())
+
+
+def test_a_run_in_volume_continues_from_the_crowds_that_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    ran: list[tuple[str, ...]] = []
+
+    def run(*command: str, environment: object = None) -> tuple[int, str]:
+        ran.append(command[3:])
+        return 0, "1 obligations\n"
+
+    monkeypatch.setattr(nightly, "run", run)
+    assert nightly.volume({"NIGHTLY_OBLIGATIONS": "7", "NIGHTLY_KEPT": "kept.jsonl"}) == Result(PASSED, "1 obligations")
+    assert ran == [("--first", str(nightly.VOLUME_SEED), "--obligations", "7", "--kept", "kept.jsonl")]
+
+
+def test_no_storm_is_no_result() -> None:
+    assert nightly.weather({"NIGHTLY_STORMS": "0"}).outcome == NOT_RUN
+
+
 def test_the_suite_does_not_run_without_its_checkout(tmp_path: Path) -> None:
     assert conformance({}).outcome == NOT_RUN
     assert conformance({"NIGHTLY_SUITE": str(tmp_path)}).outcome == NOT_RUN
