@@ -17,6 +17,7 @@ from typing import Any
 import tests.mutants.planted
 import tests.mutants.planted_contract
 import tests.mutants.planted_erasure
+import tests.mutants.planted_fifth_review
 import tests.mutants.planted_fourth_review
 import tests.mutants.planted_native
 import tests.mutants.planted_paygov
@@ -72,7 +73,9 @@ def _plant_payment_mutants() -> None:
 def pytest_configure(config: Any) -> None:
     """Plant the mutant that BURSAR_MUTANT names before pytest collects any test; pytest calls this hook."""
     name = os.environ.get("BURSAR_MUTANT", ALONE)
-    if name != ALONE:
+    if name in MUTANTS and ":" not in (MUTANTS[name].text or (":",))[0]:
+        MUTANTS[name].plant()  # in the source of a module, so before it is imported
+    elif name != ALONE:
         import bursar.rules.audit.table_audit
         import bursar.rules.native
         import bursar.rules.table  # noqa: F401 - so that every name a mutant rebinds is there
