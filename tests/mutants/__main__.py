@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import tests.mutants.planted
 import tests.mutants.planted_contract
 import tests.mutants.planted_erasure
@@ -70,12 +72,23 @@ def _plant_payment_mutants() -> None:
         MUTANTS[f"payments-{name}"] = Mutant(meaning, _without_rule(name), ("rules/test_payment_rules.py",))
 
 
+def _changes_a_module(name: str) -> bool:
+    text = MUTANTS[name].text if name in MUTANTS else None
+    return text is not None and ":" not in text[0]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests() -> None:
+    """Plant a mutant that changes the source of a module, before any conftest imports it; pytest calls this hook."""
+    name = os.environ.get("BURSAR_MUTANT", ALONE)
+    if _changes_a_module(name):
+        MUTANTS[name].plant()
+
+
 def pytest_configure(config: Any) -> None:
     """Plant the mutant that BURSAR_MUTANT names before pytest collects any test; pytest calls this hook."""
     name = os.environ.get("BURSAR_MUTANT", ALONE)
-    if name in MUTANTS and ":" not in (MUTANTS[name].text or (":",))[0]:
-        MUTANTS[name].plant()  # in the source of a module, so before it is imported
-    elif name != ALONE:
+    if name != ALONE and not _changes_a_module(name):
         import bursar.rules.audit.table_audit
         import bursar.rules.native
         import bursar.rules.table  # noqa: F401 - so that every name a mutant rebinds is there

@@ -198,7 +198,9 @@ class Reversals:
         detail = {"refund": seq, "refund_amount": f"{request.amount:f}", "by": by, "reason": reason}
 
         def also(_: Attempt, at: float) -> Sequence[LogicalWrite]:
-            return [_decide(item, replace(decided, decided_at=at))]
+            nonlocal decided
+            decided = replace(decided, decided_at=at)
+            return [_decide(item, decided)]
 
         changed = await self._journal.record(attempt, "refund_rejected", "operator", detail=detail, also=also)
         return changed, decided
