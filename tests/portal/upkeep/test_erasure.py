@@ -77,3 +77,12 @@ async def test_an_init_after_an_erasure_is_answered_with_its_own_code(stage: Sta
         await stage.init(reference)
     known = portal_error(raised.value)
     assert (known.status, known.code.code) == (409, "metadata_erased")
+
+
+@on_stage
+async def test_an_obligation_is_erased_once_the_days_since_its_end_are_over(stage: Stage) -> None:
+    await failed(stage)
+    for wait_s, result in ((6 * DAY_S, "too recent"), (DAY_S, "too recent"), (0.001, "erased")):
+        await asyncio.sleep(wait_s)
+        report = await erase_metadata(stage.portal, ended_before_days=7, **CLERK)
+        assert report.obligations == Counter({result: 1})

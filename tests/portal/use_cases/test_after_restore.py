@@ -443,6 +443,30 @@ async def test_a_listed_charge_is_recorded_after_a_death_in_the_middle(stage: St
     assert [attempt.status for attempt in await attempts_at(stage, reference)] == ["processed"]
 
 
+@on_stage(query=False)
+async def test_a_listed_charge_keeps_the_words_of_the_operator_who_found_it(stage: Stage) -> None:
+    reference = stage.reference()
+    backup = stage.backup()
+    lost = await stage.attempt(await pay_another(stage, reference))
+    await stage.restore_and_mark(backup)
+    assert lost.paygov_tracking_id is not None
+    await clear(stage.portal, by="Ada", reason="compared", lost=[(lost.agency_tracking_id, lost.paygov_tracking_id)])
+    stage.portal = stage.another_portal(stage.watcher)
+    with pytest.raises(Conflict, match="already been paid"):
+        await stage.init(reference)
+    view = await stage.ledger.obligation(DAWSON.name, reference)
+    assert view is not None
+    assert [(event.name, event.actor) for event in view.events] == [
+        ("started", "portal"),
+        ("outcome_unknown", "portal"),
+        ("resolved_processed", "operator"),
+    ]
+    assert view.events[-1].detail == {"by": "Ada", "reason": "compared", "paygov_tracking_id": lost.paygov_tracking_id}
+    [attempt] = view.attempts
+    assert (attempt.status, attempt.agency_tracking_id) == ("processed", lost.agency_tracking_id)
+    assert (attempt.paygov_tracking_id, attempt.return_detail) == (lost.paygov_tracking_id, "compared")
+
+
 @on_stage
 async def test_a_lost_attempt_is_found_after_a_death_in_the_middle(stage: Stage) -> None:
     reference = stage.reference()
