@@ -3,9 +3,11 @@
 import asyncio
 import ipaddress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bursar.portal.webhooks.queue import WebhookQueue
 from bursar.portal.webhooks.sender import REPLY_BYTES_MAX, HttpSender, NotDelivered, ReceiverReply
 from bursar.portal.webhooks.signing import AGE_MAX_S, signature, verified
 from bursar.portal.webhooks.subscriptions import SECRET_CHARS_MIN, Subscriptions, SubscriptionsError
@@ -157,3 +159,15 @@ def test_plain_http_is_a_problem_of_the_file_unless_it_is_allowed() -> None:
     for wrong in (b"ftp://", b"http://u@"):
         with pytest.raises(SubscriptionsError, match=r"webhooks\.status\.url"):
             Subscriptions.parse(content.replace(b"http://", wrong), source="w.toml", plain_http=True)
+
+
+class Pages:
+    """A store whose every answer has 60,000 items and is followed by another page."""
+
+    async def call(self, operation: str, request: object) -> dict[str, object]:
+        return {"Count": 60_000, "LastEvaluatedKey": {"pk": {"S": operation}}}
+
+
+async def test_a_backlog_is_counted_up_to_its_bound_and_not_beyond() -> None:
+    store: Any = Pages()
+    assert await WebhookQueue(store).backlog(["a"]) == dict.fromkeys(("waiting", "failing", "dead"), 100_000)
