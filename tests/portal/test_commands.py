@@ -191,3 +191,34 @@ def test_resolve_takes_either_as_or_acknowledge(
     run: Callable[..., Result], unknown: str, said: tuple[str, ...]
 ) -> None:
     assert run(resolve, unknown, "--by", "Ada", "--reason", "x", *said).exit_code == 2
+
+
+def test_each_option_of_reverse_is_recorded(
+    run: Callable[..., Result], paid: str, write_path: WritePath, tmp_path: Path
+) -> None:
+    options = {
+        "--kind": "charged_back",
+        "--amount": "20.00",
+        "--by": "Ada",
+        "--reason": "disputed",
+        "--reason-code": "4837",
+        "--effective": "2026-12-01",
+        "--ticket": "000123",
+        "--voucher": "654321",
+        "--report-id": "case 1",
+    }
+    assert {each for option in reverse.params for each in option.opts if each.startswith("--")} == set(options)
+    assert run(reverse, paid, *(word for pair in options.items() for word in pair)).exit_code == 0
+
+    async def found() -> Any:
+        async with portal_on(write_path, tmp_path / "portal.db", 0.0) as portal:
+            attempt = await portal.ledger.attempt_by_agency_id(paid)
+            assert attempt is not None
+            return await portal.ledger.reversals.of(attempt)
+
+    [reversal] = asyncio.run(found())
+    assert (reversal.kind, str(reversal.amount)) == ("charged_back", "20.00")
+    assert (reversal.by, reversal.reason) == ("Ada", "disputed")
+    assert (reversal.reason_code, reversal.effective_on) == ("4837", "2026-12-01")
+    assert (reversal.deposit_ticket, reversal.debit_voucher) == ("000123", "654321")
+    assert reversal.reversal_id.endswith("#operator#case 1")

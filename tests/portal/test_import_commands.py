@@ -40,3 +40,10 @@ def test_a_name_is_needed(run: Run, tmp_path: Path) -> None:
     path = str(write_rows(tmp_path / "old.csv", [old_row()]))
     result = run(import_, path, "--by", " ")
     assert (result.exit_code, "name: must have 1 to 500 characters" in result.output) == (1, True)
+
+
+def test_every_file_is_read(run: Run, tmp_path: Path) -> None:
+    files = [str(write_rows(tmp_path / f"{n}.csv", [old_row(n, client_name="nobody")])) for n in (1, 2, 3)]
+    result = run(import_, *files, "--by", "Ada")
+    assert [f"not imported: {n}.csv:2: client_name" in result.output for n in (1, 2, 3)] == [True, True, True]
+    assert "3 rows: " in result.output

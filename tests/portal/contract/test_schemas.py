@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from bursar.portal.api.openapi import COMPONENTS
+from bursar.portal.contract.schemas import COMPONENTS
 
 MAY_BE_LEFT_OUT = {
     "InitRequest": {"amount"},
