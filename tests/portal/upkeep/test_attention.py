@@ -221,3 +221,13 @@ async def test_the_attempt_that_waits_longest_is_listed_first(stage: Stage) -> N
         await asyncio.sleep(60)
     await asyncio.sleep(HOUR_S)
     assert [each.attempt.agency_tracking_id for each in await attention(stage.portal)] == waiting
+
+
+def test_what_an_operator_reads_says_what_happened() -> None:
+    """A person settles a payment by these texts, so a changed one is changed here too."""
+    assert (NOT_SWEPT, REPEAT_USED, NO_LOOKUP, ASKED_AGAIN) == (
+        "overdue: no sweeper runs, or none can end it",
+        "the second complete has been used",
+        "no lookup can say that Pay.gov has no collection of it",
+        "no lookup has decided it yet, and Pay.gov is asked again",
+    )
