@@ -401,7 +401,9 @@ class World:
         failures, interval_s = 0, SWEEP_INTERVAL_S
         while True:
             await asyncio.sleep(pause_s(portal, interval_s, failures))
-            if await self._wait_until_due():  # the passes in between are skipped: the next one is within a pause
+            if await self.due_times.wait(
+                self.loop.clock
+            ):  # the passes in between are skipped: the next one is within a pause
                 await asyncio.sleep(pause_s(portal, interval_s, 0) * portal.randomness.random())
             try:
                 report = await sweep(portal)
@@ -411,29 +413,6 @@ class World:
                 continue
             stuck = self._calm and report.results.keys() <= CHANGES_NOTHING
             interval_s = QUIET_SWEEP_INTERVAL_S if stuck else SWEEP_INTERVAL_S
-
-    async def _wait_until_due(self) -> bool:
-        """Return when an attempt is due, and whether none was at first. A stale index may still hide the attempt."""
-        waited = False
-        while True:
-            earliest = self.due_times.earliest
-            wait_s = None if earliest is None else earliest - self.loop.clock()
-            if wait_s is not None and wait_s <= 0:
-                return waited
-            waited = True
-            await asyncio.wait([self.due_times.sooner], timeout=wait_s)
-
-    async def read_due_times(self) -> None:
-        """Read the due times of the whole store, after another store has replaced it."""
-        pages: list[dict[str, Any]] = []
-        request: dict[str, Any] = {"TableName": TABLE}
-        while True:
-            page = await self.engine.call("Scan", request)
-            pages += page["Items"]
-            if "LastEvaluatedKey" not in page:
-                break
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
-        self.due_times.reload(pages)
 
     async def _restore_from_backup(self, taken_after_s: float, restored_after_s: float) -> None:
         """Take a backup, and later restore the store from it; every process dies with the store that it used."""
@@ -464,7 +443,7 @@ class World:
         restore_into(self.engine, backup)
         mark = await self.reader.mark_restored(BY_COMMAND)
         assert mark is not None, "a mark that depends on nothing is written"
-        await self.read_due_times()
+        await self.due_times.read(self.engine, TABLE)
         self.restored_at = mark.restored_at
         self.counts["store restored from a backup"] += 1
         self.note("the store is restored from a backup")

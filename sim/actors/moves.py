@@ -58,7 +58,7 @@ async def move_store(world: World, after_s: float) -> MoveReport:
     await asyncio.sleep(SETTLING_S)  # requests that the old store has begun end in the old store
     new.engine.put_rules_document(TABLE, rules_to_toml(world.reader.rules))
     restore_into(world.engine, backup_of(new))
-    await world.read_due_times()
+    await world.due_times.read(world.engine, TABLE)
     await new.close()
     return report
 

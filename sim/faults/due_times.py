@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from heapq import heapify, heappop, heappush
 from typing import Any, Final
 
-from bursar.clock import from_iso_ms
+from bursar.clock import Clock, from_iso_ms
 from bursar.dynamo.clients.store import Store
 from bursar.dynamo.engine.compare_and_swap import CompareAndSwap, Swap, WholeItem
 from bursar.payments.records import ATTEMPT
@@ -37,8 +37,27 @@ class DueTimes:
             heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def reload(self, items: Sequence[WholeItem]) -> None:
-        """Forget what is known, and take the due times of all ``items`` of the store instead."""
+    async def wait(self, clock: Clock) -> bool:
+        """Return when an attempt is due, and whether none was at first. A stale index may still hide the attempt."""
+        waited = False
+        while True:
+            earliest = self.earliest
+            wait_s = None if earliest is None else earliest - clock()
+            if wait_s is not None and wait_s <= 0:
+                return waited
+            waited = True
+            await asyncio.wait([self.sooner], timeout=wait_s)
+
+    async def read(self, store: Store, table: str) -> None:
+        """Forget what is known, and read the due times in ``store``, which has replaced another one."""
+        items: list[WholeItem] = []
+        request: dict[str, Any] = {"TableName": table}
+        while True:
+            page = await store.call("Scan", request)
+            items += page["Items"]
+            if "LastEvaluatedKey" not in page:
+                break
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
         self._times = {_key(item): from_iso_ms(item[DUE_AT]["S"]) for item in items if _is_attempt(item, due=True)}
         self._heap = [(due_at, key) for key, due_at in self._times.items()]
         heapify(self._heap)

@@ -92,6 +92,8 @@ def test_polls_of_a_fresh_unknown_outcome_are_close_and_thin_out_by_doubling_aft
     unknown = replace(attempt, status="processing", outcome_unknown=True, updated_at=0.0)
     waits = [POLICY.next_poll_at(unknown, now) - now for now in (1, 5, 8, 10, 29, 30, 40, 80, 1e6)]
     assert waits == [5, 5, 8, 8, 8, 30, 40, 60, 60]
+    leased = replace(unknown, outcome_unknown=False, lease_owner="a", lease_until=90.0)
+    assert [POLICY.next_poll_at(leased, now) - now for now in (10, 20)] == [10, 20], "nothing was lost yet"
 
 
 def test_an_unknown_outcome_is_looked_up_13_times_in_two_minutes_and_19_times_in_the_life_of_its_token(

@@ -98,7 +98,8 @@ class DuePolicy:
             since = attempt.unsettled_since or attempt.updated_at
             return now + self._settling_interval_s(now - since)
         waited_s = now - attempt.updated_at
-        longest_s = self.fresh_poll_interval_max_s if waited_s < self.fresh_s else self.poll_interval_max_s
+        fresh = attempt.outcome_unknown and waited_s < self.fresh_s
+        longest_s = self.fresh_poll_interval_max_s if fresh else self.poll_interval_max_s
         return now + min(max(waited_s, self.poll_interval_min_s), longest_s)
 
     def _settling_interval_s(self, waited_s: float) -> float:
