@@ -90,8 +90,8 @@ class DuePolicy:
         """Return when to ask Pay.gov again after a poll at ``now`` that decided nothing.
 
         The wait grows with the time for which the attempt has been in its state, within the bounds, so nothing needs to
-        be stored between two polls: the wait for an unknown outcome doubles, but is short while the outcome is fresh, and
-        the one for a payment that is settling grows faster. A new word of Pay.gov's for the latter does not shorten the
+        be stored between two polls. The wait for an unknown outcome doubles, but is short while the outcome is fresh.
+        The one for a payment that is settling grows faster. A new word of Pay.gov's for the latter does not shorten the
         wait; a new reason of an unknown outcome does, because a lookup may decide it soon.
         """
         if attempt.status == PENDING:
