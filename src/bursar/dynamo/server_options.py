@@ -1,4 +1,4 @@
-"""The options of `bursar dynamo` turned into what a server needs: weather, buckets, access keys, seeds, separate stores."""
+"""The options of `bursar dynamo` as parts of a server: weather, buckets, access keys, seeds, separate stores."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
