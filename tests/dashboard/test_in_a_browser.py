@@ -22,11 +22,12 @@ from tests.support.dashboard.served import Served, open_page, served
 pytestmark = NEEDS_BROWSER
 EVERYONE = Account("ada", EVERY_ROLE, "x")
 WIDTHS = (320, 768, 1280)
-NARROW_TEXTS = """() => Array.from(document.querySelectorAll("main dd, main td, main th, main p, main li"))
+NARROW_TEXTS = """() => [...document.querySelectorAll("main dd, main td, main th, main p, main li")]
   .filter((each) => each.checkVisibility() && each.innerText.trim().length > 20 && each.clientHeight > 0)
   .filter((each) => getComputedStyle(each).display !== "inline" && each.clientWidth < 60)
+  .concat([...document.querySelectorAll(".figures > *")].filter((each) => each.scrollWidth > each.clientWidth + 1))
   .map((each) => each.innerText.slice(0, 60))"""
-"""The texts that are so narrow that their words are broken."""
+"""The texts that are so narrow that their words are broken, and the figures that leave their box."""
 
 
 async def fill(office: Office) -> dict[str, Any]:

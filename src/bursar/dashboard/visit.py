@@ -154,7 +154,8 @@ class Visit:
             sent += chunk
             if len(sent) > FORM_BYTES_MAX:
                 raise PageError(413, "errors.too_large")
-        self.form = dict(parse_qsl(sent.decode("utf-8", "replace"), keep_blank_values=True))
+        pairs = parse_qsl(sent.decode("utf-8", "replace"), keep_blank_values=True)
+        self.form = {name: value.replace("\r\n", "\n") for name, value in pairs}  # browsers send these line ends
 
     # The answer ---------------------------------------------------------------------------------------
 

@@ -20,6 +20,15 @@ async def save(browser: Visitor, name: str, text: str, role: str = "") -> int:
     return (await browser.post(f"{PATH}/queries", {"name": name, "text": text, "role": role})).status
 
 
+async def test_a_statement_of_several_lines_stays_the_same(office: Office) -> None:
+    browser = office.visitor("finance")
+    await browser.get("/dashboard/sql")
+    page = await browser.post("/dashboard/sql", {"text": "SELECT 1 AS a,\r\n2 AS b"})
+    assert page.status == 200
+    assert ">SELECT 1 AS a,\n2 AS b</textarea>" in page.text
+    assert '<a href="/dashboard/sql" aria-current="page">' in page.text
+
+
 async def test_a_statement_is_kept_replaced_shared_and_removed(office: Office) -> None:
     finance, auditor = office.visitor("finance"), office.visitor("auditor")
     assert await save(finance, "Mine", "SELECT 1") == 303

@@ -149,6 +149,7 @@ async def _page(
         queries=await asyncio.to_thread(visit.site.saved_queries.visible_to, visit.account),
         roles=ROLES,
         forms=EXPORT_FORMS,
+        section="sql",
     )
 
 
