@@ -1,51 +1,111 @@
 """Take the pictures of docs/screenshots: start `bursar up --demo` in a new folder and visit its pages.
 
-.venv/bin/python -m tools.screenshots
-.venv/bin/python -m tools.screenshots console      # those of `bursar dynamo --console` alone
+.venv/bin/python -m tools.screenshots [NAME …]      all pictures, or those with these names; console: those of
+                                                   `bursar dynamo --console`
 """
 
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from playwright.sync_api import Browser, Page
 
+from bursar.dashboard.sign_in.accounts import Account
+from bursar.dashboard.sign_in.roles import EVERY_ROLE
 from bursar.dynamo.console.item_texts import key_token
 from bursar.dynamo.engine.engine import Engine
 from tests.support.bootstrap.whole_system import running_up
 from tests.support.browser import open_browser
+from tests.support.dashboard.office import Office
+from tests.support.dashboard.provider import FakeProvider, provider_of
+from tests.support.dashboard.reconciled import keep_planted_run
+from tests.support.dashboard.served import open_page, served
 from tests.support.dynamo.served import Served
 
 FOLDER: Final = Path(__file__).resolve().parent.parent / "docs" / "screenshots"
 WIDTH: Final = 1280
-PICTURES: Final = (
-    # name, path, height, color scheme, language
-    ("overview", "/dashboard/", 1240, "light", "en-US"),
-    ("transactions", "/dashboard/transactions?q=failed+%3E%2450", 800, "light", "en-US"),
-    ("payment", "/dashboard/transactions?status=processed", 1000, "light", "en-US"),
-    ("report", "/dashboard/reports/trend", 900, "dark", "en-US"),
-    ("overview-dark-spanish", "/dashboard/?period=last_fiscal_year", 1000, "dark", "es-US"),
+TIMEOUT_MS: Final = 180_000
+NARROW: Final = 320
+FIRST_ROW: Final = "[data-row] a"
+STATEMENT: Final = (
+    "SELECT month(created_on) AS month, fee, sum(amount) AS amount\nFROM payments GROUP BY ALL ORDER BY ALL"
 )
-
+PICTURES: Final = (
+    # name, path, width, height, color scheme, language
+    ("overview", "/dashboard/", WIDTH, 1240, "light", "en-US"),
+    ("transactions", "/dashboard/transactions?q=failed+%3E%2450", WIDTH, 800, "light", "en-US"),
+    ("payment", "/dashboard/transactions?status=processed", WIDTH, 1000, "light", "en-US"),
+    ("report", "/dashboard/reports/monthly_finance", WIDTH, 1300, "dark", "en-US"),
+    ("sql", "/dashboard/sql", WIDTH, 1100, "light", "en-US"),
+    ("operations", "/dashboard/operations", WIDTH, 760, "light", "en-US"),
+    ("sandbox", "/dashboard/sandbox", WIDTH, 1000, "light", "en-US"),
+    ("access-log", "/dashboard/access-log", WIDTH, 700, "light", "en-US"),
+    ("overview-dark-spanish", "/dashboard/?period=last_fiscal_year", WIDTH, 1000, "dark", "es-US"),
+    ("overview-narrow", "/dashboard/?period=last_fiscal_year", NARROW, 1100, "light", "en-US"),
+)
+OF_AN_OFFICE: Final = ("reconciliation", "sign-in")
+"""Pictures of what `bursar up` does not have: a run with differences, and people who sign in at a provider."""
 
 CONSOLE_PICTURES: Final = (
     ("console-items", "/tables/orders/items?k0=customer-7&sort_operator=%3E%3D&k1=2026-11", 900, "light", "en-US"),
     ("console-versions", "", 820, "dark", "en-US"),
 )
 ORDER_STATES: Final = ("placed", "paid", "shipped")
+CONSOLE: Final = "console"
 
 
 def main() -> None:
-    """Take every picture."""
+    """Take every picture, or those that the command line names."""
+    wanted = set(sys.argv[1:]) or {*(each[0] for each in PICTURES), *OF_AN_OFFICE, CONSOLE}
     FOLDER.mkdir(parents=True, exist_ok=True)
-    with open_browser() as browser:
-        if "console" not in sys.argv[1:]:
-            take_dashboard(browser)
-        take_console(browser)
+    with tempfile.TemporaryDirectory() as folder, open_browser() as browser:
+        if wanted - {*OF_AN_OFFICE, CONSOLE}:
+            with running_up(Path(folder) / "data", "--demo") as up:
+                for name, path, width, height, scheme, language in PICTURES:
+                    if name in wanted:
+                        with _opened(browser, scheme, language, width, height) as page:
+                            page.goto(up.portal_url + path, wait_until="networkidle")
+                            _act(page, name)
+                            page.screenshot(path=FOLDER / f"{name}.png")
+        if wanted & set(OF_AN_OFFICE):
+            _take_of_an_office(browser, Path(folder) / "office")
+        if CONSOLE in wanted:
+            _take_console(browser)
 
 
-def take_console(browser: Browser) -> None:
+def _act(page: Page, name: str) -> None:
+    """Do on a page what its picture shows."""
+    if name == "payment":
+        page.locator(FIRST_ROW).first.click()
+    elif name == "sql":
+        page.get_by_label("Statement", exact=True).fill(STATEMENT)
+        page.get_by_role("button", name="Run", exact=True).click()
+    page.wait_for_load_state("networkidle")
+
+
+def _take_of_an_office(browser: Browser, folder: Path) -> None:
+    async def fill(office: Office) -> dict[str, Any]:
+        await office.fill(60)
+        files = folder / "files"
+        files.mkdir()
+        await keep_planted_run(office, files)
+        return {"portal": office.portal(), "provider": provider_of(FakeProvider(office.wall))}
+
+    folder.mkdir()
+    with served(folder, Account("ada", EVERY_ROLE, "x"), fill) as running:
+        [(run, _)] = running.run(running.office.ledger.reconciliations.runs())
+        with _opened(browser, "light", "en-US", WIDTH, 600) as page:
+            page.goto(f"{running.url}/dashboard/sign-in", wait_until="networkidle")
+            page.screenshot(path=FOLDER / "sign-in.png")
+        with open_page(browser, running) as page:
+            page.goto(f"/dashboard/reconciliation/{run.run_id}", wait_until="networkidle")
+            page.screenshot(path=FOLDER / "reconciliation.png")
+
+
+def _take_console(browser: Browser) -> None:
     """Take the pictures of the console over a table of orders."""
     with tempfile.TemporaryDirectory() as folder:
         store = Path(folder) / "shop.db"
@@ -56,10 +116,9 @@ def take_console(browser: Browser) -> None:
         console = server.process.stdout.readline().split()[-1].rstrip("/")
         try:
             for name, path, height, scheme, language in CONSOLE_PICTURES:
-                page = _opened(browser, scheme, language, height)
-                page.goto(console + (path or last), wait_until="networkidle")
-                page.screenshot(path=FOLDER / f"{name}.png")
-                page.context.close()
+                with _opened(browser, scheme, language, WIDTH, height) as page:
+                    page.goto(console + (path or last), wait_until="networkidle")
+                    page.screenshot(path=FOLDER / f"{name}.png")
         finally:
             server.stop()
 
@@ -97,29 +156,16 @@ def _fill_orders(store: Path) -> str:
     return f"/tables/orders/item/history?key={key_token(last)}"
 
 
-def take_dashboard(browser: Browser) -> None:
-    """Take the pictures of the dashboard."""
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        running_up(Path(folder) / "data", "--demo") as up,
-    ):
-        for name, path, height, scheme, language in PICTURES:
-            page = _opened(browser, scheme, language, height)
-            page.goto(up.portal_url + path, wait_until="networkidle")
-            if name == "payment":
-                page.locator("[data-row] a").first.click()
-                page.wait_for_load_state("networkidle")
-            page.screenshot(path=FOLDER / f"{name}.png")
-            page.context.close()
-
-
-def _opened(browser: Browser, scheme: str, language: str, height: int) -> Page:
+@contextmanager
+def _opened(browser: Browser, scheme: str, language: str, width: int, height: int) -> Iterator[Page]:
     context = browser.new_context(
-        viewport={"width": WIDTH, "height": height},
+        viewport={"width": width, "height": height},
         color_scheme="dark" if scheme == "dark" else "light",
         locale=language,
     )
-    return context.new_page()
+    context.set_default_timeout(TIMEOUT_MS)
+    yield context.new_page()
+    context.close()
 
 
 if __name__ == "__main__":

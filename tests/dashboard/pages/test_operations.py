@@ -61,6 +61,7 @@ async def test_the_access_log_is_searched_and_exported(office: Office) -> None:
     page = await browser.get("/dashboard/access-log")
     assert attempt.reference in page.text
     assert "Refused" in page.text
+    assert "<bdi>page</bdi></span> <bdi>access_log</bdi>" in page.text
     assert attempt.reference not in (await browser.get("/dashboard/access-log?search=access-log")).text
     assert "No entry matches." in (await browser.get("/dashboard/access-log?search=100%25")).text
     rows = list(csv.DictReader(io.StringIO((await browser.get("/dashboard/access-log.csv")).text)))
