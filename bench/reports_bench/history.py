@@ -70,12 +70,19 @@ def payment(number: int, at: float, draw: random.Random) -> tuple[Attempt, list[
 
 def batches(count: int, now: float) -> Iterator[tuple[list[TableRow], list[TableRow]]]:
     """Yield the rows of ``count`` payments over two years, oldest first, in batches."""
+    return payment_rows(count, now, BATCH_PAYMENTS)
+
+
+def payment_rows(
+    count: int, now: float, size: int, *, first: int = 0
+) -> Iterator[tuple[list[TableRow], list[TableRow]]]:
+    """Yield the rows of the payments from number ``first`` on, ``size`` payments at once, oldest first."""
     draw = random.Random(1)
     spacing_s = SPAN_S / count
-    for first in range(0, count, BATCH_PAYMENTS):
+    for begin in range(first, count, size):
         attempts: list[TableRow] = []
         events: list[TableRow] = []
-        for number in range(first, min(first + BATCH_PAYMENTS, count)):
+        for number in range(begin, min(begin + size, count)):
             attempt, its_events = payment(number, now - SPAN_S - 500_000 + number * spacing_s, draw)
             attempts.append(attempt_row(attempt))
             events.extend(map(event_row, its_events))
