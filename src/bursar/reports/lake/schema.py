@@ -11,7 +11,7 @@ nullable, so earlier files stay readable.
 """
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from bursar.payments.deposits import DEPOSIT
@@ -55,7 +55,7 @@ class Column:
         return SQL_TYPES[self.type]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TableSchema:
     """One table: the kind of its records, its columns, its key, and the day whose month partitions it.
 
@@ -72,7 +72,8 @@ class TableSchema:
     change_time: str
     columns: tuple[Column, ...]
 
-    @property
+    # Cached, because a founding asks for them for each row.
+    @cached_property
     def column_names(self) -> tuple[str, ...]:
         """The names of all columns, in the order of a row."""
         return tuple(column.name for column in self.columns)
@@ -85,14 +86,18 @@ class TableSchema:
         """Return the key of a row."""
         return tuple(row[self.position(name)] for name in self.key)
 
-    @property
+    @cached_property
     def has_live_rows(self) -> bool:
         """Whether rows may be live. Otherwise every row is final when it is written."""
-        return not self.columns[self.position(self.partition_day)].required
+        return not self.columns[self._partition_position].required
 
     def is_live(self, row: tuple[Any, ...]) -> bool:
         """Return whether a row may still change."""
-        return row[self.position(self.partition_day)] is None
+        return row[self._partition_position] is None
+
+    @cached_property
+    def _partition_position(self) -> int:
+        return self.position(self.partition_day)
 
 
 def _optional(name: str, kind: ColumnType, source: str, meaning: str) -> Column:
