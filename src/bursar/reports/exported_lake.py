@@ -13,7 +13,8 @@ from bursar.reports.lake.retention import Retention
 from bursar.reports.reports import Reports, Written
 from bursar.reports.tail.export_files import Export, open_export
 from bursar.reports.tail.export_source import ExportSource, reached, table_id_of
-from bursar.reports.tail.index_source import SAFETY_MARGIN_S, SOURCE
+from bursar.reports.tail.index_source import SOURCE
+from bursar.reports.tail.sources import SAFETY_MARGIN_S
 
 _MICROS: Final = 1_000_000
 
