@@ -10,16 +10,18 @@ KIB = 1024
 HOUR_S = 3600
 DAY_S = 24 * 3600
 BOUNDS = {
+    "streamed_answers.CHUNK_BYTES": 256 * KIB,
+    "streamed_answers.WORKBOOK_ROWS_MAX": 100_000,
     "application.REQUEST_ID_MAX": 2**64 - 1,
     "authentication.HOSTS_CACHED_MAX": 64,
     "question_endpoints.PARAMETERS_MAX": 20,
     "rate_limits.AT_ONCE_MAX": 256,
     "rate_limits.RATE_PER_S": 5000,
     "rate_limits.BURST": 10_000,
-    "rate_limits.CLIENTS_REMEMBERED_MAX": 10_000,
-    "rate_limits_shared.SLOTS_MAX": 4_096,
-    "rate_limits_shared._DIGEST_BYTES": 16,
-    "rate_limits_shared._WORD_BYTES": 8,
+    "rate_limits.SLOTS_MAX": 4_096,
+    "rate_limits._DIGEST_BYTES": 16,
+    "rate_limits._WORDS_BEGIN": 32,
+    "rate_limits.PROBES_MAX": 64,
     "errors.RETRY_AFTER_S": 1,
     "periods.FISCAL_YEAR_FIRST_MONTH": 10,
     "periods.YEAR_MIN": 1_990,

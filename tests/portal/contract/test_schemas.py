@@ -19,7 +19,7 @@ MAY_BE_LEFT_OUT = {
     },
     "TransactionLog": {"counts", "total", "totals"},
     "TransactionLog.properties.totals": {"day", "fiscalYear", "month", "quarter", "week"},
-    "SqlRequest": {"parameters"},
+    "SqlRequest": {"asOf", "parameters"},
     "Answer": {"totals"},
 }
 """The place of an object → its properties that are not required."""
