@@ -34,7 +34,7 @@ _PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _ExportFolder:
     """The folder ``AWSDynamoDB`` of an export: the keys that begin with ``prefix`` in a bucket."""
 
     buckets: Buckets
@@ -74,7 +74,7 @@ class Export:
     since: float | None
     until: float
     item_count: int
-    _place: _Place
+    _place: _ExportFolder
     _files: tuple[_DataFile, ...]
 
     def check(self) -> Iterator[Item]:
@@ -146,19 +146,19 @@ def open_export(place: str) -> Export:
         raise BadExport(f"the manifests of {place}: must be those of an export of DynamoDB: {error!r}") from error
 
 
-def _folder_of(place: str) -> tuple[_Place, str]:
+def _folder_of(place: str) -> tuple[_ExportFolder, str]:
     """Return the folder ``AWSDynamoDB``, and the id of the export in it."""
     if place.startswith("s3://"):
         parts = urlsplit(place)
         prefix, _, export_id = parts.path.strip("/").rpartition("/")
-        return _Place(EndpointBuckets(None), parts.netloc, f"{prefix}/" if prefix else ""), export_id
+        return _ExportFolder(EndpointBuckets(None), parts.netloc, f"{prefix}/" if prefix else ""), export_id
     folder = Path(place).absolute()
     if not folder.is_dir():
         raise BadExport(f"the export: must be a folder with {SUMMARY}, or s3://BUCKET/PREFIX; got {place!r}")
-    return _Place(FolderBuckets(folder.parent.parent), folder.parent.name, ""), folder.name
+    return _ExportFolder(FolderBuckets(folder.parent.parent), folder.parent.name, ""), folder.name
 
 
-def _manifest(folder: _Place, path: str) -> Mapping[str, Any]:
+def _manifest(folder: _ExportFolder, path: str) -> Mapping[str, Any]:
     try:
         found = orjson.loads(_checked(folder, path))
     except orjson.JSONDecodeError as error:
@@ -168,7 +168,7 @@ def _manifest(folder: _Place, path: str) -> Mapping[str, Any]:
     return found
 
 
-def _checked(folder: _Place, path: str) -> bytes:
+def _checked(folder: _ExportFolder, path: str) -> bytes:
     """Return the content of a manifest. Raise :class:`BadExport` unless its checksum file agrees."""
     content = folder.bytes_of(path)
     for number, ending in enumerate(_CHECKSUMS, start=1):
