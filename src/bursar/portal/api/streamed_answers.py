@@ -100,12 +100,15 @@ async def _write_whole(answer: "AnswerStream", form: str, file: BinaryIO, subjec
 
     writer = batch_writer(answer, form, file, subject)
     rows = 0
-    async for batch in answer.batches:
-        rows += batch.num_rows
-        if rows > WORKBOOK_ROWS_MAX:
-            raise QueryTooLarge(f"a workbook: must have at most {WORKBOOK_ROWS_MAX:,} rows; use csv or parquet")
-        await asyncio.to_thread(writer.write_batch, batch)
-    await asyncio.to_thread(writer.end)
+    try:
+        async for batch in answer.batches:
+            rows += batch.num_rows
+            if rows > WORKBOOK_ROWS_MAX:
+                raise QueryTooLarge(f"a workbook: must have at most {WORKBOOK_ROWS_MAX:,} rows; use csv or parquet")
+            await asyncio.to_thread(writer.write_batch, batch)
+        await asyncio.to_thread(writer.end)
+    finally:
+        del writer  # an error keeps this frame, and the files of the writer are removed with the writer
 
 
 async def _file_parts(file: BinaryIO) -> AsyncIterator[bytes]:
