@@ -56,7 +56,7 @@ PROPERTY_TIMEOUT_S: Final = 3600
 PAIRS: Final = 100_000
 HISTORY_PAIRS: Final = 100_000
 HISTORY_QUESTIONS: Final = 4
-"""Questions at once after each write of `histories`: they share a look at the store, which is most of their cost."""
+"""Questions at once after each write of `histories`: they share one read of the store, which is most of their cost."""
 VISIBLE_TIMEOUT_S: Final = 8 * 3600
 VISIBLE: Final = re.compile(r"(\d+) pairs, (\d+) kills, (\d+) refused, 0 stale, 0 doubled, 0 disagreeing")
 STORMS: Final = 4

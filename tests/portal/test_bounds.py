@@ -22,8 +22,6 @@ BOUNDS = {
     "rate_limits.PROBES_MAX": 64,
     "rate_limits._DIGEST_BYTES": 16,
     "rate_limits._WORDS_BEGIN": 32,
-    "streamed_answers.WORKBOOK_ROWS_MAX": 100_000,
-    "streamed_answers.CHUNK_BYTES": 256 * KIB,
     "errors.RETRY_AFTER_S": 1,
     "periods.FISCAL_YEAR_FIRST_MONTH": 10,
     "periods.YEAR_MIN": 1_990,

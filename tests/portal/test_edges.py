@@ -115,7 +115,7 @@ LARGEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "a webhook's address": (subscriptions.URL_CHARS_MAX, lambda n: subscribe(url_chars=n)),
     "a webhook's name": (64, lambda n: subscribe(name_chars=n)),
 }
-"""What is limited → the largest that is taken, and the function that takes one of a size."""
+"""Name of a limit → the largest value that is taken, and the function that takes a value."""
 SMALLEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "a page": (1, lambda n: read_log_query(f"page={n}", NOW)),
     "a page's size": (1, lambda n: read_log_query(f"pageSize={n}", NOW)),
@@ -127,7 +127,7 @@ SMALLEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "a reporter's name": (1, lambda n: _named("--by", "a" * n)),
     "a lease of twice Pay.gov's timeout": (40, lambda n: PortalSettings(paygov_timeout_s=20.0, lease_s=n)),
 }
-"""What is limited → the smallest that is taken, and the function that takes one of a size."""
+"""Name of a limit → the smallest value that is taken, and the function that takes a value."""
 
 
 @pytest.mark.parametrize(("largest", "take"), LARGEST.values(), ids=LARGEST)

@@ -60,6 +60,6 @@ def _numbers_of_class(node: ast.ClassDef, made: Any) -> list[tuple[str, Any]]:
 def _defaults(name: str, function: Any) -> list[tuple[str, Any]]:
     try:
         parameters = signature(function).parameters
-    except (TypeError, ValueError):  # a command of click has no signature of its own
+    except (TypeError, ValueError):  # a command of click has no signature
         return []
     return [(f"{name}({each.name})", each.default) for each in parameters.values()]

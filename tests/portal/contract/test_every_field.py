@@ -274,7 +274,7 @@ def test_a_page_of_the_log() -> None:
 
 
 def test_the_values_of_this_module_differ() -> None:
-    """Two equal values would hide that one field is shown as the other."""
+    """Equal values would hide that one field is shown as the other."""
     for record in (attempt(), REVERSAL):
         values = [repr(getattr(record, each.name)) for each in fields(record) if each.name != "stored_item"]
         shown = [value for value in values if value not in ("None", "False", "0", "1")]

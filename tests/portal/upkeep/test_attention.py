@@ -224,7 +224,7 @@ async def test_the_attempt_that_waits_longest_is_listed_first(stage: Stage) -> N
 
 
 def test_what_an_operator_reads_says_what_happened() -> None:
-    """A person settles a payment by these texts, so a changed one is changed here too."""
+    """Operators settle payments by these texts, so a changed one is changed here too."""
     assert (NOT_SWEPT, REPEAT_USED, NO_LOOKUP, ASKED_AGAIN) == (
         "overdue: no sweeper runs, or none can end it",
         "the second complete has been used",

@@ -1,4 +1,4 @@
-"""What the use cases share: one run for callers at the same time, work that outlives its caller, bounded memory."""
+"""The use cases share one run for callers at the same time, work that outlives its caller, and bounded memory."""
 
 import asyncio
 

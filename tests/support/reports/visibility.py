@@ -189,7 +189,7 @@ class Visibility:
         await asyncio.gather(*(self.question(before) for _ in range(self.questions)))
 
     async def question(self, before: dict[str, tuple[str, Decimal]]) -> None:
-        """Ask; a question that is refused, because the lake or the machine is busy, has no answer and is no pair."""
+        """Ask one question. One that is refused, because the lake or the machine is busy, is no pair."""
         try:
             await self._question(before)
         except (LakeBusy, QueryTooLong):
