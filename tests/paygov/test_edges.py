@@ -73,7 +73,7 @@ LARGEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "a probability": (1, lambda n: misbehaviour(probability=n)),
     "a status": (599, lambda n: misbehaviour(kind="http", status=n)),
 }
-"""What is limited → the largest that is taken, and the function that takes one of a size."""
+"""Name of a limit → the largest value that is taken, and the function that takes a value."""
 SMALLEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "an agency tracking id": (1, lambda n: _checked("agency_tracking_id", "a" * n)),
     "a token": (TOKEN_CHARACTERS, lambda n: _checked("token", "a" * n)),
@@ -84,7 +84,7 @@ SMALLEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "a status": (400, lambda n: misbehaviour(kind="http", status=n)),
     "a number of times": (1, lambda n: misbehaviour(times=n)),
 }
-"""What is limited → the smallest that is taken, and the function that takes one of a size."""
+"""Name of a limit → the smallest value that is taken, and the function that takes a value."""
 
 
 @pytest.mark.parametrize(("largest", "take"), LARGEST.values(), ids=LARGEST)

@@ -65,14 +65,14 @@ LARGEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "the shares of an amount": (SHARES_MAX, shares),
     "an amount in cents": (int(AMOUNT_MAX * 100), lambda n: money(CENT * n)),
 }
-"""What is limited → the largest that is taken, and the function that takes one of a size."""
+"""Name of a limit → the largest value that is taken, and the function that takes a value."""
 SMALLEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "an access key's id": (4, lambda n: clients(key_chars=n)),
     "a secret": (SECRET_CHARS_MIN, lambda n: clients(secret_chars=n)),
     "an amount in cents": (1, lambda n: money(CENT * n)),
     "the first day of retirement": (3, lambda n: catalogue(retired=f"2026-03-0{n}")),
 }
-"""What is limited → the smallest that is taken, and the function that takes one of a size."""
+"""Name of a limit → the smallest value that is taken, and the function that takes a value."""
 
 
 @pytest.mark.parametrize(("largest", "take"), LARGEST.values(), ids=LARGEST)
@@ -109,7 +109,7 @@ BEGINS = {
         not RestoreMark(AT - LOST_SPAN_S, BY_COMMAND).covers(attempt(created_at=now + 0.001))
     ),
 }
-"""What holds from ``AT`` on, and not a millisecond before → whether it holds at an instant."""
+"""Name of a condition that holds from ``AT`` on → whether it holds at an instant."""
 
 
 @pytest.mark.parametrize("has_begun", BEGINS.values(), ids=BEGINS)

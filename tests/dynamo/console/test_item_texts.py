@@ -1,4 +1,4 @@
-"""Items as texts: what a person reads and edits is the item, whatever it holds."""
+"""Items as texts: what a person reads and edits is the item, with any values."""
 
 from typing import Any
 

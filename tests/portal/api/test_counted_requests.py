@@ -1,4 +1,4 @@
-"""Each request of a client is counted in once and out once, in whatever way it ends."""
+"""Each request of a client is counted in once and out once, however it ends."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
