@@ -86,6 +86,10 @@ class DuePolicy:
                 return None
         return whole_ms(due_at)
 
+    def lost_due_at(self, attempt: Attempt) -> float:
+        """Return when an attempt that a restored store had lost, and that gets no token, is due if its caller dies."""
+        return whole_ms(attempt.created_at + self.received_age_max_s)
+
     def next_poll_at(self, attempt: Attempt, now: float) -> float:
         """Return when to ask Pay.gov again after a poll at ``now`` that decided nothing.
 

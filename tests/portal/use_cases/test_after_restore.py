@@ -13,7 +13,6 @@ from bursar.portal.upkeep.attention import attention, resolve
 from bursar.portal.upkeep.restored import clear
 from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.after_restore import SUPERSEDED
-from bursar.portal.use_cases.health import health
 from bursar.portal.use_cases.payment_details import details
 from bursar.portal.use_cases.portal import TOKEN_GRACE_S
 from bursar.portal.use_cases.resolution import RESTORED_IN_DOUBT
@@ -486,7 +485,7 @@ async def test_a_lost_attempt_is_found_after_a_death_in_the_middle(stage: Stage)
     assert stage.charges() == 1
 
 
-# --- in normal life, and what people see
+# --- in normal life
 
 
 @on_stage
@@ -496,16 +495,3 @@ async def test_in_normal_life_the_store_is_asked_once(stage: Stage) -> None:
     await asyncio.sleep(HOUR_S)
     assert await stage.portal.restores.state() is first
     assert not await stage.portal.restores.needs_care()
-
-
-@on_stage
-async def test_health_shows_the_mark_while_it_stands(stage: Stage) -> None:
-    await stage.restore_and_mark(stage.backup())
-    await stage.portal.restores.open_mark()
-    report = await health(stage.portal)
-    assert report.restored is not None
-    assert (report.restored.way, report.healthy) == (BY_COMMAND, True)
-    await clear(stage.portal, by="Ada", reason="compared")
-    await asyncio.sleep(60)
-    await stage.portal.restores.open_mark()
-    assert (await health(stage.portal)).restored is None

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bursar.payments.ledger.restores import BY_COMMAND
 from bursar.portal.contract.views import health_json
+from bursar.portal.upkeep.restored import clear
 from bursar.portal.use_cases.health import HEALTH_AGE_MAX_S, health
 from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
 from bursar.reports.lake.upkeep import UpkeepFile
@@ -71,3 +73,16 @@ def test_a_lake_that_differed_or_is_verified_late_degrades_and_stops_nothing(
         assert (await health(stage.portal)).status == "unhealthy"
 
     scene(write_path)
+
+
+@on_stage
+async def test_the_mark_of_a_restore_is_shown_while_it_stands(stage: Stage) -> None:
+    await stage.restore_and_mark(stage.backup())
+    await stage.portal.restores.open_mark()
+    report = await health(stage.portal)
+    assert report.restored is not None
+    assert (report.restored.way, report.healthy) == (BY_COMMAND, True)
+    await clear(stage.portal, by="Ada", reason="compared")
+    await asyncio.sleep(60)
+    await stage.portal.restores.open_mark()
+    assert (await health(stage.portal)).restored is None

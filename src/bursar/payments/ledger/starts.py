@@ -153,7 +153,8 @@ class Starts(Lookups):
                 raise AttemptsExhausted(client, reference)
             attempt.agency_tracking_id = new_id
             attempt.created_at, attempt.updated_at = created_at, max(created_at, now)
-            attempt.due_at = self.due_policy.due_at(attempt)
+            due_policy = self.due_policy
+            attempt.due_at = due_policy.due_at(attempt) if lost_id is None else due_policy.lost_due_at(attempt)
             owed = {"amount": f"{attempt.amount:.2f}", "fee": attempt.fee, "fee_version": attempt.fee_version}
             try:
                 await write_first_records(self._ruled, attempt, view, "started", "portal", owed)
