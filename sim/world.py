@@ -144,8 +144,7 @@ class World:
         self.switch = FaultSwitch(self.faults, self.loop.time)
         self.randomness = random.Random(str(self.seed))
         self.sky = self.weather or Weather.drawn(self.randomness)
-        if self.crowd is not None:
-            self.sky = replace(self.sky, deaths=self.sky.deaths * BILLS_MEAN / self.crowd)
+        self.sky = replace(self.sky, deaths=self._deaths_per_step(self.sky.deaths))
         sky, loop = self.sky, self.loop
         engine = Engine.open(
             ":memory:", clock=loop.clock, randomness=self.branch("engine"), guard_loader=load_guard_once
@@ -284,9 +283,13 @@ class World:
 
     def go_slow(self, sweep_interval_s: float, deaths: float) -> None:
         """Let weeks pass: sweep at longer intervals, and let the processes die again with this probability per step."""
-        self._slow = sweep_interval_s, deaths
+        self._slow = sweep_interval_s, self._deaths_per_step(deaths)
         for process in self.processes:
             process.kill()
+
+    def _deaths_per_step(self, deaths: float) -> float:
+        """Return the probability of death per step: a crowd takes more steps than a few bills, and dies as often."""
+        return deaths if self.crowd is None else deaths * BILLS_MEAN / self.crowd
 
     async def sweep_together(self) -> None:
         """Start a sweep in all processes at the same moment, as a schedule does."""

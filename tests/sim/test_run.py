@@ -7,14 +7,18 @@ import sys
 
 import pytest
 
+from sim.loop import VirtualLoop, run_virtual
 from sim.run import simulate
+from sim.world import World
 
 SEEDS = range(1, 26)
 REPEATED_SEEDS = (3, 10)
 SEED_WITH_A_RESTORE = 4
 DIGEST = """
 import hashlib
+from sim.loop import VirtualLoop, run_virtual
 from sim.run import simulate
+from sim.world import World
 for seed in {seeds}:
     print(hashlib.sha256("\\n".join(simulate(seed).timeline).encode()).hexdigest())
 """
@@ -36,6 +40,16 @@ def test_a_crowd_is_judged_as_a_few_are() -> None:
     assert verdict.findings == []
     assert verdict.payments == 31  # with the bill that is collected after a backup
     assert verdict.faults["store restored from a backup"] == 1
+
+
+def test_a_process_of_a_crowd_dies_as_seldom_in_the_weeks_after_settlement_as_one_of_a_few() -> None:
+    # The debits of a crowd are asked about in the same passes: a process that died in each would record no return.
+    async def main(loop: VirtualLoop) -> float:
+        world = World(loop, 1, crowd=40)
+        world.go_slow(43_200.0, 0.02)
+        return world.new_process(0)._death_probability
+
+    assert run_virtual(main) == 0.002
 
 
 def test_a_part_of_the_simulation_that_breaks_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
