@@ -107,8 +107,6 @@ def test_an_attempt() -> None:
         "importedAt": TEXT[8],
         "eventHash": "hash",
         "dueShard": "returns",
-        "changeBucket": "2026-11-09T10",
-        "changedAt": f"{TEXT[8]}#agency",
     }
     assert from_item(item) == attempt
     stored = {each.name for each in fields(Attempt)} - {"metadata_erased_at", "stored_item"}

@@ -55,8 +55,9 @@ class Book:
         indexed = [item for item in self._items() if "changedAt" in item]
         for item in sorted(indexed, key=lambda item: item["changedAt"]["S"]):
             if since <= from_iso_ms(item["changedAt"]["S"].partition("#")[0]) < until:
-                if item["kind"] == {"S": "event"}:
-                    yield to_item(self.attempts[item["agencyTrackingId"]["S"]])
+                attempt = self.attempts.get(item["agencyTrackingId"]["S"])
+                if item["kind"] == {"S": "event"} and attempt is not None:
+                    yield to_item(attempt)
                 yield item
 
     def _items(self) -> list[Item]:

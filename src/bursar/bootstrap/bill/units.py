@@ -36,7 +36,7 @@ class Units:
     payment_index_bytes: float = 1873
     """The events of one payment in the index `changes`. The index `due` has live attempts and watched debits alone."""
     lake_pass_s3_writes: float = 26
-    lake_pass_s3_reads: float = 130
+    lake_pass_s3_reads: float = 100
     """Of a pass that has something to write, over two tables; the bill counts every pass as such a one."""
     # Assumed.
     details_calls: float = 2
