@@ -13,7 +13,7 @@ from bursar.payments import Attempt
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, Gone
 from bursar.portal.upkeep.attention import NOT_SWEPT, attention
 from bursar.portal.upkeep.sweep import sweep
-from tests.support.portal.stage import DAWSON, HOUR_S, Stage, on_stage
+from tests.support.portal.stage import DAWSON, HOUR_S, UNUSED_S, Stage, on_stage
 from tests.support.write_paths import WritePath
 
 Way = Callable[[Stage, str], Awaitable[object]]
@@ -111,7 +111,7 @@ async def test_a_restored_store_without_query_that_completes_again_stays_unknown
 async def test_a_restored_store_whose_sweeper_expires_the_token_finds_the_charge(stage: Stage) -> None:
     reference = stage.reference()
     token = await _charged_then_restored(stage, reference)
-    await asyncio.sleep(3 * HOUR_S)
+    await asyncio.sleep(UNUSED_S)
     assert (await sweep(stage.portal)).results == {"settled": 1}
     attempt = await stage.attempt(token)
     assert (attempt.status, stage.watcher.alerts) == ("processed", ["found uncompleted"])
@@ -127,7 +127,7 @@ async def test_an_ach_debit_of_a_restored_store_goes_on_settling(stage: Stage) -
     stage.simulator.settings = type(stage.simulator.settings)(ach_settle_s=4 * HOUR_S)
     await stage.process(token)
     stage.restore(backup)
-    await asyncio.sleep(3 * HOUR_S)
+    await asyncio.sleep(UNUSED_S)
     await sweep(stage.portal)
     assert (await stage.attempt(token)).status == "pending"
 
@@ -141,7 +141,7 @@ async def test_a_restored_store_with_a_lease_released_unsent_finds_the_charge(st
     backup = stage.backup()
     await stage.process(token)
     stage.restore(backup)
-    await asyncio.sleep(3 * HOUR_S)
+    await asyncio.sleep(UNUSED_S)
     assert (await sweep(stage.portal)).results == {"settled": 1}
     assert ((await stage.attempt(token)).status, stage.charges()) == ("processed", 1)
 
@@ -150,7 +150,7 @@ async def test_a_restored_store_with_a_lease_released_unsent_finds_the_charge(st
 async def test_a_restored_store_that_lost_the_token_finds_the_charge(stage: Stage) -> None:
     reference = stage.reference()
     attempt = await _charged_without_a_token(stage, reference)
-    await asyncio.sleep(120)
+    await asyncio.sleep(UNUSED_S)
     assert (await sweep(stage.portal)).results == {"settled": 1}
     assert (await stage.ledger.reread(attempt)).status == "processed"
     with pytest.raises(Conflict, match="already been paid"):
@@ -188,7 +188,7 @@ def test_every_way_by_which_a_token_expires_finds_the_charge(write_path: WritePa
     async def scene(stage: Stage) -> None:
         reference = stage.reference()
         token = await _charged_then_restored(stage, reference)
-        await asyncio.sleep(3 * HOUR_S)
+        await asyncio.sleep(UNUSED_S)
         if way is _by_init:
             with pytest.raises(Conflict, match="already been paid"):
                 await way(stage, reference)
@@ -212,7 +212,7 @@ def test_an_expired_token_is_not_failed_while_paygov_cannot_be_asked(
     async def scene(stage: Stage) -> None:
         reference = stage.reference()
         token = await _charged_then_restored(stage, reference)
-        await asyncio.sleep(3 * HOUR_S)
+        await asyncio.sleep(UNUSED_S)
         stage.misbehave(kind, operations=("query",))
         if error is None:
             await way(stage, reference)
@@ -232,7 +232,7 @@ def test_an_expired_token_is_not_failed_while_paygov_cannot_be_asked(
 async def test_an_attempt_without_a_lookup_for_long_is_listed_for_a_person(stage: Stage) -> None:
     await stage.init()
     stage.misbehave("refuse", operations=("query",))
-    for _ in range(5):
+    for _ in range(6):
         await asyncio.sleep(HOUR_S)
         report = await sweep(stage.portal)
     assert report.attention

@@ -11,7 +11,7 @@ from bursar.paygov.simulator import SimulatorSettings
 from bursar.portal.contract.errors import GatewayTimeout
 from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.completion import look_up
-from tests.support.portal.stage import HOUR_S, Stage, on_stage
+from tests.support.portal.stage import HOUR_S, UNUSED_S, Stage, on_stage
 from tests.support.write_paths import WritePath
 
 BOTH: tuple[LookupName, ...] = ("details", "query")
@@ -117,7 +117,7 @@ def test_an_unconfirmed_lookup_without_an_answer_does_not_keep_a_token_from_expi
     async def scene(stage: Stage) -> None:
         token = await stage.init()
         stage.misbehave(kind, operations=("details",), takes_place=None)
-        await asyncio.sleep(3 * HOUR_S)
+        await asyncio.sleep(UNUSED_S)
         assert (await sweep(stage.portal)).results == {"expired": 1}
         assert (await stage.attempt(token)).status == "failed"
 
@@ -128,6 +128,6 @@ def test_an_unconfirmed_lookup_without_an_answer_does_not_keep_a_token_from_expi
 async def test_a_confirmed_lookup_without_an_answer_keeps_a_token_from_expiring(stage: Stage) -> None:
     token = await stage.init()
     stage.misbehave("fault", operations=("details",), code="4019")
-    await asyncio.sleep(3 * HOUR_S)
+    await asyncio.sleep(UNUSED_S)
     assert (await sweep(stage.portal)).results == {"unanswered": 1}
     assert (await stage.attempt(token)).status == "initiated"

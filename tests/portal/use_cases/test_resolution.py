@@ -239,7 +239,7 @@ def test_a_payment_does_not_fail_while_another_collection_of_it_takes_money(
         if not query:
             await stage.ledger.contradictions.keep(attempt, Outcome("pending", other, "Received"))
             await acknowledge(stage.portal, attempt.agency_tracking_id, by="Ada", reason="asked Pay.gov")
-        await _sweep_for(stage, 3 * HOUR_S)
+        await _sweep_for(stage, 6 * HOUR_S)
         assert (await stage.attempt(token)).status == "pending", "its own collection failed, the other one did not"
         with pytest.raises(Conflict, match="settling"):
             await stage.init(reference)
@@ -290,7 +290,7 @@ async def test_a_bounced_debit_waits_while_its_other_collections_cannot_be_asked
     await _sweep_for(stage, HOUR_S)
     assert (await stage.attempt(token)).status == "pending"
     stage.plan.clear()
-    await _sweep_for(stage, 2 * HOUR_S)
+    await _sweep_for(stage, 6 * HOUR_S)
     assert (await stage.attempt(token)).status == "failed"
 
 

@@ -13,6 +13,7 @@ from bursar.paygov import PayGov, PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH, LookupName
 from bursar.paygov.simulator import Misbehaviour, Simulator, SimulatorSettings, SimulatorTransport
 from bursar.payments import Attempt, Client, Clients
+from bursar.payments.due import RECEIVED_AGE_MAX_S, TOKEN_AGE_MAX_S
 from bursar.payments.ledger.restores import BY_COMMAND
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.validation import InitRequest
@@ -26,6 +27,8 @@ from tests.support.write_paths import WritePath, shipped_fees
 
 PAYGOV_TIMEOUT_S = 20.0
 HOUR_S = 3600.0
+UNUSED_S = TOKEN_AGE_MAX_S + RECEIVED_AGE_MAX_S
+"""The age at which the sweeper ends an attempt that was never completed."""
 DAWSON = Client("dawson", "arn:aws:iam::123456789012:role/dawson", frozenset({"PETITION_FILING_FEE", "COPY_FEE"}), ())
 EXAMS = Client("exams", "arn:aws:iam::123456789012:role/exams", frozenset({"*"}), ())
 
