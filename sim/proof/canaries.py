@@ -460,7 +460,7 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("one unanswered request opens the breaker permanently", _breaker_opens_permanently, 3),
     Canary("a pending payment is reported as success", _pending_is_success, 1),
     Canary("a return after settlement is ignored", _return_ignored, 20),
-    Canary("a reversal that two people report is recorded twice", _reversal_recorded_twice, 64),
+    Canary("a reversal that two people report is recorded twice", _reversal_recorded_twice, 35),
     Canary("a second refund of the same amount is the first one", _planted(known_faults.EQUAL_REFUNDS_ARE_ONE), 52),
     Canary("an init of a smaller amount gets the token of the larger one",
            _planted(known_faults.LARGER_AMOUNT_IS_THE_SAME), 13),

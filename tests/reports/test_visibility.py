@@ -18,7 +18,7 @@ from bursar.reports.tail.tail import Tail
 from tests.support.reports.visibility import WRITERS, Figures, Visibility, small_lake
 
 PAIRS: Final = int(os.environ.get("VISIBILITY_PAIRS", "1000"))
-QUESTIONS: Final = int(os.environ.get("VISIBILITY_QUESTIONS", "1"))
+QUESTIONS: Final = int(os.environ.get("VISIBILITY_QUESTIONS", "2"))
 FIRST_SEED: Final = int(os.environ.get("VISIBILITY_SEED", "0"))
 PARTS: Final = 4
 """Tests that share the pairs, so that they run at the same time."""
@@ -41,7 +41,7 @@ def test_every_acknowledged_write_is_in_every_later_answer_once(part: int) -> No
         seed += 1
         with TemporaryDirectory() as folder:
             history = Visibility(Path(folder), seed, figures, follows_index=seed % 3 == 2, questions=QUESTIONS)
-            asyncio.run(live(history, PAIRS_OF_A_HISTORY * QUESTIONS))
+            asyncio.run(live(history, min(PAIRS_OF_A_HISTORY * QUESTIONS, PAIRS // PARTS)))
         assert (figures.stale, figures.doubled, figures.disagreeing) == ([], [], []), f"seed {seed}"
     assert figures.refused <= REFUSED_MAX * figures.pairs
     print(figures.line())

@@ -12,7 +12,6 @@ import weakref
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from zoneinfo import ZoneInfo
 
@@ -85,12 +84,8 @@ class XlsxWriter:
         self._discard()
 
     def abandon(self) -> None:
-        """Remove the temporary files of a workbook that is not ended. XlsxWriter has one for each sheet."""
-        for sheet in self._book.worksheets():
-            rows: Any = sheet.row_data_fh
-            if rows is not None and not rows.closed:
-                rows.close()
-                Path(rows.name).unlink(missing_ok=True)
+        """Remove the temporary files of a workbook that is not ended."""
+        self._discard()
 
     def _new_sheet(self) -> "tuple[Worksheet, int, int]":
         number = len(self._book.worksheets()) + 1
