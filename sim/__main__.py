@@ -111,7 +111,7 @@ def _run_matrix(workers: int) -> int:
     bad = {key: fate for key, fate in fates.items() if fate.findings}
     for key, fate in bad.items():
         print(*key, "; ".join(fate.findings), sep=" | ")
-    print(f"{len(fates)} cells, {len(bad)} bad; written to {PAGE}")
+    print(f"{len(fates)} cells, {len(bad)} bad; written to docs/{PAGE.name}")
     return bool(bad)
 
 
@@ -126,7 +126,7 @@ def _catch_all(workers: int) -> int:
             print(table[-1], flush=True)
     written = "\n".join(table) + "\n"
     SIMULATION_PAGE.write_text(_CANARIES_TABLE.sub(lambda _: written, SIMULATION_PAGE.read_text()))
-    print(f"{len(CANARIES)} canaries, {missed} not caught; written to {SIMULATION_PAGE}")
+    print(f"{len(CANARIES)} canaries, {missed} not caught; written to docs/{SIMULATION_PAGE.name}")
     return bool(missed)
 
 
