@@ -64,7 +64,7 @@ def all_paths(running: Served) -> list[str]:
     paid = next(each for each in running.office.attempts if each.status == "processed")
     return [
         "/dashboard/",
-        "/dashboard/?period=last_quarter",
+        "/dashboard/?period=last_quarter&by=status&measure=number",
         "/dashboard/transactions",
         "/dashboard/transactions?status=failed&q=4019",
         "/dashboard/transactions?min=abc",

@@ -1,6 +1,7 @@
 """Charts: every value is drawn, the picture can be read without seeing it, and equal charts are equal files."""
 
 import re
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from xml.etree import ElementTree
@@ -39,6 +40,16 @@ def test_an_svg_has_a_title_and_a_description_for_screen_readers() -> None:
 def test_text_stays_text_and_names_every_series_and_label() -> None:
     texts = [found.text for found in ElementTree.fromstring(draw(CHART)).iter(f"{SVG}text")]
     assert {"COPY_FEE", "EXAM <&> FEE", "2026-09-01", "2026-10-01", "month"} <= set(texts)
+
+
+def test_a_dashed_line_compares_and_is_named() -> None:
+    chart = replace(CHART, compared=("before", [("2026-09-01", 2000.0), ("2026-10-01", 5.0), ("2026-10-01 +1", 7.0)]))
+    drawn = draw(chart).decode()
+    assert "stroke-dasharray" in drawn
+    assert "stroke-dasharray" not in draw(CHART).decode()
+    texts = {found.text for found in ElementTree.fromstring(drawn).iter(f"{SVG}text")}
+    assert {"before", "2026-10-01 +1"} <= texts
+    assert chart.description.endswith("; before from 5 to 2,000.")
 
 
 def test_equal_charts_are_equal_files_and_the_themes_differ() -> None:

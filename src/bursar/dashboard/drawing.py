@@ -14,6 +14,16 @@ TOP: Final = 10
 SERIES_MAX: Final = 8
 LABELS_MAX: Final = 9
 BAR_SHARE: Final = 0.72
+MARKS: Final = (
+    "M0 8 8 0",
+    "M0 4H8",
+    "M4 0V8",
+    "M0 0 8 8",
+    "M0 4H8M4 0V8",
+    "M0 0 8 8M0 8 8 0",
+    "M3 4h2",
+)
+"""The lines on the bars of each series after the first, in a tile of 8 by 8: colors alone do not distinguish them."""
 _STEPS: Final = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
 
 
@@ -39,25 +49,28 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class BarChart:
-    """A chart of stacked bars."""
+    """A chart of stacked bars. ``line`` has the corners of a line over them, as ``x,y`` with spaces between."""
 
     bars: Sequence[Bar]
     scale: Sequence[Tick]
     labels: Sequence[Tick]
     series: Sequence[str]
+    line: str = ""
 
 
-def bar_chart(values: Mapping[tuple[Any, str], Decimal], buckets: Sequence[Any]) -> BarChart:
+def bar_chart(
+    values: Mapping[tuple[Any, str], Decimal], buckets: Sequence[Any], line: Sequence[Decimal] = ()
+) -> BarChart:
     """Return the chart of ``values``, by bucket (a day, or any other value) and series.
 
-    The largest series are first; ``SERIES_MAX`` are drawn.
+    The largest series are first; ``SERIES_MAX`` are drawn. ``line`` has a value for each of the first buckets.
     """
     sizes: dict[str, Decimal] = {}
     for (_, name), value in values.items():
         sizes[name] = sizes.get(name, Decimal(0)) + value
     series = sorted(sizes, key=lambda name: (-sizes[name], name))[:SERIES_MAX]
     tops = [sum((values.get((bucket, name), Decimal(0)) for name in series), Decimal(0)) for bucket in buckets]
-    step = _step(max(tops, default=Decimal(0)))
+    step = _step(max((*tops, *line), default=Decimal(0)))
     top = step * 4
     slot = (WIDTH - LEFT - RIGHT) / max(len(buckets), 1)
     height = HEIGHT - TOP - BOTTOM
@@ -79,11 +92,17 @@ def bar_chart(values: Mapping[tuple[Any, str], Decimal], buckets: Sequence[Any])
         if place % every == 0
     ]
     scale = [Tick(round(TOP + height * (1 - number / 4), 1), step * number) for number in range(5)]
-    return BarChart(bars, scale, labels, series)
+    ends = [
+        (LEFT + slot * (place + 0.5), TOP + height - float(value / top) * height) for place, value in enumerate(line)
+    ]
+    if len(ends) == 1:  # a line needs two corners: it is as wide as the bar
+        [(x, y)] = ends
+        ends = [(x - slot * BAR_SHARE / 2, y), (x + slot * BAR_SHARE / 2, y)]
+    return BarChart(bars, scale, labels, series, " ".join(f"{x:.1f},{y:.1f}" for x, y in ends))
 
 
 def _step(largest: Decimal) -> Decimal:
-    """Return a round quarter of a scale that holds the largest value."""
+    """Return a round, whole quarter of a scale that holds the largest value."""
     wanted = max(largest, Decimal(4)) / 4
     power = Decimal(10) ** (len(str(int(wanted))) - 1)
-    return next(step * power for step in _STEPS if step * power >= wanted)
+    return next(step * power for step in _STEPS if step * power >= wanted and step * power % 1 == 0)

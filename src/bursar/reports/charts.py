@@ -55,7 +55,8 @@ Point = tuple[str, float]
 class Chart:
     """Bars (stacked) or lines: for each series its points, as (label on the x axis, value).
 
-    ``unit`` is the unit of the values; the unit ``share`` is drawn as percent.
+    ``unit`` is the unit of the values; the unit ``share`` is drawn as percent. ``compared``: the name and the points of
+    a dashed line over them.
     """
 
     kind: str
@@ -63,11 +64,17 @@ class Chart:
     x_name: str
     unit: str
     series: Mapping[str, Sequence[Point]]
+    compared: tuple[str, Sequence[Point]] | None = None
+
+    @property
+    def everything(self) -> Mapping[str, Sequence[Point]]:
+        """The series and the dashed line: name → points."""
+        return dict(self.series) if self.compared is None else {**self.series, self.compared[0]: self.compared[1]}
 
     @property
     def labels(self) -> list[str]:
         """The labels of the x axis, sorted."""
-        return sorted({label for points in self.series.values() for label, _ in points})
+        return sorted({label for points in self.everything.values() for label, _ in points})
 
     @property
     def description(self) -> str:
@@ -76,7 +83,7 @@ class Chart:
         if not labels:
             return f"{self.title}: there is nothing to show."
         parts = []
-        for name, points in self.series.items():
+        for name, points in self.everything.items():
             values = [value for _, value in points]
             parts.append(f"{name} from {_number(min(values), self.unit)} to {_number(max(values), self.unit)}")
         frame = labels[0] if len(labels) == 1 else f"{labels[0]} to {labels[-1]}"
@@ -154,6 +161,11 @@ def _paint(figure: "Figure", chart: Chart, theme: Theme) -> None:
         else:
             marker = "o" if len(at) <= _TICKS_MAX else None
             axes.plot(at, values, label=name, color=colour, linewidth=1.8, marker=marker, markersize=4)
+    if chart.compared is not None:
+        name, points = chart.compared
+        at, values = [places[label] for label, _ in points], [value for _, value in points]
+        style: Any = {"color": colours["text"], "linestyle": "--", "marker": "o"}
+        axes.plot(at, values, label=name, linewidth=1.6, markersize=3, **style)
     _label_axes(axes, chart, colours)
 
 
@@ -176,11 +188,9 @@ def _label_axes(axes: "Axes", chart: Chart, colours: dict[str, str]) -> None:
     for name, spine in axes.spines.items():
         spine.set_visible(name == "bottom")
         spine.set_color(colours["line"])
-    if len(chart.series) > 1:
-        columns = min(4, len(chart.series))
-        legend = axes.legend(
-            ncols=columns, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.16), fontsize=_SMALL_TEXT
-        )
+    if len(chart.everything) > 1:
+        columns = min(4, len(chart.everything))
+        legend = axes.figure.legend(ncols=columns, frameon=False, loc="outside lower center", fontsize=_SMALL_TEXT)
         for text in legend.get_texts():
             text.set_color(colours["text"])
     if not labels:

@@ -18,6 +18,8 @@ from bursar.payments import Outcome
 from tests.support.dashboard.office import Office, Visitor
 from tests.support.dashboard.receiver import FakeReceiver, with_dead_letter
 
+CHART_LINKS_STEP = 4
+"""One of so many links of the chart's table is followed: another test adds up all its numbers."""
 LINK = re.compile(r"<a [^>]*\bdata-(?:count|amount|reversed)=[^>]*>")
 SETTLING = Outcome("pending", "3FPAID00002", "Received", "ACH")
 
@@ -38,7 +40,11 @@ def dollars(text: str) -> Decimal:
 async def assert_every_number_is_its_sum(browser: Visitor, target: str) -> int:
     page = await browser.get(target)
     assert page.status == 200
-    links = list(dict.fromkeys(LINK.findall(page.text)))
+    table = re.search(r'id="chart-table">.*?</table>', page.text, re.DOTALL)
+    assert table is not None
+    of_chart = list(dict.fromkeys(LINK.findall(table[0])))
+    beside = list(dict.fromkeys(LINK.findall(page.text.replace(table[0], ""))))
+    links = [*beside, *of_chart[::CHART_LINKS_STEP]]
     for tag in links:
         link = attributes(tag)
         rows = await browser.get(link["href"])
@@ -97,17 +103,85 @@ async def test_every_period_has_a_page_also_without_payments(office: Office, per
     assert (await office.visitor("viewer").get(f"/dashboard/?period={period}")).status == 200
 
 
-async def test_the_chart_and_its_table_have_what_was_collected(busy_office: Office) -> None:
+QUARTER = "/dashboard/?period=last_quarter"
+
+
+def chart_table(text: str) -> list[list[str]]:
+    """Return the cells of the table behind the chart, row by row."""
+    table = re.search(r'id="chart-table">.*?</table>', text, re.DOTALL)
+    assert table is not None
+    rows = re.findall(r"<tr.*?</tr>", table[0], re.DOTALL)
+    cells = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL) for row in rows]
+    return [[unescape(re.sub(r"<[^>]*>", "", cell)).strip() for cell in row] for row in cells]
+
+
+def number_in(cell: str) -> Decimal:
+    return dollars(cell.rpartition(": ")[2] or "0") if cell else Decimal(0)
+
+
+@pytest.mark.parametrize("measure", ["amount", "number"])
+@pytest.mark.parametrize("by", ["fee", "status"])
+async def test_the_chart_and_its_table_have_what_was_collected(busy_office: Office, by: str, measure: str) -> None:
+    """Each number of the chart adds up to the number of the transactions, in the table and in the file."""
     browser = busy_office.visitor("viewer")
-    page = await browser.get("/dashboard/charts/collected.csv?period=last_quarter")
-    rows = list(csv.DictReader(io.StringIO(page.text)))
-    shown = await browser.get("/dashboard/transactions?dated=collected&from=2026-07-01&to=2026-09-30")
-    assert sum(Decimal(row["collected"]) for row in rows) == dollars(shown_total(shown.text, "amount"))
-    assert sum(int(row["payments"]) for row in rows) == dollars(shown_total(shown.text, "count"))
+    shown = f"from=2026-10-01&to=2026-11-20&by={by}&measure={measure}"
+    page = await browser.get(f"/dashboard/?{shown}")
+    _, *places, sums = chart_table(page.text)
+    dated = "dated=collected&" if by == "fee" else ""
+    totals = {}
+    for name, days in {"shown": "from=2026-10-01&to=2026-11-20", "before": "from=2026-08-11&to=2026-09-30"}.items():
+        found = await browser.get(f"/dashboard/transactions?{dated}{days}")
+        totals[name] = dollars(shown_total(found.text, "amount" if measure == "amount" else "count"))
+    assert min(totals.values()) > 0
+    assert [number_in(cell) for cell in sums[-2:]] == [totals["shown"], totals["before"]]
+    assert sum(number_in(cell) for cell in sums[1:-2]) == totals["shown"]
+    for place in range(1, len(sums)):
+        assert sum(number_in(row[place]) for row in places) == number_in(sums[place])
+    sent = await browser.get(f"/dashboard/charts/collected.csv?{shown}")
+    rows = list(csv.DictReader(io.StringIO(sent.text)))
+    column = "amount" if measure == "amount" else "attempts"
+    for name, total in totals.items():
+        assert sum(Decimal(row[column]) for row in rows if row["period"] == name) == total
+    assert all(row[by] for row in rows if row["period"] == "shown")
+
+
+async def test_the_period_before_is_a_line_in_the_chart_and_in_its_files(busy_office: Office) -> None:
+    browser = busy_office.visitor("viewer")
+    page = await browser.get("/dashboard/?period=last_month&by=status&measure=number")
+    name = "Total of the period before, Sep 1, 2026 to Sep 30, 2026"
+    assert page.text.count(name) == 2  # in the legend and above its column
+    assert re.search(r'<polyline class="chart__before" points="[\d., ]+"', page.text)
+    header, first, *_, last_day, sums = chart_table(page.text)
+    assert header[-1] == name
+    assert (first[0], first[-1].partition(":")[0]) == ("Oct 1, 2026", "Sep 1, 2026")
+    assert (last_day[0], last_day[-1]) == ("Oct 31, 2026", "")  # September has no day in its place
+    before = await browser.get("/dashboard/transactions?from=2026-09-01&to=2026-09-30")
+    assert number_in(sums[-1]) == dollars(shown_total(before.text, "count")) > 0
     for form, begin in (("svg", b"<?xml"), ("png", b"\x89PNG")):
-        picture = await browser.get(f"/dashboard/charts/collected.{form}?period=last_quarter")
+        picture = await browser.get(f"/dashboard/charts/collected.{form}?period=last_month&by=status")
         assert picture.body.startswith(begin)
+        assert form == "png" or name in picture.text
     assert (await browser.get("/dashboard/charts/collected.pdf")).status == 404
+
+
+async def test_the_choice_of_the_chart_is_in_its_url_and_stays(busy_office: Office) -> None:
+    browser = busy_office.visitor("viewer")
+    page = await browser.get(f"{QUARTER}&by=status&measure=number")
+    assert "Started, by status (number of attempts)" in page.text
+    offered = [attributes(tag) for tag in re.findall(r'<a href="[^"]*#chart-heading"[^>]*>', page.text)]
+    days = "/dashboard/?from=2026-07-01&to=2026-09-30"
+    kept = f"{days}&by=status&measure=number#chart-heading"
+    assert [each["href"] for each in offered] == [
+        f"{days}&measure=number#chart-heading", kept, f"{days}&by=status#chart-heading", kept,
+    ]  # fmt: skip
+    assert [each.get("aria-current") for each in offered] == [None, "true", None, "true"]
+    assert '<input type="hidden" name="by" value="status">' in page.text
+    assert 'charts/collected.png?from=2026-07-01&amp;to=2026-09-30&amp;by=status&amp;measure=number"' in page.text
+    unknown = await browser.get(f"{QUARTER}&by=payer&measure=weight")
+    assert "Collected by fee (US dollars)" in unknown.text
+    spanish = await browser.get(f"{QUARTER}&by=status", accept_language="es")
+    assert "Total del periodo anterior" in spanish.text
+    assert "Iniciado, por estado (dólares)" in spanish.text
 
 
 async def test_dead_letters_and_audit_findings_are_links_to_their_rows(office: Office, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Periods in Eastern days: weeks from Sunday, fiscal years from October, and what a period is compared with."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,9 @@ from hypothesis import strategies as st
 
 from bursar.dashboard.queries.periods import (
     PERIODS,
+    STEPS,
     buckets_between,
+    days_compared,
     days_of_period,
     period_before,
     period_of_days,
@@ -62,3 +65,29 @@ def test_days_have_the_name_of_their_period() -> None:
 def test_buckets_cover_the_days(step: str, first: date, count: int) -> None:
     found = buckets_between(date(2026, 2, 3), date(2026, 4, 3), step)
     assert (found[0], len(found)) == (first, count)
+
+
+def compared(first: date, last: date, step: str) -> list[tuple[date, date]]:
+    days = [STEPS[step](start) for start in buckets_between(first, last, step)]
+    return days_compared([(max(a, first), min(b, last)) for a, b in days], period_before(first, last), step)
+
+
+@given(st.dates(date(1990, 1, 1), date(2200, 1, 1)), st.sampled_from(sorted(PERIODS)), st.sampled_from(sorted(STEPS)))
+def test_the_days_compared_are_each_day_of_the_period_before_once(today: date, name: str, step: str) -> None:
+    first, last = days_of_period(name, today)
+    found = compared(first, last, step)
+    assert (found[0][0], found[-1][1]) == period_before(first, last)
+    assert all(begin <= end for begin, end in found)
+    assert all(end + timedelta(days=1) == begin for (_, end), (begin, _) in pairwise(found))
+
+
+def test_a_month_of_a_leap_year_is_compared_with_the_same_month() -> None:
+    found = compared(date(2023, 10, 1), date(2024, 9, 30), "month")
+    assert found[4:6] == [(date(2023, 2, 1), date(2023, 2, 28)), (date(2023, 3, 1), date(2023, 3, 31))]
+    assert len(found) == 12
+
+
+def test_the_days_that_a_longer_month_before_has_are_further_places() -> None:
+    found = compared(date(2026, 2, 1), date(2026, 2, 28), "day")
+    assert found[28:] == [(date(2026, 1, day), date(2026, 1, day)) for day in (29, 30, 31)]
+    assert len(compared(date(2026, 3, 1), date(2026, 3, 31), "day")) == 28

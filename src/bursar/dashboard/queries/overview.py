@@ -21,6 +21,7 @@ from bursar.dashboard.queries.filters import (
     UNKNOWN,
     TransactionFilter,
 )
+from bursar.dashboard.queries.overview_chart import ChartChoice, OverviewChart, chart_of, chart_questions
 from bursar.dashboard.queries.periods import days_of_period, period_before
 from bursar.dashboard.queries.transactions import Total, where_of
 from bursar.dashboard.sign_in.accounts import Account
@@ -30,11 +31,9 @@ from bursar.reports.sql.answer import Question, SqlAnswer
 
 TO_DATE: Final = ("today", "this_week", "this_month", "this_quarter", "this_fiscal_year")
 REASONS_MAX: Final = 10
-BY_DAY_MAX: Final = 45
-BY_WEEK_MAX: Final = 200
-"""The most days of a chart by day, and of one by week; a longer one is by month."""
 STARTED: Final = TransactionFilter()
 COLLECTED: Final = TransactionFilter(dated="collected")
+_UNCHOSEN: Final = ChartChoice()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +58,6 @@ class SettlementTime:
 
 
 @dataclass(frozen=True, slots=True)
-class SeriesPoint:
-    """The sum collected of one fee in one day, week or month, which begins on ``bucket``."""
-
-    bucket: date
-    fee: str
-    total: Total
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
     """Everything that the overview shows of one period and the period before."""
 
@@ -83,19 +73,23 @@ class Overview:
     money: Sequence[Figure]
     unknown: Figure
     settlement: SettlementTime | None
-    step: str
-    series: Sequence[SeriesPoint]
+    chart: OverviewChart
 
 
 async def overview_of(
-    reports: PaymentReports, account: Account, first: date, last: date, today: date, as_of: AsOf = PRESENT
+    reports: PaymentReports,
+    account: Account,
+    first: date,
+    last: date,
+    today: date,
+    as_of: AsOf = PRESENT,
+    choice: ChartChoice = _UNCHOSEN,
 ) -> Overview:
     """Return the overview of the days from ``first`` to ``last``, for what the account may see.
 
     ``as_of``: the instant whose state is shown; ``today`` is its day.
     """
     before = period_before(first, last)
-    step = step_of(first, last)
     money = {name: where_of(_money_filter(name, first, last), account) for name in (*_NOW, *_IN_PERIOD)}
     questions = [
         *[_sum_days(where_of(_to_date(name, today), account)) for name in TO_DATE],
@@ -103,7 +97,7 @@ async def overview_of(
         _two_periods("fee", "final_on", "status = 'processed'", first, last, before, account),
         _reasons(first, last, account),
         _settlement(first, last, account),
-        _series(step, first, last, account),
+        *chart_questions(choice, first, last, before, account),
         *[_sum_payments(where) for where in money.values()],
         _sum_payments(where_of(TransactionFilter(statuses=(UNKNOWN,)), account)),
     ]
@@ -113,7 +107,7 @@ async def overview_of(
     statuses = list(of_status.values())
     frame = replace(STARTED, first=first, last=last)
     collected = replace(COLLECTED, first=first, last=last)
-    sums = [_total(answer.rows[0]) for answer in rest[5:]]
+    sums = [_total(answer.rows[0]) for answer in rest[6:]]
 
     def figure(name: str, total: Total, found: TransactionFilter, old: Total | None = None) -> Figure:
         return Figure(name, total, replace(found, as_of=as_of), old)
@@ -137,15 +131,8 @@ async def overview_of(
         [figure(name, total, _money_filter(name, first, last)) for name, total in zip(money, sums, strict=False)],
         figure("unknown", sums[-1], TransactionFilter(statuses=(UNKNOWN,))),
         _settlement_time(rest[3], replace(collected, methods=("ACH",), as_of=as_of)),
-        step,
-        [SeriesPoint(bucket, fee, Total(count, amount)) for bucket, fee, count, amount in rest[4].rows],
+        chart_of(choice, first, last, before, rest[4:6]),
     )
-
-
-def step_of(first: date, last: date) -> str:
-    """Return the step of a chart over these days: ``day``, ``week`` or ``month``."""
-    days = (last - first).days + 1
-    return "day" if days <= BY_DAY_MAX else "week" if days <= BY_WEEK_MAX else "month"
 
 
 _IN_PERIOD: Final = (DEPOSITED, CAME_BACK)
@@ -223,21 +210,6 @@ def _settlement(first: date, last: date, account: Account) -> Question:
 def _settlement_time(answer: SqlAnswer, found: TransactionFilter) -> SettlementTime | None:
     count, average, median, p95 = answer.rows[0]
     return None if average is None else SettlementTime(count, average, median, p95, found)
-
-
-def _series(step: str, first: date, last: date, account: Account) -> Question:
-    where = where_of(replace(COLLECTED, first=first, last=last), account)
-    # Weeks begin on Sunday, as everywhere in the court; DuckDB's begin on Monday.
-    bucket = {
-        "day": "final_on",
-        "week": "CAST(date_trunc('week', final_on + INTERVAL 1 DAY) - INTERVAL 1 DAY AS DATE)",
-        "month": "CAST(date_trunc('month', final_on) AS DATE)",
-    }[step]
-    return Question(
-        f"SELECT {bucket} AS bucket, fee, CAST(sum(attempts) AS BIGINT), sum(amount) FROM payment_days "
-        f"WHERE {where.sql} GROUP BY bucket, fee ORDER BY bucket, fee",
-        where.values,
-    )
 
 
 def _total(row: Sequence[Any]) -> Total:

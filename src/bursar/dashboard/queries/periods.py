@@ -1,6 +1,6 @@
 """The periods that a person chooses by name, as first and last days in Eastern time."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -92,3 +92,23 @@ def period_before(first: date, last: date) -> Days:
             return _before(whole)(first)
     days = (last - first).days + 1
     return first - timedelta(days=days), first - timedelta(days=1)
+
+
+def days_compared(buckets: Sequence[Days], before: Days, step: str) -> list[Days]:
+    """Return the days of the period ``before`` that each bucket of a chart is compared with, without a gap.
+
+    A day is compared with the day in the same place, and a whole month with the month in the same place. Every other
+    bucket is compared with as many days. The last days of a longer period before are further places.
+    """
+    begin, last = before
+    if step == "month" and begin.day == buckets[0][0].day == 1:
+        ends = [STEPS[step](start)[1] for start in buckets_between(begin, last, step)]
+        return [(end.replace(day=1), min(end, last)) for end in ends]
+    found: list[Days] = []
+    widths = [until - since for since, until in buckets]
+    while begin <= last:
+        width = widths[len(found)] if len(found) < len(widths) else widths[0] if step == "day" else last - begin
+        end = min(begin + width, last)
+        found.append((begin, end))
+        begin = end + timedelta(days=1)
+    return found
