@@ -33,9 +33,10 @@ FIRST_ROW: Final = "[data-row] a"
 STATEMENT: Final = (
     "SELECT month(created_on) AS month, fee, sum(amount) AS amount\nFROM payments GROUP BY ALL ORDER BY ALL"
 )
+BY_STATUS: Final = "period=last_quarter&by=status&measure=number"
 PICTURES: Final = (
     # name, path, width, height, color scheme, language
-    ("overview", "/dashboard/", WIDTH, 1240, "light", "en-US"),
+    ("overview", "/dashboard/", WIDTH, 1340, "light", "en-US"),
     ("transactions", "/dashboard/transactions?q=failed+%3E%2450", WIDTH, 800, "light", "en-US"),
     ("payment", "/dashboard/transactions?status=processed", WIDTH, 1000, "light", "en-US"),
     ("report", "/dashboard/reports/monthly_finance", WIDTH, 1300, "dark", "en-US"),
@@ -43,7 +44,7 @@ PICTURES: Final = (
     ("operations", "/dashboard/operations", WIDTH, 760, "light", "en-US"),
     ("sandbox", "/dashboard/sandbox", WIDTH, 1000, "light", "en-US"),
     ("access-log", "/dashboard/access-log", WIDTH, 700, "light", "en-US"),
-    ("overview-dark-spanish", "/dashboard/?period=last_fiscal_year", WIDTH, 1000, "dark", "es-US"),
+    ("overview-dark-spanish", f"/dashboard/?{BY_STATUS}", WIDTH, 1340, "dark", "es-US"),
     ("overview-narrow", "/dashboard/?period=last_fiscal_year", NARROW, 1100, "light", "en-US"),
 )
 OF_AN_OFFICE: Final = ("reconciliation", "sign-in")

@@ -1,5 +1,6 @@
 """The histories that `bursar generate` and `bursar up --demo` make: their clients, and the year of a demo."""
 
+import asyncio
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -22,7 +23,9 @@ MADE_UP_CLIENTS: Final = (
 
 
 def fill_for_demo(settings: Settings, print_line: Callable[[str], None]) -> None:
-    """Fill a store that does not exist yet with a year of made-up payments; leave an existing one as it is.
+    """Fill a store that does not exist yet with a year of made-up payments, of which some wait for a person.
+
+    An existing store stays as it is.
 
     Raises:
         CannotStart: the store cannot be written, the clients' file cannot be read, or the data folder has a lake or
@@ -30,6 +33,7 @@ def fill_for_demo(settings: Settings, print_line: Callable[[str], None]) -> None
     """
     from bursar.bootstrap.generate.history import HistoryPlan
     from bursar.bootstrap.generate.new_store import generate_store
+    from bursar.bootstrap.generate.open_cases import add_open_cases
     from bursar.dynamo.clients.store import file_of
 
     store = file_of(settings.store_url)
@@ -39,6 +43,7 @@ def fill_for_demo(settings: Settings, print_line: Callable[[str], None]) -> None
     last = yesterday(datetime.now(UTC))
     plan = HistoryPlan(DEMO_PAYMENTS, DEMO_MONTHS, DEMO_SEED, last, settings.fees, clients_of(settings))
     generate_store(plan, settings, lambda _: None)
+    asyncio.run(add_open_cases(plan, settings))
 
 
 def yesterday(now: datetime) -> date:
