@@ -1,6 +1,8 @@
 """Counts, totals, pages and searches agree with a plain computation over the same attempts, to the cent."""
 
-from collections.abc import Callable, Sequence
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date
 from decimal import Decimal
@@ -10,12 +12,13 @@ import pytest
 
 from bursar.dashboard.formatting import eastern
 from bursar.dashboard.queries import transactions
-from bursar.dashboard.queries.filters import SORTS, Dated, TransactionFilter
-from bursar.dashboard.queries.search import Search, read_search
+from bursar.dashboard.queries.filters import SORTS, Dated, TransactionFilter, read_dollars
+from bursar.dashboard.queries.search import ID_PREFIX_CHARS_MIN, Search, read_search
 from bursar.dashboard.queries.transactions import (
     NO_SEARCH,
     PAGE_ROWS,
     Cursor,
+    Total,
     TransactionPage,
     every_transaction,
     transactions_page,
@@ -125,6 +128,60 @@ async def test_an_id_is_found_by_its_beginning_in_any_case(busy_office: Office, 
     assert [row["agency_tracking_id"] for row in page.rows] == [wanted.agency_tracking_id]
     search = read_search(str(getattr(wanted, field)), TODAY, fee_names=FEES, with_metadata=True)
     assert [reason.key for reason in search.reasons(page.rows[0])] == [f"search.why.{field}"]
+
+
+def matches_plainly(row: dict[str, Any], wanted: str) -> bool:
+    """Return whether a transaction has the text: what the search box promises, without SQL."""
+    ids = (row["agency_tracking_id"], row["paygov_tracking_id"] or "", row["reference"])
+    values = json.loads(row["metadata"]).values()
+    return (
+        (len(wanted) >= ID_PREFIX_CHARS_MIN and any(each.lower().startswith(wanted) for each in ids))
+        or wanted in ((row["return_code"] or "").lower(), row["client"])
+        or any(wanted in name.lower() or wanted == key.lower() for key, name in FEES.items() if key == row["fee"])
+        or row["amount"] == read_dollars(wanted)
+        or any(wanted in (value if isinstance(value, str) else json.dumps(value)).lower() for value in values)
+    )
+
+
+def words_of(draw: random.Random, rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Yield texts that a person may type: pieces of what the rows have, in any case, some with a wrong character."""
+    for row in rows:
+        values = [str(value) for value in json.loads(row["metadata"]).values()]
+        whole = [row["agency_tracking_id"], row["paygov_tracking_id"] or "P000", row["reference"], str(row["amount"])]
+        text = draw.choice([*whole, *whole, draw.choice(values), row["return_code"] or "4019", row["client"], "copy"])
+        begin = draw.choice((0, 0, 0, 1)) if len(text) > 5 else 0
+        text = text[begin : draw.choice((len(text), len(text), begin + 3, begin + 4, begin + 9))]
+        if draw.random() < 0.2:
+            place = draw.randrange(len(text))
+            text = text[:place] + draw.choice("%_\\-z") + text[place + 1 :]
+        yield draw.choice((text, text.upper(), text.lower())).replace('"', "")
+
+
+async def test_a_search_is_a_plain_filter_of_the_rows(busy_office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transactions, "PAGE_ROWS", 20)
+    [every] = await busy_office.reports.answers([every_transaction(TransactionFilter(), EVERYTHING, NO_SEARCH)])
+    rows, draw = every.dicts(), random.Random(7)
+    words = [word for word in words_of(draw, draw.sample(rows, 32)) if word.strip()]
+    found_some = 0
+    for number, word in enumerate(words):
+        monkeypatch.setattr(transactions, "FEW_ROWS_MAX", 500 if number % 2 else 1)
+        texts = [word, "petition filing"] if number % 5 == 0 else [word]
+        expected = [row for row in rows if all(matches_plainly(row, text.strip().lower()) for text in texts)]
+        search = read_search(
+            " ".join(f'"{text}"' for text in texts), TODAY, fee_names=FEES, with_metadata=True, clients=("exams",)
+        )
+        page = await transactions_page(busy_office.reports, TransactionFilter(), EVERYTHING, search, None)
+        assert [row["agency_tracking_id"] for row in page.rows] == [
+            row["agency_tracking_id"] for row in expected[:20]
+        ], texts
+        assert (page.next is None) == (len(expected) <= 20)
+        assert page.total == Total(
+            len(expected),
+            sum((row["amount"] for row in expected), Decimal(0)),
+            sum((row["reversed_amount"] for row in expected), Decimal(0)),
+        )
+        found_some += bool(expected)
+    assert found_some > len(words) // 4
 
 
 async def test_all_parts_of_a_search_must_match(busy_office: Office) -> None:

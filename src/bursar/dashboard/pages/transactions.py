@@ -102,7 +102,13 @@ def search_of(visit: Visit, found: TransactionFilter, today: date) -> Search:
     """Return what the search box of a filter asks for, within what the person may see."""
     fees = visit.parts.fees
     names = {key: fees.name(key) for key in fees.keys}
-    return read_search(found.search, today, fee_names=names, with_metadata=visit.may_see_personal_data)
+    return read_search(
+        found.search,
+        today,
+        fee_names=names,
+        with_metadata=visit.may_see_personal_data,
+        clients=visit.parts.clients.names,
+    )
 
 
 def _cursor_of(visit: Visit) -> Cursor | None:

@@ -29,6 +29,8 @@ _CASTS: Final[Mapping[str, str]] = {
 }
 NO_SEARCH: Final = Search()
 NEAR_DAYS: Final = 14
+FEW_ROWS_MAX: Final = 500
+"""The most rows of a search that are read at once: their totals need no second scan of all payments."""
 DAY_SORTS: Final[Mapping[str, str]] = {"started": "created_on", "collected": "final_on"}
 """The sort orders by time, which are also the choices of a filter's days → the column."""
 
@@ -80,6 +82,10 @@ async def transactions_page(
 ) -> TransactionPage:
     """Return one page and the totals of the whole filter, of one state."""
     where = where_of(found, account, search)
+    if cursor is None and not search.is_wide:
+        page = await _page_of_few(reports, found, account, search)
+        if page is not None:
+            return page
     backwards = cursor is not None and cursor.side == "before"
     totals = _totals(found, account, search)
     near = _near(found, search, cursor, backwards)
@@ -87,9 +93,8 @@ async def transactions_page(
     summed: list[SqlAnswer] = []
     for window in [near, None] if near is not None else [None]:
         beside = all_of([where, _beside(found, cursor), *([] if window is None else [window])])
-        listed = f"SELECT {', '.join(COLUMNS)} FROM payments WHERE {beside.sql} ORDER BY {_order(found, backwards)} "
-        page = Question(f"{listed} LIMIT {PAGE_ROWS + 1}", beside.values, as_of=found.as_of.instant)
-        rows, *summed = await reports.answers([page, *totals])
+        listed = _listed(found, beside, PAGE_ROWS + 1, backwards=backwards)
+        rows, *summed = await reports.answers([listed, *totals])
         if len(rows.rows) > PAGE_ROWS:
             break  # rows outside of the window come after these
     assert rows is not None
@@ -107,6 +112,30 @@ async def transactions_page(
         _cursor(found, shown[-1], "after") if has_next else None,
         _cursor(found, shown[0], "before") if has_previous else None,
     )
+
+
+def _listed(found: TransactionFilter, where: SqlCondition, rows_max: int, *, backwards: bool = False) -> Question:
+    listed = f"SELECT {', '.join(COLUMNS)} FROM payments WHERE {where.sql} ORDER BY {_order(found, backwards)}"
+    return Question(f"{listed} LIMIT {rows_max}", where.values, as_of=found.as_of.instant)
+
+
+async def _page_of_few(
+    reports: PaymentReports, found: TransactionFilter, account: Account, search: Search
+) -> TransactionPage | None:
+    """Return the first page with the totals of the rows themselves; None if they are more than ``FEW_ROWS_MAX``."""
+    condition = search.condition_by_ids if found.as_of.instant is None else search.condition
+    where = all_of([*found.conditions(), condition, visible_to(account)])
+    [answer] = await reports.answers([_listed(found, where, FEW_ROWS_MAX + 1)])
+    rows = answer.dicts()
+    if len(rows) > FEW_ROWS_MAX:
+        return None
+    totals: dict[str, Total] = {}
+    for row in rows:
+        known = totals.get(row["payment_status"], Total())
+        totals[row["payment_status"]] = known + Total(1, row["amount"], row["reversed_amount"])
+    shown = rows[:PAGE_ROWS]
+    following = _cursor(found, shown[-1], "after") if len(rows) > PAGE_ROWS else None
+    return TransactionPage(shown, totals, answer.as_of, following, None)
 
 
 def _totals(found: TransactionFilter, account: Account, search: Search) -> list[Question]:
