@@ -72,7 +72,9 @@ async def show_transactions(visit: Visit) -> Response:
         next_page=_beside(visit, found, page.next),
         previous_page=_beside(visit, found, page.previous),
         has_filter=bool(found.query(sort="started", order="desc", as_of=PRESENT)),
-        payment_path=lambda row: visit.path("payment", client=row["client"], reference=row["reference"]),
+        payment_path=lambda row: visit.path(
+            "payment", found.as_of.query, client=row["client"], reference=row["reference"]
+        ),
         status_label=lambda value: visit.text.label("status", value),
         money_choices=list(MONEY_CHOICES),
         money_label=lambda value: visit.text(f"overview.{value}"),

@@ -1,7 +1,9 @@
 """The page of a payment: its facts, its personal data on request, its chain, and who may see it."""
 
+from bursar.dashboard.formatting import eastern
 from bursar.dashboard.sign_in.accounts import Account
-from bursar.payments import Attempt
+from bursar.dashboard.visit import LANGUAGE_COOKIE
+from bursar.payments import Attempt, Outcome
 from tests.support.dashboard.office import HOSTILE, Office
 
 
@@ -68,3 +70,36 @@ async def test_a_look_at_a_payment_is_in_the_access_log(office: Office) -> None:
     attempt = await registered(office)
     await office.visitor("viewer").get(path(attempt))
     assert [entry.target for entry in office.visitor_log("viewed")] == [path(attempt)]
+
+
+async def test_the_page_shows_a_past_state_without_actions(office: Office) -> None:
+    begun = await registered(office)
+    office.wall.pass_s(86_400)
+    leased = await office.ledger.take_lease(begun, "worker-1", 30)
+    await office.ledger.record_outcome(leased, Outcome("processed", "P1", "Success", "PLASTIC_CARD"), actor="portal")
+    browser = office.visitor("operator", portal=office.portal())
+    day = eastern(begun.created_at).date()
+    now = await browser.get(path(begun))
+    then = await browser.get(f"{path(begun)}?as_of={day}")
+    assert (then.status, now.text.count("data-event="), then.text.count("data-event=")) == (200, 4, 2)
+    assert 'id="net">$250.00<' in now.text
+    assert 'id="net">$0.00<' in then.text
+    assert "Request a refund" in now.text
+    for gone in ("Request a refund", "Show personal data", "Receipt", "Ask Pay.gov again"):
+        assert gone not in then.text
+    assert "Show the present" in then.text
+    assert office.visitor_log("viewed")[-1].detail == {"as_of": str(day)}
+    listed = await browser.get(f"/dashboard/transactions?as_of={day}")
+    assert f"{path(begun)}?as_of={day}" in listed.text
+
+
+async def test_a_payment_before_its_first_attempt_and_a_wrong_instant_are_refused(office: Office) -> None:
+    attempt = await registered(office)
+    office.wall.pass_s(86_400)
+    browser = office.visitor("viewer")
+    browser.cookies[LANGUAGE_COOKIE] = "es"
+    before = await browser.get(f"{path(attempt)}?as_of=2026-01-02")
+    assert (before.status, "Este pago no existía todavía" in before.text) == (404, True)
+    for wrong in ("nonsense", "2031-01-01"):
+        page = await browser.get(f"{path(attempt)}?as_of={wrong}")
+        assert (page.status, "as of: must" in page.text) == (400, True)

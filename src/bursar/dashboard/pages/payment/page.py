@@ -6,13 +6,18 @@ from typing import Final
 
 from starlette.responses import Response
 
+from bursar.dashboard.formatting import zoned_time_text
 from bursar.dashboard.pages.payment.actions import ACTIONS, offered_actions
+from bursar.dashboard.pages.reports import asked_as_of
+from bursar.dashboard.queries.as_of import AS_OF, PRESENT, AsOf
+from bursar.dashboard.queries.past_payment import open_refunds_of, view_at
 from bursar.dashboard.visit import PageError, Visit
 from bursar.payments.audit.chain_check import ChainFinding, check_obligation
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import ZERO, Attempt
 from bursar.payments.reversals import RefundRequest
 from bursar.payments.status import STATUSES, edges_from, moves, payment_status
+from bursar.portal.contract.periods import court_day
 from bursar.portal.contract.validation import read_reference
 
 REFUNDS_READ_MAX: Final = 1_000
@@ -72,10 +77,13 @@ class PaymentOnPage:
 
 
 async def show_payment(visit: Visit) -> Response:
-    """Show the payment, with its personal data masked."""
+    """Show the payment, now or as of a past instant, with its personal data masked."""
     payment = await read_payment(visit)
-    await visit.log("viewed", visit.request.url.path)
-    return await payment_page(visit, payment)
+    as_of, problem = asked_as_of(visit, visit.request.query_params.get(AS_OF, ""))
+    if as_of.instant is not None:
+        payment = _at(visit, payment, as_of.instant)
+    await visit.log("viewed", visit.request.url.path, **dict(as_of.query))
+    return await payment_page(visit, payment, as_of=as_of, problem=problem)
 
 
 async def show_personal_data(visit: Visit) -> Response:
@@ -96,6 +104,20 @@ async def read_payment(visit: Visit) -> PaymentOnPage:
     findings, counts = check_obligation(await ledger.items_of(client, view.obligation.reference))
     ids = {attempt.agency_tracking_id for attempt in view.attempts}
     refunds = [each for each in await ledger.open_refunds(REFUNDS_READ_MAX) if each.agency_tracking_id in ids]
+    return _on_page(view, findings, counts.events - counts.unchained, refunds)
+
+
+def _at(visit: Visit, payment: PaymentOnPage, instant: float) -> PaymentOnPage:
+    """Return the payment as it was; the chain is that of the whole history. Raises :class:`PageError`."""
+    view = view_at(payment.view, instant)
+    if view is None:
+        raise PageError(404, "errors.no_payment_then", time=zoned_time_text(visit.text, instant))
+    return _on_page(view, payment.findings, payment.events_checked, open_refunds_of(view))
+
+
+def _on_page(
+    view: ObligationView, findings: list[ChainFinding], events_checked: int, refunds: list[RefundRequest]
+) -> PaymentOnPage:
     collected = sum((each.amount for each in view.attempts if each.status == "processed"), ZERO)
     reversed_ = sum((each.reversed_amount or ZERO for each in view.attempts), ZERO)
     return PaymentOnPage(
@@ -105,13 +127,20 @@ async def read_payment(visit: Visit) -> PaymentOnPage:
         collected,
         reversed_,
         findings,
-        counts.events - counts.unchained,
+        events_checked,
         refunds,
     )
 
 
-async def payment_page(visit: Visit, payment: PaymentOnPage, *, with_personal_data: bool = False) -> Response:
-    """Return the page of a payment."""
+async def payment_page(
+    visit: Visit,
+    payment: PaymentOnPage,
+    *,
+    with_personal_data: bool = False,
+    as_of: AsOf = PRESENT,
+    problem: str = "",
+) -> Response:
+    """Return the page of a payment. The past offers no actions; ``problem``: what is wrong with the asked instant."""
     latest = payment.latest
     fee = visit.parts.fees.fee(latest.fee, visit.parts.clock())
     properties = {} if fee is None else fee.metadata_schema.get("properties", {})
@@ -121,6 +150,10 @@ async def payment_page(visit: Visit, payment: PaymentOnPage, *, with_personal_da
     }
     return visit.page(
         "payment.html",
+        http_status=400 if problem else 200,
+        as_of=as_of,
+        problem=problem,
+        today=court_day(visit.parts.clock()),
         payment=payment,
         view=payment.view,
         latest=latest,
@@ -134,6 +167,7 @@ async def payment_page(visit: Visit, payment: PaymentOnPage, *, with_personal_da
         actions={
             each.agency_tracking_id: await offered_actions(visit, each, len(payment.refunds))
             for each in payment.view.attempts
+            if as_of.instant is None
         },
         done=done if (done := visit.request.query_params.get("done", "")) in ACTIONS else "",
         section="transactions",
