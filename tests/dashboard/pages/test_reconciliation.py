@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from bursar.dashboard.formatting import eastern
 from bursar.dashboard.pages import reconciliation
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.text.catalogue import LANGUAGES, Language, text_in
@@ -207,3 +208,29 @@ def test_every_class_has_a_name_and_an_advice(language: Language) -> None:
         assert {key.rpartition(".")[2] for key in text.texts if key.startswith(f"reconciliation.{group}.")} == {
             each.name for each in CLASSES
         }
+
+
+async def test_a_past_day_has_the_runs_and_sign_offs_until_then(busy_office: Office, tmp_path: Path) -> None:
+    first = await keep_planted_run(busy_office, tmp_path)
+    day = eastern(first.at).date()
+    busy_office.wall.pass_s(86_400)
+    await busy_office.ledger.reconciliations.sign_off(first.run_id, by="Eve", reason="explained")
+    second = await keep_run(busy_office, tmp_path / "b.csv", [line_of_attempt(processed(busy_office)[0])])
+    busy_office.wall.pass_s(86_400)
+    browser = busy_office.visitor("approver")
+    now, then = await browser.get(HISTORY), await browser.get(f"{HISTORY}?as_of={day}")
+    assert [row[-1] for row in body_rows(now.text, "runs")] == ["–", "Eve"]
+    assert [row[-1] for row in body_rows(then.text, "runs")] == ["Not signed off"]
+    assert "These are the runs and sign-offs until then" in then.text
+    assert f"{of(first)}?as_of={day}" in then.text
+    run = await browser.get(of(first, f"?as_of={day}"))
+    assert ("explained" in run.text, of(first, "/sign-off") in run.text, f"as_of={day}&amp;class=" in run.text) == (
+        False,
+        False,
+        True,
+    )
+    assert "explained" in (await browser.get(of(first))).text
+    assert (await browser.get(of(second, f"?as_of={day}"))).status == 404
+    wrong = await browser.get(f"{HISTORY}?as_of=tomorrow")
+    assert (wrong.status, "as of: must" in wrong.text) == (400, True)
+    assert "shown for the present alone" in (await browser.get("/dashboard/attention")).text

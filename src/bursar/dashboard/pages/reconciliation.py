@@ -20,9 +20,11 @@ from starlette.responses import Response, StreamingResponse
 
 from bursar.dashboard.exports.downloads import MEDIA_TYPES, download_headers
 from bursar.dashboard.formatting import dollars, short_day_text
-from bursar.dashboard.pages.reports import require_no_limits
+from bursar.dashboard.pages.reports import asked_as_of, require_no_limits
+from bursar.dashboard.queries.as_of import AS_OF, PRESENT, AsOf
 from bursar.dashboard.visit import PageError, Visit
 from bursar.payments.ledger.reconciliations import ReconciliationRun, SignOff
+from bursar.portal.contract.periods import court_day
 from bursar.reports.reconciliation.classes import BY_NAME, CLASSES, MATCHED, LineClass
 from bursar.web.pages.harmless_text import cell_text
 
@@ -72,24 +74,43 @@ class RunRows:
 
 
 async def show_reconciliations(visit: Visit) -> Response:
-    """List the runs, newest first; ``before`` names the run after which the page begins."""
+    """List the runs, newest first; ``before`` names the run after which the page begins.
+
+    With ``as_of``, a day or an instant, the runs and sign-offs until then.
+    """
     require_no_limits(visit)
+    as_of, problem = asked_as_of(visit, visit.request.query_params.get(AS_OF, ""))
     before = visit.request.query_params.get("before", "")
     runs = await visit.parts.ledger.reconciliations.runs()
-    left = [each for each in runs if not before or each[0].run_id < before]
-    shown = [_listed(run, signed) for run, signed in left[:RUNS_SHOWN_MAX]]
-    older = [("before", shown[-1].run.run_id)] if len(left) > RUNS_SHOWN_MAX else []
-    return visit.page("reconciliation.html", runs=shown, older=older, cents=_cents)
+    left = [each for each in runs if _is_past(each[0].at, as_of) and (not before or each[0].run_id < before)]
+    shown = [_listed(run, _signed_at(signed, as_of)) for run, signed in left[:RUNS_SHOWN_MAX]]
+    older = [*as_of.query, ("before", shown[-1].run.run_id)] if len(left) > RUNS_SHOWN_MAX else []
+    return visit.page(
+        "reconciliation.html",
+        http_status=400 if problem else 200,
+        runs=shown,
+        older=older,
+        cents=_cents,
+        as_of=as_of,
+        problem=problem,
+        today=court_day(visit.parts.clock()),
+    )
 
 
 async def show_run(visit: Visit) -> Response:
-    """Show the totals and the differences of a run; ``class`` chooses one class, ``after`` leaves rows out."""
+    """Show the totals and the differences of a run; ``class`` chooses one class, ``after`` leaves rows out.
+
+    Nothing of a run ever changes but its sign-off, which with ``as_of`` is that of the past.
+    """
     run, signed = await _run(visit)
+    as_of, problem = asked_as_of(visit, visit.request.query_params.get(AS_OF, ""))
+    if problem or not _is_past(run.at, as_of):
+        raise PageError(404, "errors.no_run")
     only = _chosen_class(visit)
     after = visit.number("after") or 0
     rows = await _rows(visit, run, only, after)
     await visit.log("viewed", _target(run))
-    return run_page(visit, run, signed, rows, only=only, after=after)
+    return run_page(visit, run, _signed_at(signed, as_of), rows, only=only, after=after, as_of=as_of)
 
 
 def run_page(
@@ -101,16 +122,18 @@ def run_page(
     only: str = "",
     after: int = 0,
     is_kept: bool = True,
+    as_of: AsOf = PRESENT,
 ) -> Response:
     """Return the page of a run; without links to what only a run has that was kept, unless ``is_kept``."""
     sums = _sums(run)
     lines = [each for each in sums if not each.line_class.of_payments]
     broken = sum(each.broken is not None for each in run.files)
-    chosen = [("class", only)] if only else []
+    chosen = [*as_of.query, *([("class", only)] if only else [])]
     return visit.page(
         "reconciliation_run.html",
         run=run,
         is_kept=is_kept,
+        as_of=as_of,
         signed=signed,
         sums=sums,
         all_lines=(sum(each.count for each in lines) - broken, sum(each.cents for each in lines)),
@@ -164,6 +187,15 @@ async def unsigned_runs(visit: Visit) -> list[ReconciliationRun]:
         return []
     runs = await visit.parts.ledger.reconciliations.runs()
     return [run for run, signed in runs if run.differences and signed is None]
+
+
+def _is_past(at: float, as_of: AsOf) -> bool:
+    """Return whether something of ``at``, Unix seconds, was there at the instant."""
+    return as_of.instant is None or at <= as_of.instant
+
+
+def _signed_at(signed: SignOff | None, as_of: AsOf) -> SignOff | None:
+    return signed if signed is not None and _is_past(signed.at, as_of) else None
 
 
 def _confirmation(visit: Visit, run: ReconciliationRun, problem: str = "", http_status: int = 200) -> Response:
