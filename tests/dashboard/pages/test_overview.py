@@ -122,7 +122,7 @@ def number_in(cell: str) -> Decimal:
 @pytest.mark.parametrize("measure", ["amount", "number"])
 @pytest.mark.parametrize("by", ["fee", "status"])
 async def test_the_chart_and_its_table_have_what_was_collected(busy_office: Office, by: str, measure: str) -> None:
-    """Each number of the chart adds up to the number of the transactions, in the table and in the file."""
+    """Compare the sums of the chart with the numbers of the transactions, in the table and in the file."""
     browser = busy_office.visitor("viewer")
     shown = f"from=2026-10-01&to=2026-11-20&by={by}&measure={measure}"
     page = await browser.get(f"/dashboard/?{shown}")

@@ -1,4 +1,4 @@
-"""A payment as it was, derived from its events, is what SQL says of the same instant; refund requests come and go."""
+"""A past payment, derived from its events, equals the answer of SQL for the same instant; refund requests are kept."""
 
 from decimal import Decimal
 
