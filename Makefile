@@ -10,7 +10,7 @@ DATA ?= data
 SEEDS ?= 200
 HOURS ?= 1
 # More than two processes on two cores: some tests wait for a process, a lease or a browser.
-WORKERS ?= 3
+WORKERS ?= 4
 MONEY_TESTS := tests/payments tests/portal/contract tests/portal/upkeep tests/portal/use_cases
 export UV_PYTHON_DOWNLOADS := never
 export NIGHTLY_SIM_S NIGHTLY_CRASHES NIGHTLY_INSTANTS NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE NIGHTLY_PAIRS NIGHTLY_OBLIGATIONS
