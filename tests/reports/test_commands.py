@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from openpyxl import load_workbook
 
 from bursar.clock import from_iso_ms, iso_ms
-from bursar.reports.command_runs import REPORTS
+from bursar.reports.command_line.runs import REPORTS
 from bursar.reports.commands import lake, report, sql
 from bursar.reports.lake.schema import TABLES
 from bursar.reports.named_reports import named_reports

@@ -19,7 +19,7 @@ from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.dynamo.storage.table import TABLE_ARN
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.reports import commands
-from bursar.reports.command_runs import EXPORTED_LAKE
+from bursar.reports.command_line.runs import EXPORTED_LAKE
 from bursar.reports.errors import BadExport
 from bursar.reports.exported_lake import ExportedLake
 from bursar.reports.lake.lake import NAMESPACE, Lake

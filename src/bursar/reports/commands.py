@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, TextIO
 import click
 
 from bursar.clock import iso_ms, system_clock
-from bursar.reports.command_charts import CHART_ROWS_MAX, write_chart
-from bursar.reports.command_files import output_file, refuse_terminal
-from bursar.reports.command_runs import EXPORTED_LAKE, LAKE_URL, known_names, run
+from bursar.reports.command_line.output_files import output_file, refuse_terminal
+from bursar.reports.command_line.plot_files import CHART_ROWS_MAX, write_chart
+from bursar.reports.command_line.runs import EXPORTED_LAKE, LAKE_URL, known_names, run
 from bursar.reports.errors import BadParameter, NoSuchReport, ReportError
 from bursar.reports.named_reports import NamedReport, named_report, named_reports
 from bursar.reports.output.forms import FORMS, TABLE, write_stream
@@ -95,7 +95,7 @@ def sql(
 
 
 async def _prompt(reports: PaymentReports, instant: float | None) -> None:
-    from bursar.reports.sql_prompt import run_prompt
+    from bursar.reports.command_line.sql_prompt import run_prompt
 
     async def ask(text: str) -> str:
         [answer] = await reports.answers([Question(text, rows_max=TABLE_ROWS_MAX, cuts=True, as_of=instant)])
@@ -166,7 +166,7 @@ def report(
     if engine == "athena":
         if instant is not None:
             raise click.UsageError("--as-of: must not be given with --engine athena, which has the lake's state alone")
-        from bursar.reports.athena_command import ReportOutput, report_on_athena
+        from bursar.reports.command_line.athena_report import ReportOutput, report_on_athena
 
         report_on_athena(ctx, found, given, ReportOutput(form, path, plot, theme))
         return

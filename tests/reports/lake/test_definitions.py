@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from bursar.reports.command_runs import LAKE_URL
+from bursar.reports.command_line.runs import LAKE_URL
 from bursar.reports.commands import lake
 from bursar.reports.lake.schema import PAYMENTS, TABLES
 from bursar.reports.reports import Reports

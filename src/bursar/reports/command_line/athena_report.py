@@ -13,9 +13,9 @@ import click
 
 from bursar.reports.athena.engine import AthenaEngine
 from bursar.reports.athena.statement import AthenaStatement, athena_statement
-from bursar.reports.command_charts import CHART_ROWS_MAX, write_chart
-from bursar.reports.command_files import output_file
-from bursar.reports.command_runs import known_names, run_athena
+from bursar.reports.command_line.output_files import output_file
+from bursar.reports.command_line.plot_files import CHART_ROWS_MAX, write_chart
+from bursar.reports.command_line.runs import known_names, run_athena
 from bursar.reports.named_reports import NamedReport
 from bursar.reports.output.forms import TABLE, write_stream
 from bursar.reports.output.table import TABLE_ROWS_MAX, as_table

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bursar.reports.athena.engine import AthenaEngine
-from bursar.reports.command_runs import ATHENA, KNOWN_NAMES
+from bursar.reports.command_line.runs import ATHENA, KNOWN_NAMES
 from bursar.reports.commands import report
 from bursar.reports.report_questions import KnownNames
 from tests.support.reports.canned_athena import CannedAthena, Refuses, row

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from bursar.reports.command_files import output_file
+from bursar.reports.command_line.output_files import output_file
 from bursar.reports.errors import BadParameter
 from bursar.reports.named_reports import NamedReport
 from bursar.reports.sql.answer import SqlAnswer

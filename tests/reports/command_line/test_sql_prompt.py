@@ -12,8 +12,8 @@ from prompt_toolkit.application import create_app_session
 from prompt_toolkit.input import PipeInput, create_pipe_input
 from prompt_toolkit.output import DummyOutput
 
+from bursar.reports.command_line.sql_prompt import completions, history_path, is_complete, run_prompt
 from bursar.reports.errors import BadSql
-from bursar.reports.sql_prompt import completions, history_path, is_complete, run_prompt
 
 
 @pytest.fixture
