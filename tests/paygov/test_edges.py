@@ -26,6 +26,7 @@ from bursar.paygov.safe_xml import DEPTH_MAX, DOCUMENT_BYTES_MAX, ELEMENTS_MAX, 
 from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator, SimulatorSettings
 from bursar.paygov.simulator.misbehaviour import DELAY_MAX_S, PLAN_MAX
 from bursar.paygov.soap import FIELD_CHARACTERS_MAX, read_collection
+from tests.support.edges import Limits, check_largest, check_smallest
 from tests.support.paygov.world import APP, HandClock
 
 REFUSALS = (ArgumentRefused, Nonsense, XmlRefused, ValueError)
@@ -56,7 +57,7 @@ def config(milliseconds: int) -> None:
     PayGovConfig(url="https://p.example", payment_url="https://p.example/pay", timeout_s=milliseconds / 1000)
 
 
-LARGEST: dict[str, tuple[int, Callable[[int], Any]]] = {
+LARGEST: Limits = {
     "an application's id": (TCS_APP_ID_CHARACTERS_MAX, lambda n: _checked("tcs_app_id", "a" * n)),
     "an agency tracking id": (AGENCY_TRACKING_ID_CHARACTERS_MAX, lambda n: _checked("agency_tracking_id", "a" * n)),
     "a Pay.gov tracking id": (PAYGOV_TRACKING_ID_CHARACTERS_MAX, lambda n: _checked("paygov_tracking_id", "a" * n)),
@@ -73,8 +74,7 @@ LARGEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "a probability": (1, lambda n: misbehaviour(probability=n)),
     "a status": (599, lambda n: misbehaviour(kind="http", status=n)),
 }
-"""Name of a limit → the largest value that is taken, and the function that takes a value."""
-SMALLEST: dict[str, tuple[int, Callable[[int], Any]]] = {
+SMALLEST: Limits = {
     "an agency tracking id": (1, lambda n: _checked("agency_tracking_id", "a" * n)),
     "a token": (TOKEN_CHARACTERS, lambda n: _checked("token", "a" * n)),
     "an amount in cents": (1, lambda n: wire_amount(CENT * n)),
@@ -84,21 +84,16 @@ SMALLEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "a status": (400, lambda n: misbehaviour(kind="http", status=n)),
     "a number of times": (1, lambda n: misbehaviour(times=n)),
 }
-"""Name of a limit → the smallest value that is taken, and the function that takes a value."""
 
 
 @pytest.mark.parametrize(("largest", "take"), LARGEST.values(), ids=LARGEST)
 def test_the_largest_is_taken_and_the_next_is_refused(largest: int, take: Callable[[int], Any]) -> None:
-    take(largest)
-    with pytest.raises(REFUSALS):
-        take(largest + 1)
+    check_largest(largest, take, REFUSALS)
 
 
 @pytest.mark.parametrize(("smallest", "take"), SMALLEST.values(), ids=SMALLEST)
 def test_the_smallest_is_taken_and_the_one_below_is_refused(smallest: int, take: Callable[[int], Any]) -> None:
-    take(smallest)
-    with pytest.raises(REFUSALS):
-        take(smallest - 1)
+    check_smallest(smallest, take, REFUSALS)
 
 
 def started(simulator: Simulator) -> str:

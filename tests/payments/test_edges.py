@@ -23,6 +23,7 @@ from bursar.payments.records import AMOUNT_MAX, CENT, money, to_item
 from bursar.payments.rules import payment_rules
 from bursar.portal.contract.periods import day_of
 from bursar.rules.judging.plan import RulesPlan
+from tests.support.edges import Limits, check_largest, check_smallest
 from tests.support.payments.chains import new_attempt
 
 AT = 1_795_376_000.0
@@ -59,34 +60,28 @@ def holds(condition: bool) -> None:
         raise ValueError("refused")
 
 
-LARGEST: dict[str, tuple[int, Callable[[int], Any]]] = {
+LARGEST: Limits = {
     "an application's id": (TCS_APP_ID_CHARS_MAX, lambda n: catalogue(app_chars=n)),
     "an access key's id": (128, lambda n: clients(key_chars=n)),
     "the shares of an amount": (SHARES_MAX, shares),
     "an amount in cents": (int(AMOUNT_MAX * 100), lambda n: money(CENT * n)),
 }
-"""Name of a limit → the largest value that is taken, and the function that takes a value."""
-SMALLEST: dict[str, tuple[int, Callable[[int], Any]]] = {
+SMALLEST: Limits = {
     "an access key's id": (4, lambda n: clients(key_chars=n)),
     "a secret": (SECRET_CHARS_MIN, lambda n: clients(secret_chars=n)),
     "an amount in cents": (1, lambda n: money(CENT * n)),
     "the first day of retirement": (3, lambda n: catalogue(retired=f"2026-03-0{n}")),
 }
-"""Name of a limit → the smallest value that is taken, and the function that takes a value."""
 
 
 @pytest.mark.parametrize(("largest", "take"), LARGEST.values(), ids=LARGEST)
 def test_the_largest_is_taken_and_the_next_is_refused(largest: int, take: Callable[[int], Any]) -> None:
-    take(largest)
-    with pytest.raises(REFUSALS):
-        take(largest + 1)
+    check_largest(largest, take, REFUSALS)
 
 
 @pytest.mark.parametrize(("smallest", "take"), SMALLEST.values(), ids=SMALLEST)
 def test_the_smallest_is_taken_and_the_one_below_is_refused(smallest: int, take: Callable[[int], Any]) -> None:
-    take(smallest)
-    with pytest.raises(REFUSALS):
-        take(smallest - 1)
+    check_smallest(smallest, take, REFUSALS)
 
 
 # --- instants --------------------------------------------------------------------------------------------------------

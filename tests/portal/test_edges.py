@@ -44,6 +44,7 @@ from bursar.portal.use_cases.portal import PortalSettings
 from bursar.portal.webhooks import subscriptions
 from bursar.portal.webhooks.signing import AGE_MAX_S, signature, verified
 from bursar.portal.webhooks.subscriptions import Subscriptions
+from tests.support.edges import Limits, check_largest, check_smallest
 from tests.support.write_paths import shipped_fees
 
 NOW = from_iso_ms("2026-11-22T19:30:00.125Z")
@@ -86,7 +87,7 @@ def nested(levels: int) -> bytes:
     return b'{"a":' * levels + b"1" + b"}" * levels
 
 
-LARGEST: dict[str, tuple[int, Callable[[int], Any]]] = {
+LARGEST: Limits = {
     "bytes of a body": (BODY_BYTES_MAX, lambda n: read_json(b"1".ljust(n))),
     "levels of a body": (DEPTH_MAX, lambda n: read_json(nested(n))),
     "digits of a whole number": (NUMBER_CHARS_MAX, lambda n: read_json(b"1" * n)),
@@ -115,8 +116,7 @@ LARGEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "a webhook's address": (subscriptions.URL_CHARS_MAX, lambda n: subscribe(url_chars=n)),
     "a webhook's name": (64, lambda n: subscribe(name_chars=n)),
 }
-"""Name of a limit → the largest value that is taken, and the function that takes a value."""
-SMALLEST: dict[str, tuple[int, Callable[[int], Any]]] = {
+SMALLEST: Limits = {
     "a page": (1, lambda n: read_log_query(f"page={n}", NOW)),
     "a page's size": (1, lambda n: read_log_query(f"pageSize={n}", NOW)),
     "a court day's year": (YEAR_MIN, lambda n: read_moment(f"01/01/{n}", ends=False)),
@@ -127,21 +127,16 @@ SMALLEST: dict[str, tuple[int, Callable[[int], Any]]] = {
     "a reporter's name": (1, lambda n: _named("--by", "a" * n)),
     "a lease of twice Pay.gov's timeout": (40, lambda n: PortalSettings(paygov_timeout_s=20.0, lease_s=n)),
 }
-"""Name of a limit → the smallest value that is taken, and the function that takes a value."""
 
 
 @pytest.mark.parametrize(("largest", "take"), LARGEST.values(), ids=LARGEST)
 def test_the_largest_is_taken_and_the_next_is_refused(largest: int, take: Callable[[int], Any]) -> None:
-    take(largest)
-    with pytest.raises(REFUSALS):
-        take(largest + 1)
+    check_largest(largest, take, REFUSALS)
 
 
 @pytest.mark.parametrize(("smallest", "take"), SMALLEST.values(), ids=SMALLEST)
 def test_the_smallest_is_taken_and_the_one_below_is_refused(smallest: int, take: Callable[[int], Any]) -> None:
-    take(smallest)
-    with pytest.raises(REFUSALS):
-        take(smallest - 1)
+    check_smallest(smallest, take, REFUSALS)
 
 
 def test_a_refusal_names_a_bounded_number_of_problems() -> None:

@@ -118,7 +118,7 @@ def _gate(site: ConsoleSite, pages: Mapping[str, ConsolePage]) -> Callable[[Requ
         except DynamoError as error:
             denied = error.code == "AccessDeniedException"
             response = _error_page(visit, 403 if denied else error.http_status, error.code, error.message)
-        except Exception:
+        except Exception:  # a fault of one page must not end the server; the only place where it becomes a page
             _log.exception("unhandled exception in a page of the console")
             response = _error_page(visit, 500, "The page failed", "The log of the server has the reason.")
         if visit.new_cookie is not None:
