@@ -226,7 +226,7 @@ class Storage:
         return True
 
     def _busy(self, waits: int) -> bool:
-        return self._waits_for_write_lock and _wait_while_busy(waits)
+        return self._waits_for_write_lock and wait_while_busy(waits)
 
     def commit(self) -> None:
         """Make the transaction durable, or undo it and raise ``apsw.Error``."""
@@ -433,7 +433,7 @@ class Storage:
         self.cursor.execute("DELETE FROM owners WHERE space = ? AND value = ?", (space, value))
 
 
-def _wait_while_busy(waits: int) -> bool:
+def wait_while_busy(waits: int) -> bool:
     """Wait while another process writes: 0.1 ms and the time to wake up at each call, some 10 s in all.
 
     SQLite's own steps grow to 100 ms.

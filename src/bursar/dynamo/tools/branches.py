@@ -18,7 +18,7 @@ from typing import Final
 
 import apsw
 
-from bursar.dynamo.storage.sqlite_file import SQLITE_FILES, Storage, StoreFormatError
+from bursar.dynamo.storage.sqlite_file import SQLITE_FILES, Storage, StoreFormatError, wait_while_busy
 from bursar.dynamo.tools.store_copies import (
     CopyProgress,
     CopyRefused,
@@ -71,7 +71,7 @@ def branch(source: Path, target: Path, progress: CopyProgress, *, clone: Clone =
 def _cloned(source: Path, partial: Path, clone: Clone) -> bool:
     try:
         with closing(apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READWRITE)) as lock:
-            lock.set_busy_timeout(10_000)
+            lock.set_busy_handler(wait_while_busy)  # SQLite's own waits of 100 ms miss the gaps of a busy writer
             lock.execute("BEGIN IMMEDIATE")
             if not clone(source, partial):
                 return False

@@ -14,7 +14,7 @@ from typing import Final
 import apsw
 
 from bursar.dynamo.storage.integrity_check import check_store
-from bursar.dynamo.storage.sqlite_file import SQLITE_FILES, StoreFormatError, check_sqlite_version
+from bursar.dynamo.storage.sqlite_file import SQLITE_FILES, StoreFormatError, check_sqlite_version, wait_while_busy
 from bursar.private_files import create_private
 
 PAGES_PER_STEP: Final = 1_000
@@ -61,6 +61,7 @@ def copy_store(source: Path, target: Path, progress: CopyProgress) -> None:
             closing(apsw.Connection(str(source), flags=flags)) as read,
             closing(apsw.Connection(str(target), flags=flags)) as written,
         ):
+            read.set_busy_handler(wait_while_busy)
             read.execute("BEGIN")
             read.execute("SELECT count(*) FROM sqlite_schema").fetchall()
             with written.backup("main", read, "main") as backup:
