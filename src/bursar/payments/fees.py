@@ -154,6 +154,11 @@ class FeeCatalogue:
         """The keys of all fees, sorted."""
         return tuple(sorted(self._entries))
 
+    @property
+    def tcs_app_ids(self) -> frozenset[str]:
+        """The applications at Pay.gov of all fees, of retired ones too."""
+        return frozenset(entry.tcs_app_id for entry in self._entries.values())
+
     def fee(self, key: str, at: float) -> Fee | None:
         """Return the fee ``key`` at ``at`` (Unix seconds); None if it is unknown, not active yet or retired."""
         entry = self._entries.get(key)

@@ -6,6 +6,7 @@ import random
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, overload
 
 from bursar.dynamo.engine.group_commit import AsyncEngine
@@ -128,6 +129,11 @@ class Stage:
             "url_cancel": "https://client.example/cancel",
         }
         return InitRequest(**{**usual, **changes})
+
+    def other_fee(self) -> dict[str, Any]:
+        """Return the changes that make :meth:`request` ask for a fee of another application at Pay.gov."""
+        fee = self.fees.fee("COPY_FEE", self.loop.clock())
+        return {"fee": fee, "amount": Decimal("12.25"), "metadata": {"copyRequestId": "7", "numberOfPages": 49}}
 
     async def init(self, reference: str | None = None, **changes: Any) -> str:
         """Start a payment and return its token."""

@@ -6,6 +6,8 @@ While a restore mark is open, this is done for each obligation without an attemp
         ├─ a collection of the live attempt ──► record it
         ├─ a collection of a lost attempt ────► fail the live one, because the lost one began after it had failed;
         │                                       start the lost one again under its id, and record the collection
+        ├─ a collection under another fee's application, of an obligation that the store does not have
+        │                                 ────► 409: it was paid with another fee; init with that fee records it
         ├─ none ──────────────────────────────► go on as in normal life
         └─ no answer ─────────────────────────► InDoubt: no token, no complete, no failure
     no lookup can say "none" ──► a live attempt is put in doubt and blocks; without a live attempt, InDoubt
@@ -19,6 +21,7 @@ before the restore, so that the check is repeated if the process dies in the mid
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from bursar.paygov.collection import Collection
@@ -27,14 +30,26 @@ from bursar.payments.attempt_ids import possible_attempt_ids
 from bursar.payments.errors import ObligationTaken
 from bursar.payments.ledger.restores import LostCollection, RestoreMark, Restores
 from bursar.payments.records import Attempt
-from bursar.payments.status import FAILED, INITIATED, PENDING, PROCESSED, RECEIVED, TOKEN_EXPIRED_CODE, Actor, EventName
-from bursar.portal.contract.errors import InDoubt
+from bursar.payments.status import (
+    FAILED,
+    INITIATED,
+    PENDING,
+    PROCESSED,
+    RECEIVED,
+    TOKEN_EXPIRED_CODE,
+    Actor,
+    EventName,
+    from_paygov,
+)
+from bursar.portal.contract.error_catalogue import DIFFERS
+from bursar.portal.contract.errors import Conflict, InDoubt
 from bursar.portal.use_cases.completion import look_up
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES, judge_collections
 from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import FOUND_UNCOMPLETED, RESTORED_IN_DOUBT, record_uncompleted, returned_unsent
 
 FOUND_LOST: Final = "Pay.gov has a collection of an attempt that the restored store did not have"
+FOUND_ELSEWHERE: Final = "Pay.gov has a collection of this reference under another fee: init with that fee records it"
 LISTED_LOST: Final = "an operator found a collection of an attempt that the restored store did not have"
 SUPERSEDED: Final = "Pay.gov has a later attempt at this obligation, so this one failed before the store was restored"
 CANNOT_ASK: Final = "Pay.gov cannot be asked whether it was paid since: an operator must compare Pay.gov's reports"
@@ -50,6 +65,7 @@ async def check_obligation(portal: Portal, like: Attempt, *, actor: Actor) -> bo
 
     Raises:
         InDoubt: Pay.gov cannot be asked, or its answer is not final yet. Nothing has failed.
+        Conflict: the store does not have the obligation, and Pay.gov has a collection of it under another fee.
         AttemptMoved, ObligationTaken: another caller has changed the obligation; try again.
     """
     state = await portal.restores.state()
@@ -111,6 +127,8 @@ async def _ask(
         blocks = await _record_lost(portal, mark, attempt, collections, actor) or blocks
     if blocks:
         return
+    if not attempts:
+        await _refuse_if_paid_with_another_fee(portal, lost)
     if not portal.paygov.can_rule_out:
         if live is None or own or later:
             raise InDoubt(CANNOT_ASK)
@@ -119,6 +137,24 @@ async def _ask(
     if portal.clock() < _believed_at(portal, mark):
         raise InDoubt(TOO_EARLY, _believed_at(portal, mark))
     portal.restores.remember_checked(like.client, like.reference)
+
+
+async def _refuse_if_paid_with_another_fee(portal: Portal, lost: Sequence[Attempt]) -> None:
+    """Raise ``Conflict`` if Pay.gov has a collection of a lost attempt under the application of another fee.
+
+    Only the lost part of the store knew the obligation's fee, so the caller may have named another one. Pay.gov finds
+    a collection by its application and its agency tracking id together.
+    """
+    others = sorted(portal.fees.tcs_app_ids - {lost[0].tcs_app_id})
+    asked = [replace(attempt, tcs_app_id=other) for other in others for attempt in lost]
+    try:
+        found = await _look_up_all(portal, asked)
+    except PayGovError:
+        raise InDoubt(NOT_ANSWERED) from None
+    for attempt, collections in zip(asked, found, strict=True):
+        if any(from_paygov(collection.transaction_status or "") != FAILED for collection in collections):
+            portal.alert("found lost", attempt, FOUND_ELSEWHERE)
+            raise Conflict(DIFFERS)
 
 
 def _believed_at(portal: Portal, mark: RestoreMark) -> float:
