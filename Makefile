@@ -13,6 +13,8 @@ HOURS ?= 1
 WORKERS ?= 4
 MONEY_TESTS := tests/payments tests/portal/contract tests/portal/upkeep tests/portal/use_cases
 export UV_PYTHON_DOWNLOADS := never
+# With it, every process that a test starts compiles again whatever it imports: the suite would take minutes more.
+unexport PYTHONDONTWRITEBYTECODE
 export NIGHTLY_SIM_S NIGHTLY_CRASHES NIGHTLY_INSTANTS NIGHTLY_MUTANTS NIGHTLY_PROPERTY_TESTS NIGHTLY_ORACLE_TESTS NIGHTLY_SUITE NIGHTLY_PAIRS NIGHTLY_OBLIGATIONS
 
 .DEFAULT_GOAL := list
