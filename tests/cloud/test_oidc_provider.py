@@ -71,7 +71,9 @@ def sign_in(page: Page, name: str) -> None:
     page.locator("button[type=submit]").click()
 
 
-def test_a_person_signs_in_at_a_real_provider_and_out_of_both(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_signs_in_at_a_real_provider_and_out_of_both_from_either_side(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     issuer_port = free_port()
 
@@ -110,4 +112,19 @@ def test_a_person_signs_in_at_a_real_provider_and_out_of_both(tmp_path: Path, mo
         expect(page.get_by_role("heading", level=1)).to_have_text("You have no role here")
         page.goto("/dashboard/access-log")
         expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        context.close()
+
+        context = browser.new_context(base_url=running.url)
+        context.set_default_timeout(STARTS_WITHIN_MS)
+        page = context.new_page()
+        page.goto("/dashboard/access-log")
+        sign_in(page, "auditor.bob")
+        expect(page.locator("header")).to_contain_text("auditor.bob@example.gov")
+        page.goto(f"http://127.0.0.1:{issuer_port}/session/end")
+        page.get_by_role("button", name=re.compile("sign me out", re.IGNORECASE)).click()
+        expect(page.locator("body")).to_contain_text("Sign-out Success")
+        page.goto("/dashboard/access-log")
+        expect(page.get_by_role("heading", level=1)).to_have_text("Sign in")
+        [ended] = running.office.visitor_log("signed_out_by_provider")[-1:]
+        assert (ended.target, ended.detail["sessions"]) == ("auditor.bob@example.gov", 1)
         context.close()

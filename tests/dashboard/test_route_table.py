@@ -42,8 +42,13 @@ def test_there_are_routes_that_refuse_roles() -> None:
         "/sign-in",
         "/sign-in/provider",
         "/sign-in/callback",
+        "/sign-in/back-channel-logout",
         "/preferences",
     }
+
+
+def test_one_route_alone_needs_neither_a_session_nor_a_form() -> None:
+    assert [route.name for route in ROUTES if route.is_back_channel] == ["back_channel_logout"]
 
 
 @pytest.mark.parametrize("route", GUARDED)

@@ -10,8 +10,8 @@ from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.state_file import StateFile
 
 Action = Literal[
-    "signed_in", "sign_in_failed", "signed_out", "signed_out_everywhere", "refused", "viewed", "searched", "exported",
-    "showed_personal_data", "queried", "changed",
+    "signed_in", "sign_in_failed", "signed_out", "signed_out_everywhere", "signed_out_by_provider", "refused", "viewed",
+    "searched", "exported", "showed_personal_data", "queried", "changed",
 ]  # fmt: skip
 ENTRIES_MAX: Final = 200
 TEXT_CHARS_MAX: Final = 2_000

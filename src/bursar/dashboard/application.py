@@ -104,7 +104,8 @@ def _gate(site: Site, routes: Mapping[str, PageRoute]) -> Callable[[Request], Aw
         route = routes.get("GET" if request.method == "HEAD" else request.method)
         if route is None:
             return _json(MethodNotAllowed(list(routes)))
-        session = await asyncio.to_thread(site.sessions.of, request.cookies.get(SESSION_COOKIE, ""))
+        cookie = "" if route.is_back_channel else request.cookies.get(SESSION_COOKIE, "")
+        session = await asyncio.to_thread(site.sessions.of, cookie)
         visit = Visit(site, route, request, session)
         try:
             response = await _answer(visit)
@@ -129,6 +130,8 @@ def _gate(site: Site, routes: Mapping[str, PageRoute]) -> Callable[[Request], Aw
 
 async def _answer(visit: Visit) -> Response:
     route, request = visit.route, visit.request
+    if route.is_back_channel:
+        return await route.handler(visit)
     if request.method not in SAFE_METHODS:
         _check_origin(visit)
         if not route.is_upload:

@@ -64,6 +64,10 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
     PageRoute("send_sign_in", "POST", "/sign-in", sign_in.sign_in, None),
     PageRoute("go_to_provider", "GET", "/sign-in/provider", provider_sign_in.go_to_provider, None, "provider"),
     PageRoute("come_back", "GET", "/sign-in/callback", provider_sign_in.come_back, None, "provider"),
+    PageRoute(
+        "back_channel_logout", "POST", "/sign-in/back-channel-logout", provider_sign_in.back_channel_logout, None,
+        "provider", is_back_channel=True,
+    ),
     PageRoute("preferences", "POST", "/preferences", sign_in.save_preferences, None),
     PageRoute("sign_out", "POST", "/sign-out", sign_in.sign_out, EVERY_ROLE),
     PageRoute("sign_out_everywhere", "POST", "/sign-out-everywhere", sign_in.sign_out_everywhere, EVERY_ROLE),

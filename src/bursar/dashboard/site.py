@@ -17,6 +17,7 @@ from bursar.dashboard.access_log import AccessLog
 from bursar.dashboard.exports.progress import ExportRuns
 from bursar.dashboard.parts import DashboardParts
 from bursar.dashboard.saved_views import SavedViews
+from bursar.dashboard.sign_in.provider.logout import ProviderLogouts
 from bursar.dashboard.sign_in.provider.people import ProviderPeople
 from bursar.dashboard.sign_in.provider.started import StartedSignIns
 from bursar.dashboard.sign_in.roles import Role
@@ -43,7 +44,8 @@ class PageRoute:
     """One URL and the roles that may use it; ``roles`` is None for pages that need no sign-in.
 
     ``path`` is below :data:`PREFIX`. ``when`` names a part that the route needs, such as ``portal`` or ``sandbox``.
-    ``is_upload``: the form has files, which are read after the role was checked.
+    ``is_upload``: the form has files, which are read after the role was checked. ``is_back_channel``: another machine
+    sends it without a session or one of our forms, and the page checks its signature.
     """
 
     name: str
@@ -53,6 +55,7 @@ class PageRoute:
     roles: frozenset[Role] | None
     when: str | None = None
     is_upload: bool = False
+    is_back_channel: bool = False
 
 
 class Site:
@@ -65,6 +68,7 @@ class Site:
         issuer = None if parts.provider is None else parts.provider.config.issuer
         self.sessions = PersonSessions(parts.state, parts.accounts, parts.clock, issuer)
         self.started_sign_ins = StartedSignIns(parts.state, parts.clock)
+        self.provider_logouts = ProviderLogouts(parts.state, parts.clock)
         self.provider_people = ProviderPeople(parts.state)
         self.throttle = SignInThrottle(parts.state, parts.clock)
         self.access_log = AccessLog(parts.state, parts.clock)

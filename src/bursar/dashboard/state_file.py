@@ -23,11 +23,14 @@ CREATE TABLE IF NOT EXISTS sessions (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS sessions_by_name ON sessions (name);
 CREATE TABLE IF NOT EXISTS provider_sessions (
-    token_hash TEXT PRIMARY KEY, issuer TEXT NOT NULL, account TEXT NOT NULL, id_token TEXT NOT NULL
+    token_hash TEXT PRIMARY KEY, issuer TEXT NOT NULL, account TEXT NOT NULL, id_token TEXT NOT NULL, sid TEXT
 ) STRICT;
 CREATE TRIGGER IF NOT EXISTS provider_session_ends AFTER DELETE ON sessions
     BEGIN DELETE FROM provider_sessions WHERE token_hash = OLD.token_hash; END;
 CREATE TABLE IF NOT EXISTS finished_sign_ins (state_hash TEXT PRIMARY KEY, at REAL NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS used_logout_tokens (
+    issuer TEXT NOT NULL, id_hash TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (issuer, id_hash)
+) STRICT;
 CREATE TABLE IF NOT EXISTS provider_people (
     issuer TEXT NOT NULL, subject TEXT NOT NULL, name TEXT NOT NULL UNIQUE, PRIMARY KEY (issuer, subject)
 ) STRICT;
@@ -73,6 +76,9 @@ class StateFile:
             connection.execute("PRAGMA journal_mode = WAL")
         with self.writing() as connection:
             connection.executescript(_SCHEMA)
+            columns = {row["name"] for row in connection.execute("PRAGMA table_info(provider_sessions)")}
+            if "sid" not in columns:  # the file is of an earlier version
+                connection.execute("ALTER TABLE provider_sessions ADD COLUMN sid TEXT")
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:

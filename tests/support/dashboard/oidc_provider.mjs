@@ -12,7 +12,12 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
     client_secret: 'a secret of this test alone',
     redirect_uris: [`${origin}/dashboard/sign-in/callback`],
     post_logout_redirect_uris: [`${origin}/dashboard/sign-in`],
+    backchannel_logout_uri: `${origin}/dashboard/sign-in/back-channel-logout`,
+    backchannel_logout_session_required: true,
   }],
+  features: { backchannelLogout: { enabled: true } },
+  // Its own request refuses addresses of this machine, and gives up after 2.5 seconds.
+  fetch: (url, { dispatcher, signal, ...options }) => globalThis.fetch(url, options),
   scopes: ['openid', 'email', 'roles'],
   claims: { openid: ['sub'], email: ['email', 'email_verified'], roles: ['roles'] },
   cookies: { keys: ['a key of this test alone'] },

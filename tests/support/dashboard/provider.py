@@ -30,6 +30,7 @@ CLIENT_SECRET: Final = "the client's secret"
 CALLBACK: Final = f"http://{HOST}/dashboard/sign-in/callback"
 SIGN_IN: Final = "/dashboard/sign-in/provider?next=/dashboard/transactions"
 TOKEN_S: Final = 300
+LOGOUT_TOKEN_S: Final = 120
 
 Claims = dict[str, Any]
 
@@ -62,9 +63,18 @@ class FakeProvider:
         self.key_number += 1
         self._keys = [ECKey.generate_key("P-256", {"kid": f"key-{self.key_number}", "use": "sig", "alg": "ES256"})]
 
-    def signed(self, claims: Claims) -> str:
+    def signed(self, claims: Claims, **header: Any) -> str:
         """Return the claims as a token that the provider's key has signed."""
-        return jwt.encode({"alg": "ES256", "kid": f"key-{self.key_number}"}, claims, self._keys[0])
+        return jwt.encode({"alg": "ES256", "kid": f"key-{self.key_number}", **header}, claims, self._keys[0])
+
+    def logout_claims(self, **changes: Any) -> Claims:
+        """Return the claims of a new logout token of the person; a change to None leaves the claim out."""
+        now = int(self.clock())
+        claims = {
+            "iss": ISSUER, "aud": CLIENT_ID, "iat": now, "exp": now + LOGOUT_TOKEN_S, "jti": secrets.token_urlsafe(16),
+            "sub": self.person["sub"], "events": {"http://schemas.openid.net/event/backchannel-logout": {}}, **changes,
+        }  # fmt: skip
+        return {name: value for name, value in claims.items() if value is not None}
 
     def approve(self, url: str) -> dict[str, str]:
         """Return the parameters of the callback, for the address to which the dashboard sent the person."""

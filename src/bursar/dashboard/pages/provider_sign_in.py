@@ -1,15 +1,18 @@
-"""Sign in through the OpenID Connect provider: send the person there, and begin a session when they come back."""
+"""Sign in through the OpenID Connect provider: send the person there, and begin a session when they come back.
+
+The provider itself calls the back-channel logout, which ends sessions.
+"""
 
 import asyncio
 import logging
 from dataclasses import replace
 from typing import Final, NoReturn
 
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from bursar.dashboard.pages.sign_in import begin_session, check_throttle
 from bursar.dashboard.sign_in.accounts import Account
-from bursar.dashboard.sign_in.provider.config import ProviderUnavailable, SignInRefused
+from bursar.dashboard.sign_in.provider.config import LogoutRefused, ProviderUnavailable, SignInRefused
 from bursar.dashboard.sign_in.provider.provider import IdentityProvider, ProviderPerson
 from bursar.dashboard.sign_in.provider.started import STARTED_S_MAX
 from bursar.dashboard.visit import STARTED_COOKIE, PageError, Visit
@@ -53,7 +56,33 @@ async def come_back(visit: Visit) -> Response:
         raise PageError(status, f"errors.{refused.key}", **refused.fields) from refused
     except ProviderUnavailable as error:
         await _unavailable(visit, provider, error)
-    return await begin_session(visit, account, started.following, person.id_token)
+    return await begin_session(visit, account, started.following, person.id_token, person.session_id)
+
+
+async def back_channel_logout(visit: Visit) -> Response:
+    """End the sessions that the provider's logout token names. Answer as section 2.8 of the specification demands."""
+    provider = _provider(visit)
+    try:
+        try:
+            await visit.read_form()
+        except PageError as error:
+            raise LogoutRefused("request") from error
+        logout = await provider.logout(visit.field("logout_token"))
+        ended = await asyncio.to_thread(visit.site.provider_logouts.end, logout)
+    except LogoutRefused as refused:
+        _log.warning("a back-channel logout is refused; it fails this check: %s", refused)
+        return _not_logged_out("invalid_request", f"logout_token: fails this check: {refused}")
+    except ProviderUnavailable as error:
+        _log.error("the keys of the OpenID Connect provider cannot be read: %s", error)
+        return _not_logged_out("temporarily_unavailable", "the keys of the provider cannot be read; try again")
+    for name, count in ended.items():
+        await visit.log("signed_out_by_provider", name, provider=provider.config.host, sessions=count)
+    return Response(status_code=200, headers={"cache-control": "no-store"})
+
+
+def _not_logged_out(error: str, description: str) -> Response:
+    body = {"error": error, "error_description": description}
+    return JSONResponse(body, 400, {"cache-control": "no-store"})
 
 
 def _known_account(visit: Visit, provider: IdentityProvider, person: ProviderPerson) -> Account:

@@ -51,11 +51,15 @@ async def check_throttle(visit: Visit, name: str | None) -> None:
         raise PageError(429, "errors.too_many_sign_ins", minutes=math.ceil(wait_s / 60), wait_s=math.ceil(wait_s))
 
 
-async def begin_session(visit: Visit, account: Account, following: str, id_token: str | None = None) -> Response:
+async def begin_session(
+    visit: Visit, account: Account, following: str, id_token: str | None = None, provider_session: str | None = None
+) -> Response:
     """Begin a session with a new token, end the browser's session before it, and go on to ``following``."""
     if visit.session is not None:
         await asyncio.to_thread(visit.site.sessions.end, visit.session)
-    visit.session, cookie = await asyncio.to_thread(visit.site.sessions.begin, account, visit.address, id_token)
+    visit.session, cookie = await asyncio.to_thread(
+        visit.site.sessions.begin, account, visit.address, id_token, provider_session
+    )
     visit.set_cookie(SESSION_COOKIE, cookie)
     visit.set_cookie(FORM_COOKIE, "", 0)
     await visit.log("signed_in", "", **_through(visit))

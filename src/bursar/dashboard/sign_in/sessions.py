@@ -2,8 +2,9 @@
 
 A session ends when the person signs out, here or everywhere; after ``SESSION_IDLE_S`` without a request; after
 ``SESSION_S_MAX`` in any case; and when the account is removed or gets another password. Roles are those that the
-account has now. A session that a provider began has the roles that the provider named at the sign-in, and ends when
-the settings name another provider. NIST SP 800-63B (AAL2) sets both times: 30 minutes and 12 hours.
+account has now. A session that a provider began has the roles that the provider named at the sign-in. It ends when the
+provider ends it (``provider/logout.py``) and when the settings name another provider. NIST SP 800-63B (AAL2) sets both
+times: 30 minutes and 12 hours.
 """
 
 import hashlib
@@ -58,10 +59,12 @@ class PersonSessions:
         self._clock = clock
         self._signer = Signer(state.key(_KEY), salt="bursar.session", digest_method=hashlib.sha256)
 
-    def begin(self, account: Account, address: str, id_token: str | None = None) -> tuple[PersonSession, str]:
+    def begin(
+        self, account: Account, address: str, id_token: str | None = None, provider_session: str | None = None
+    ) -> tuple[PersonSession, str]:
         """Begin a session with a new token; return it and the value of its cookie.
 
-        ``id_token``: of the provider, which then vouches for the account.
+        ``id_token``: of the provider, which then vouches for the account. ``provider_session``: its claim ``sid``.
         """
         now, token = self._clock(), secrets.token_urlsafe(TOKEN_BYTES)
         row = (_hash(token), account.name, _mark(account), now, now, address)
@@ -75,8 +78,8 @@ class PersonSessions:
             connection.execute("INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?)", row)
             if id_token is not None:
                 content = json.dumps(stored_account(account))
-                vouched = (_hash(token), self._issuer, content, id_token)
-                connection.execute("INSERT INTO provider_sessions VALUES (?, ?, ?, ?)", vouched)
+                vouched = (_hash(token), self._issuer, content, id_token, provider_session)
+                connection.execute("INSERT INTO provider_sessions VALUES (?, ?, ?, ?, ?)", vouched)
         return PersonSession(account, token, now, now, id_token), self._signer.sign(token).decode()
 
     def of(self, cookie: str) -> PersonSession | None:

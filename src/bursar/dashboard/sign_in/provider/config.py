@@ -1,11 +1,14 @@
-"""The registration of the dashboard at its OpenID Connect provider, and the two ways in which a sign-in can fail."""
+"""The registration of the dashboard at its OpenID Connect provider, and how a sign-in or a logout can fail."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from bursar.dashboard.sign_in.roles import Role
+
+CLOCKS_DIFFER_S_MAX: Final = 60
+"""How far the clocks of this machine and of the provider may differ."""
 
 
 class ProviderUnavailable(Exception):
@@ -19,6 +22,10 @@ class SignInRefused(Exception):
         super().__init__(key)
         self.key = key
         self.fields = fields
+
+
+class LogoutRefused(Exception):
+    """A logout token is refused. The text is the check that it fails, such as the name of a claim."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,14 @@ from urllib.parse import urlencode, urlsplit
 from bursar.clock import Clock
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.sign_in.provider.claims import account_of_claims, missing_claims
-from bursar.dashboard.sign_in.provider.config import ProviderConfig, ProviderUnavailable, SignInRefused
+from bursar.dashboard.sign_in.provider.config import (
+    CLOCKS_DIFFER_S_MAX,
+    LogoutRefused,
+    ProviderConfig,
+    ProviderUnavailable,
+    SignInRefused,
+)
+from bursar.dashboard.sign_in.provider.logout import ProviderLogout, logout_of_claims
 from bursar.dashboard.sign_in.provider.started import StartedSignIn
 from bursar.web.binding import is_loopback
 
@@ -32,7 +39,6 @@ KEYS_AGE_S_MIN: Final = 5.0
 """Keys that are younger are not read again, so that forged tokens cannot make a request each."""
 RETRY_S: Final = 2.0
 """After a failure the provider is not asked for its description again for so long."""
-CLOCKS_DIFFER_S_MAX: Final = 60
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 """Signatures of public keys alone: neither ``none`` nor a secret that the client shares."""
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
@@ -43,11 +49,15 @@ _OPTIONAL_ENDPOINTS: Final = ("userinfo_endpoint", "end_session_endpoint")
 
 @dataclass(frozen=True, slots=True)
 class ProviderPerson:
-    """A person that the provider has signed in. ``id_token`` names the provider's session when it is to end."""
+    """A person that the provider has signed in. ``id_token`` names the provider's session when it is to end.
+
+    ``session_id``: the claim ``sid``, by which the provider names its session when it ends it itself; None if missing.
+    """
 
     subject: str
     account: Account
     id_token: str = field(repr=False)
+    session_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,25 @@ class IdentityProvider:
         except (HTTPError, InvalidURL, TimeoutError, ValueError) as error:
             raise ProviderUnavailable(_reason(error)) from error
 
+    async def logout(self, logout_token: str) -> ProviderLogout:
+        """Return which sessions the provider ends by a logout token.
+
+        Raises:
+            LogoutRefused: the token is not a logout token of this provider for this client, or is not valid now.
+            ProviderUnavailable: the provider's keys cannot be read.
+        """
+        from httpx2 import HTTPError, InvalidURL
+        from joserfc.errors import JoseError
+
+        try:
+            async with asyncio.timeout(PROVIDER_TIMEOUT_S), self._client() as client:
+                header, claims = await self._signed(client, logout_token)
+        except JoseError as error:
+            raise LogoutRefused(error.error) from error
+        except (HTTPError, InvalidURL, TimeoutError, ValueError) as error:
+            raise ProviderUnavailable(_reason(error)) from error
+        return logout_of_claims(header, claims, self.config, self._clock())
+
     def _check_answer(self, answer: Mapping[str, str], description: Mapping[str, Any]) -> None:
         if "error" in answer:
             raise SignInRefused("provider_refused", problem=answer["error"][:ERROR_CHARS_MAX])
@@ -147,20 +176,19 @@ class IdentityProvider:
             if more.get("sub") != subject:
                 raise SignInRefused("provider_token", problem="sub")
             claims = {**more, **claims}
-        return ProviderPerson(subject, account_of_claims(claims, self.config), id_token)
+        session_id = claims.get("sid")
+        account = account_of_claims(claims, self.config)
+        return ProviderPerson(subject, account, id_token, session_id if isinstance(session_id, str) else None)
 
     async def _checked(
         self, client: "AsyncOAuth2Client", id_token: str, nonce: str, access_token: str | None
     ) -> Mapping[str, Any]:
         """Return the claims of an ID token that is valid for this sign-in. Raises :class:`SignInRefused`."""
         from authlib.oidc.core import CodeIDToken
-        from joserfc.errors import BadSignatureError, ClaimError, InvalidKeyIdError, JoseError
+        from joserfc.errors import ClaimError, JoseError
 
         try:
-            try:
-                header, claims = _verified(id_token, await self._read_keys(client))
-            except (InvalidKeyIdError, BadSignatureError):
-                header, claims = _verified(id_token, await self._read_keys(client, again=True))
+            header, claims = await self._signed(client, id_token)
             options = {
                 "iss": {"essential": True, "value": self.config.issuer},
                 "aud": {"essential": True, "value": self.config.client_id},
@@ -172,6 +200,15 @@ class IdentityProvider:
             problem = f"{error.error}: {error.claim}" if isinstance(error, ClaimError) else error.error
             raise SignInRefused("provider_token", problem=problem) from error
         return claims
+
+    async def _signed(self, client: "AsyncOAuth2Client", token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Return the header and the claims of a token that a key of the provider has signed. Raises ``JoseError``."""
+        from joserfc.errors import BadSignatureError, InvalidKeyIdError
+
+        try:
+            return _verified(token, await self._read_keys(client))
+        except (InvalidKeyIdError, BadSignatureError):
+            return _verified(token, await self._read_keys(client, again=True))
 
     async def _userinfo(self, client: "AsyncOAuth2Client", url: str, access_token: str) -> Mapping[str, Any]:
         return await _json(client, url, {"authorization": f"Bearer {access_token}"})
@@ -262,14 +299,14 @@ def is_provider_url(url: object) -> bool:
     )
 
 
-def _verified(id_token: str, keys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+def _verified(compact: str, keys: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the header and the claims of a token that one of the keys has signed. Raises ``JoseError``."""
     from joserfc import jwt
     from joserfc.jwk import KeySet
     from joserfc.jws import JWSRegistry
 
     registry = JWSRegistry(algorithms=list(ALGORITHMS), strict_check_header=False)
-    token = jwt.decode(id_token, KeySet.import_key_set({"keys": keys["keys"]}), registry=registry)
+    token = jwt.decode(compact, KeySet.import_key_set({"keys": keys["keys"]}), registry=registry)
     return token.header, token.claims
 
 
