@@ -26,6 +26,7 @@ import tests.mutants.planted_paygov
 import tests.mutants.planted_payments
 import tests.mutants.planted_portal
 import tests.mutants.planted_second_review
+import tests.mutants.planted_sixth_review
 import tests.mutants.planted_sums
 import tests.mutants.planted_third_review
 import tests.mutants.planted_webhooks  # noqa: F401 - each adds its mutants
