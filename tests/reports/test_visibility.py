@@ -1,8 +1,8 @@
 """Acknowledged means visible: every answer has each write that was acknowledged before its question, once.
 
 ``VISIBILITY_PAIRS`` runs more pairs of a write and a question than the 1,000 of a test run, ``VISIBILITY_QUESTIONS``
-asks several questions at once after each write, which costs less, and ``VISIBILITY_SEED`` runs other histories
-(`make nightly`).
+sets how many questions follow each write at once: a pair costs less with more of them. ``VISIBILITY_SEED`` runs other
+histories (`make nightly`).
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from bursar.reports.tail.tail import Tail
 from tests.support.reports.visibility import WRITERS, Figures, Visibility, small_lake
 
 PAIRS: Final = int(os.environ.get("VISIBILITY_PAIRS", "1000"))
-QUESTIONS: Final = int(os.environ.get("VISIBILITY_QUESTIONS", "2"))
-FIRST_SEED: Final = int(os.environ.get("VISIBILITY_SEED", "0"))
+QUESTIONS: Final = int(os.environ.get("VISIBILITY_QUESTIONS", "5"))
+FIRST_SEED: Final = int(os.environ.get("VISIBILITY_SEED", "20"))
 PARTS: Final = 4
 """Tests that share the pairs, so that they run at the same time."""
 PAIRS_OF_A_HISTORY: Final = 250

@@ -47,7 +47,8 @@ WRITERS = 10
 HOUR_S = 3600.0
 YEAR_S = 366 * 24 * HOUR_S
 LOG_ROWS = 5_000
-EVENTFUL = 0.35
+FEES = FeeCatalogue.default()
+EVENTFUL = 0.7
 RANKS = ("received", "initiated", "processing", "pending", "processed", "failed")
 ROWS = "SELECT agency_tracking_id, status, net_amount FROM payments"
 TOTALS = (
@@ -158,7 +159,7 @@ class Visibility:
 
     async def pay(self, ledger: Ledger, number: int) -> Attempt:
         """Take one payment as far as luck has it."""
-        fee = FeeCatalogue.default().fee("PETITION_FILING_FEE", self.wall())
+        fee = FEES.fee("PETITION_FILING_FEE", self.wall())
         assert fee is not None
         urls = ("https://client.example/ok", "https://client.example/no")
         reference = str(UUID(int=number, version=4))
