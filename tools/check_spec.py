@@ -29,7 +29,7 @@ README: Final = SPEC / "README.md"
 START, END = "<!-- figures -->", "<!-- end of figures -->"
 DEPTH_MAX: Final = 1_000_000
 MEMORY_MAX_MB: Final = 12_000
-COMPILE: Final = ("gcc", "-O1", "-w", "-DSAFETY", "-DNOREDUCE", f"-DMEMLIM={MEMORY_MAX_MB}")
+COMPILE: Final = ("gcc", "-Og", "-w", "-DSAFETY", "-DNOREDUCE", f"-DMEMLIM={MEMORY_MAX_MB}")
 """Only assertions are checked. Nearly every step touches shared data, so partial-order reduction only costs time."""
 
 NOT_MODELLED: Final[Mapping[str, str]] = {
