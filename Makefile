@@ -9,7 +9,7 @@ SIMULATOR_PORT ?= 3366
 DATA ?= data
 SEEDS ?= 200
 HOURS ?= 1
-# More than two processes on two cores: some tests wait for a process, a lease or a browser.
+# More than two processes on two cores: some tests wait for a process or a lease.
 WORKERS ?= 4
 MONEY_TESTS := tests/payments tests/portal/contract tests/portal/upkeep tests/portal/use_cases
 export UV_PYTHON_DOWNLOADS := never
@@ -27,7 +27,7 @@ up: .venv/.run-synced ## Start the portal, Pay.gov's simulator and the pages (PO
 	@$(BIN)/bursar up --port $(PORT) --simulator-port $(SIMULATOR_PORT) --data $(DATA) || { code=$$?; \
 	  [ $$code -ne 2 ] || echo "If a port is busy: make up PORT=$$(( $(PORT) + 1 )) SIMULATOR_PORT=$$(( $(SIMULATOR_PORT) + 1 ))" >&2; exit $$code; }
 
-test: lint .tools/.browser .tools/.oracles .tools/.spin ## Lint, type-check and run every test; the money code has a floor of coverage
+test: lint .tools/.oracles .tools/.spin ## Lint, type-check and run every test but those of test-cloud; the money code has a floor of coverage
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal --cov --cov-report=term $(MONEY_TESTS)
 	@$(BIN)/pytest -q -n $(WORKERS) --dist worksteal $(addprefix --ignore=,$(MONEY_TESTS) tests/cloud)
 
@@ -76,7 +76,7 @@ screenshots: .venv/.synced .tools/.browser ## Take the pictures of docs/screensh
 docs: .venv/.synced ## Write the generated pages of docs/ again
 	@$(BIN)/python -m tools.generate_docs
 
-test-cloud: .venv/.synced .tools/.browser ## What needs counterparts: an AWS on this machine, Trino, S3, an OpenID provider (Python 3.13, Go, Java, npm)
+test-cloud: .venv/.synced .tools/.browser ## What needs a browser or counterparts: an AWS on this machine, Trino, S3, an OpenID provider (Python 3.13, Go, Java, npm)
 	@tools/install-cloud
 	@tools/install-trino
 	@tools/install-oidc-provider
