@@ -237,7 +237,6 @@ def test_an_update_knows_its_paths_and_the_types_that_it_assigns() -> None:
     )
     assert update.paths == (("a",), ("b", "c"), ("d",), ("f",), ("h",), ("i",))
     assert update.heads == {"a", "b", "d", "f", "h", "i"}
-    assert update.nested_heads == {"b"}
     assert update.assigned_types == {"a": "N", "f": "N", "i": "N"}
 
 

@@ -38,6 +38,7 @@ class CompiledUpdate(NamedTuple):
     paths: tuple[ResolvedPath, ...]
     heads: frozenset[str]
     nested_heads: frozenset[str]
+    """The attributes of which the update changes a part."""
     assigned_types: dict[str, str]
     names: frozenset[str]
     values: frozenset[str]
@@ -47,12 +48,12 @@ class CompiledUpdate(NamedTuple):
 class BoundUpdate:
     """An update with its values.
 
-    ``paths`` are the paths that it changes, in the order written. ``heads`` are their attributes, ``nested_heads``
-    those of which it changes a part. ``assigned_types`` gives the types that attributes will have, where they are known
-    before an item is read. ``only_removes`` is True when all its actions are REMOVE or DELETE.
+    ``paths`` are the paths that it changes, in the order written, and ``heads`` their attributes. ``assigned_types``
+    gives the types that attributes will have, where they are known before an item is read. ``only_removes`` is True
+    when all its actions are REMOVE or DELETE.
     """
 
-    __slots__ = ("_compiled", "_values", "assigned_types", "heads", "nested_heads", "only_removes", "paths")
+    __slots__ = ("_compiled", "_values", "assigned_types", "heads", "only_removes", "paths")
 
     def __init__(self, compiled: CompiledUpdate, values: Item) -> None:
         self._compiled = compiled
@@ -60,7 +61,6 @@ class BoundUpdate:
         self.paths = compiled.paths
         self.assigned_types = compiled.assigned_types
         self.heads = compiled.heads
-        self.nested_heads = compiled.nested_heads
         self.only_removes = compiled.only_removes
 
     def check_keys(self, key_names: Sequence[str]) -> None:
@@ -77,8 +77,9 @@ class BoundUpdate:
         """
         compiled = self._compiled
         new = _in_map(item, compiled.tree, item, self._values)
-        for head in compiled.nested_heads & new.keys():
-            check_nesting(new[head])
+        if compiled.nested_heads:
+            for head in compiled.nested_heads & new.keys():
+                check_nesting(new[head])
         return new, compiled.paths
 
 

@@ -43,12 +43,13 @@ def compile_action(scope: ExpressionScope, section: str, operand: Operand | None
     """Return (the leaf, the type that the attribute will have, None if that depends on the item)."""
     if operand is None:
         return _remove, None
-    if section == "SET":
+    if not isinstance(operand, Value):  # only SET has other operands than values
         read, kind = _operand(scope, operand)
         return (lambda _old, item, values: read(item, values)), kind
-    assert isinstance(operand, Value)
     name = operand.name
     kind = scope.value_type(name)
+    if section == "SET":
+        return (lambda _old, _item, values: values[name]), kind
     if kind not in _ALLOWED[section]:
         raise scope.error(
             "Incorrect operand type for operator or function; "

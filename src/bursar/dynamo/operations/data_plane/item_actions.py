@@ -112,9 +112,10 @@ class CheckAction(ItemAction):
 class UpdateAction(ItemAction):
     """Changes the item, or a new one with this key, by an expression."""
 
-    __slots__ = ("key_item", "touched", "update")
+    __slots__ = ("request_key", "touched", "update")
     needs_old = True
-    key_item: Item
+    request_key: Mapping[str, Any]
+    """The valid key as it came; a new item begins with it in normal form."""
     touched: Sequence[Sequence[str | int]]
     """The paths that the update changed."""
     update: BoundUpdate | None
@@ -127,11 +128,15 @@ class UpdateAction(ItemAction):
         test_update_item_non_existent, test_update_expression.py: test_nested_attribute_remove_from_missing_item).
         """
         if self.update is None:
-            return (self.key_item, item_size(self.key_item)) if row is None or old is None else (old, row[1])
+            if row is not None and old is not None:
+                return old, row[1]
+            new, _ = self.table.key_of(self.request_key)
+            return new, item_size(new)
         if row is None or old is None:
             if self.update.only_removes:
                 return None, 0
-            new, self.touched = self.update.apply(self.key_item)
+            key_item, _ = self.table.key_of(self.request_key)
+            new, self.touched = self.update.apply(key_item)
             size = item_size(new)
         else:
             new, self.touched = self.update.apply(old)
@@ -232,11 +237,12 @@ def fit_update(core: Core, request: Mapping[str, Any], read: UpdateRead) -> Upda
     """Return the action of an UpdateItem, or of a transaction's Update."""
     update, condition = read
     table = core.table(request["TableName"])
-    key_item, key = table.key_of(request["Key"])
+    request_key = request["Key"]
+    key = table.encoded_key(request_key)
     if update is not None:
         update.check_keys(table.key_names)
     action = UpdateAction(table, key, condition, returns_old=_returns_old(request))
-    action.key_item = key_item
+    action.request_key = request_key
     action.update = update
     action.touched = ()
     return action

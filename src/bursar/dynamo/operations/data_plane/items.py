@@ -1,7 +1,7 @@
 """PutItem, GetItem, UpdateItem and DeleteItem."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import orjson
 
@@ -50,8 +50,6 @@ from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import ItemWrite, Table
 
 BYTES_PER_GB = 1024**3
-
-Read = TypeVar("Read")
 
 _WRITE: dict[str, Shape] = {
     "ReturnConsumedCapacity": CAPACITY,
@@ -151,7 +149,11 @@ def delete_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         condition = read_condition(request, _WRITING)
     except DynamoError as error:
         raise enveloped(error) from None
-    return _decide_and_apply(core, request, _fitted(fit_delete, core, request, condition))
+    try:
+        action = fit_delete(core, request, condition)
+    except DynamoError as error:
+        raise _first_fault(request, error) from None
+    return _decide_and_apply(core, request, action)
 
 
 def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -160,24 +162,22 @@ def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         read = read_update(request, _UPDATING)
     except DynamoError as error:
         raise enveloped(error) from None
-    action = _fitted(fit_update, core, request, read)
+    try:
+        action = fit_update(core, request, read)
+    except DynamoError as error:
+        raise _first_fault(request, error) from None
     check_charge(request)
     return _decide_and_apply(core, request, action)
 
 
-def _fitted(
-    fit: Callable[[Core, Mapping[str, Any], Read], ItemAction], core: Core, request: Mapping[str, Any], read: Read
-) -> ItemAction:
-    """Return the action that ``fit`` makes. The values of the request's key are faults of the request alone."""
+def _first_fault(request: Mapping[str, Any], misfit: DynamoError) -> DynamoError:
+    """Return the error of an invalid value in the request's key; ``misfit``, an error of the table, without one."""
     try:
-        return fit(core, request, read)
-    except DynamoError:
-        try:
-            for value in request["Key"].values():
-                normalise(value)
-        except DynamoError as error:
-            raise enveloped(error) from None
-        raise
+        for value in request["Key"].values():
+            normalise(value)
+    except DynamoError as error:
+        return enveloped(error)
+    return misfit
 
 
 def _check_all_old_or_none(request: Mapping[str, Any]) -> None:

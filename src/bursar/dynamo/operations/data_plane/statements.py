@@ -186,9 +186,9 @@ def _action(core: Core, statement: PartiqlStatement, request: Mapping[str, Any])
         changes = plan_delete(statement, values, table)
         return DeleteAction(table, table.encoded_key(changes.key), changes.condition, returns_old=returns_old)
     changes = plan_update(statement, values, table)
-    key_item, key = table.key_of(changes.key)
+    key = table.encoded_key(changes.key)
     action = UpdateAction(table, key, changes.condition, returns_old=returns_old)
-    action.key_item = key_item
+    action.request_key = changes.key
     action.update = changes.update
     action.touched = ()
     return action

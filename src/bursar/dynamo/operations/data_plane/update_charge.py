@@ -14,10 +14,11 @@ other regions by paritysuite/dynamodb-conformance (itemSizeBySurface, October 20
 """
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from bursar.dynamo.errors import invalid
-from bursar.dynamo.expressions.parsing.parser import update_tree
+from bursar.dynamo.expressions.parsing.parser import CACHED_TREES, update_tree
 from bursar.dynamo.expressions.parsing.syntax_tree import Operand, Path, PathAction, Value
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, TOO_LARGE_TO_UPDATE, normalise, value_size
 
@@ -40,10 +41,13 @@ def check_charge(request: Mapping[str, Any]) -> None:
         return
     total = 0
     for value in values.values():
-        content = value.get("S")
-        total += len(content) if content is not None else _bytes(value)
-    # An ASCII character is a byte; any other has at most 4.
-    if 4 * total * text.count(":") + TEXT_CHARACTER_BYTES_MAX * len(text) <= ITEM_BYTES_MAX:
+        if "S" in value:
+            total += len(value["S"])
+        elif "N" in value or "BOOL" in value:
+            total += _PLAIN_BYTES
+        else:
+            total += value_size(normalise(value))
+    if total <= _always_allowed(text):
         return
     names = request.get("ExpressionAttributeNames") or {}
     charge = BASE_BYTES + sum(_clause(action, names, values) for action in update_tree(text).actions)
@@ -51,8 +55,11 @@ def check_charge(request: Mapping[str, Any]) -> None:
         raise invalid(TOO_LARGE_TO_UPDATE)
 
 
-def _bytes(value: Mapping[str, Any]) -> int:
-    return _PLAIN_BYTES if "N" in value or "BOOL" in value else value_size(normalise(value))
+@lru_cache(CACHED_TREES)
+def _always_allowed(text: str) -> int:
+    """Return how many characters the values of an update expression may have in all without reaching the limit."""
+    # An ASCII character is a byte, any other has at most 4; a value may be used at each colon.
+    return (ITEM_BYTES_MAX - TEXT_CHARACTER_BYTES_MAX * len(text)) // (4 * max(1, text.count(":")))
 
 
 def _clause(action: PathAction, names: Mapping[str, str], values: Mapping[str, Any]) -> int:

@@ -18,6 +18,7 @@ from bursar.dynamo.expressions.evaluation.condition import CompiledCondition, co
 from bursar.dynamo.expressions.evaluation.placeholders import COMPILED_MAX, Pairs, check_names, check_value_keys
 from bursar.dynamo.expressions.evaluation.update import CompiledUpdate, compiled_update
 from bursar.dynamo.items.attribute_values import Item, normalise
+from bursar.dynamo.items.fast_numbers import is_canonical_whole
 
 CONDITION = "ConditionExpression"
 
@@ -55,8 +56,12 @@ def known_form(request: Mapping[str, Any], update: str | None) -> BoundExpressio
                 return None
             for kind, content in value.items():
                 types_seen.append((name, kind))
-                if kind == "S" and type(content) is str and content.isascii():
-                    continue
+                # The two most frequent types, in the form in which they are stored.
+                if type(content) is str:
+                    if kind == "S" and content.isascii():
+                        continue
+                    if kind == "N" and is_canonical_whole(content):
+                        continue
                 try:
                     normal = normalise(value)
                 except DynamoError:
