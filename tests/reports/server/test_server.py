@@ -29,9 +29,11 @@ class Server:
         self.path = path
         self.remote = RemoteReports(path)
         self.ended = 0
+        self.has_ended = asyncio.Event()
 
     def end(self) -> None:
         self.ended += 1
+        self.has_ended.set()
 
 
 @pytest.fixture
@@ -119,7 +121,8 @@ async def test_a_statement_that_cannot_be_stopped_is_an_error_and_ends_the_proce
     monkeypatch.setattr("bursar.reports.server.server.REPLY_GRACE_S", 0.0)
     with pytest.raises(QueryTooLong, match="could not be stopped"):
         await server.remote.sql(RUNAWAY)
-    await asyncio.sleep(0.05)
+    async with asyncio.timeout(120):
+        await server.has_ended.wait()
     assert server.ended == 1
 
 
