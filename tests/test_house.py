@@ -100,6 +100,18 @@ def test_a_name_that_several_files_define_has_a_reason() -> None:
     assert sorted(DOUBLE_NAMES.keys() - several.keys()) == [], "a reason without a double name"
 
 
+ROOMS = sorted(path for path in (ROOT / "src" / "bursar").iterdir() if (path / "__init__.py").exists())
+
+
+@pytest.mark.parametrize("room", ROOMS, ids=lambda room: room.name)
+def test_the_map_names_every_room_and_its_folders(room: Path) -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    assert f"| `{room.name}` |" in text
+    listed = re.search(rf"^{room.name}/ .*?(?=^\S|^$)", text, re.MULTILINE | re.DOTALL)
+    folders = {path.name for path in room.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    assert folders - set(re.findall(r"\b(\w+)/ ", listed.group() if listed else "")) == set()
+
+
 @pytest.mark.parametrize("package", [path for path in CODE if path.name == "__init__.py"], ids=name)
 def test_a_package_hides_none_of_its_modules(package: Path) -> None:
     modules = {path.stem for path in package.parent.iterdir() if path.suffix == ".py" or path.is_dir()}
