@@ -160,7 +160,7 @@ class Visit:
     # The answer ---------------------------------------------------------------------------------------
 
     def path(self, name: str, query: Iterable[tuple[str, str]] = (), /, **fields: str) -> str:
-        """Return the path of a page."""
+        """Return the URL path of the page ``name``, with its path fields and its query."""
         return self.site.path(name, query, **fields)
 
     def page(self, template: str, *, http_status: int = 200, **context: Any) -> HTMLResponse:

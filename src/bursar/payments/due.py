@@ -53,13 +53,13 @@ class DuePolicy:
 
         | status | due |
         |---|---|
-        | received, initiated | when a token expires that came as late as one may come |
+        | received, initiated | when a token that came at the last possible moment expires |
         | processing, leased | when a complete usually has its answer, at the latest when the lease runs out |
         | processing, released unsent | as before the lease |
         | processing, outcome unknown | after the shortest polling interval |
-        | pending | after the shortest polling interval; after a further event, as after a question |
+        | pending | after the shortest polling interval; after a later event, as after a question to Pay.gov |
         | processed, an ACH debit that has just settled | after the first interval of the watch for returns |
-        | processed, an event that keeps the status | as before; never once it is reversed in full |
+        | processed, an event that keeps the status | as before; not at all when it is reversed in full |
 
         A token does not move the time: each move in the index ``due`` costs two write units. So an attempt that never
         gets a token is failed by the next start at its obligation, and by the sweeper hours later.

@@ -37,7 +37,7 @@ ExportState = Literal["running", "stopping", "finished", "stopped", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class ExportProgress:
-    """How far an export is: rows written, and all rows, None if their number is not known before."""
+    """The progress of an export: ``rows`` written of ``total``, which is None while it is not known."""
 
     rows: int
     total: int | None

@@ -30,7 +30,10 @@ class TableDefinition(NamedTuple):
 
 
 class FilledRows(NamedTuple):
-    """Rows (key, size in bytes, item), and for each index its entries (entry, place of the row, bytes in the index)."""
+    """Rows to insert into a table, and the entries of its indexes.
+
+    ``rows``: (key, size in bytes, item). ``entries``: index number → (entry, position in ``rows``, bytes in the index).
+    """
 
     rows: list[tuple[bytes, int, bytes]]
     entries: dict[int, list[tuple[bytes, int, int]]]

@@ -43,14 +43,14 @@ class Reads:
         self._conditions = conditions
 
     def get_item(self, run: CalmRun, core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an item."""
+        """Return an item, which an eventually consistent read may find out of date."""
         run(core, request)
         table = core.table(request["TableName"])
         place = _ReadPlace(table, None, [key_of(table, request["Key"])[1]], not request.get("ConsistentRead"))
         return self._read(run, core, request, [place])
 
     def page(self, run: CalmRun, core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a page of a Query or a Scan."""
+        """Return a page of a Query or a Scan, which an eventually consistent read may find out of date."""
         run(core, request)
         table = core.table(request["TableName"])
         name = request.get("IndexName")
@@ -61,7 +61,7 @@ class Reads:
         return self._page(run, core, request, place)
 
     def statement(self, run: CalmRun, core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the items of a SELECT."""
+        """Return the items of a SELECT, which an eventually consistent read may find out of date."""
         run(core, request)
         select = parse_statement(request["Statement"])
         assert isinstance(select, SelectStatement)

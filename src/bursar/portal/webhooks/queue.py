@@ -286,7 +286,7 @@ class WebhookQueue:
         return [_letter(item) for item in reply["Items"]]
 
     async def dead_letter(self, subscription: str, attempt: str, seq: int) -> DeadLetter | None:
-        """Return one dead letter; None if there is none."""
+        """Return the dead letter of event ``seq`` of ``attempt`` for ``subscription``; None if there is none."""
         item = await self._get(_dead_key(subscription, attempt, seq))
         return None if item is None else _letter(item)
 

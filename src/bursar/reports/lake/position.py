@@ -23,6 +23,6 @@ class Position:
 
     @classmethod
     def parse(cls, text: str) -> "Position":
-        """Return the position of :meth:`text`. Raise ``ValueError`` for any other text."""
+        """Return the position that :meth:`text` wrote."""
         source, order, mark = json.loads(text)
         return cls(str(source), int(order), mark)

@@ -65,19 +65,19 @@ def answer_to_json(answer: SqlAnswer) -> dict[str, Any]:
 
 
 def answer_from_json(found: Mapping[str, Any]) -> SqlAnswer:
-    """Return the answer of :func:`answer_to_json`."""
+    """Return the answer that :func:`answer_to_json` wrote."""
     columns = [_from_text(*each) for each in zip(found["values"], found["kinds"], strict=True)]
     rows = list(zip(*columns, strict=True))
     return SqlAnswer(tuple(found["columns"]), tuple(found["types"]), rows, found["as_of"], found["cut"])
 
 
 def error_to_json(error: ReportError) -> dict[str, Any]:
-    """Return the reply for an error."""
+    """Return the JSON value of the reply for an error: its class and its message."""
     return {"error": {"kind": type(error).__name__, "message": str(error)}}
 
 
 def error_from_json(found: Mapping[str, str]) -> ReportError:
-    """Return the error of :func:`error_to_json`."""
+    """Return the error that :func:`error_to_json` wrote; a :class:`ReportError` for a kind that is unknown here."""
     return _ERRORS.get(found["kind"], ReportError)(found["message"])
 
 

@@ -61,7 +61,7 @@ class TailRows:
             self._stale = True
 
     def below(self, order: int) -> list[TableRow]:
-        """Return the rows whose last change is before ``order``."""
+        """Return the rows whose last change is before ``order``, a place in the order of changes."""
         return [row for at, row, _ in self._rows.values() if at < order]
 
     def drop_below(self, order: int) -> list[RowChange]:

@@ -166,7 +166,7 @@ def key_text(key: Item) -> str:
 
 
 def key_from_text(text: str) -> dict[str, Any]:
-    """Return the key for a text of :func:`key_text`."""
+    """Return the key that :func:`key_text` wrote."""
     key: dict[str, Any] = orjson.loads(text)
     return key
 

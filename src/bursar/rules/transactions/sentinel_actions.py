@@ -27,7 +27,7 @@ class SentinelActions:
         self._given: dict[str, tuple[ItemChange, UniqueValue]] = {}
 
     def add(self, change: ItemChange) -> None:
-        """Add the values that one change takes and gives up. Raises ``RuleRefused`` when two changes take one value."""
+        """Add the unique values that ``change`` takes and gives up. Raises ``RuleRefused`` for one taken before."""
         old, new = change.old, change.new
         known = old is not None and new is not None
         for unique in (change.kind.touched_by(change.changed) if known else change.kind.on_creation).unique_values:

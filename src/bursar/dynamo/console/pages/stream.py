@@ -32,7 +32,7 @@ async def stream_page(visit: ConsoleVisit) -> Response:
 
 
 async def records_page(visit: ConsoleVisit) -> Response:
-    """Return a part of the page: the records since the last one, and the place where the next one continues."""
+    """Return the HTML of the records since the last request, which contains the URL for the next request."""
     stream, shard = visit.query.get("stream", ""), visit.query.get("shard", "")
     request = {"ShardIterator": visit.query.get("iterator", ""), "Limit": RECORDS_PER_POLL_MAX}
     answer = await visit.call("GetRecords", request)

@@ -185,7 +185,7 @@ def row_to_json(row: ImportRow) -> str:
 
 
 def row_from_json(text: str, fees: FeeCatalogue) -> ImportRow:
-    """Return the row of :func:`row_to_json`. ``fees`` is the catalogue with which it was read."""
+    """Return the row that :func:`row_to_json` wrote. ``fees`` is the catalogue with which it was read."""
     place, record, in_doubt = json.loads(text)
     fee = fees.fee(record["fee"], record["created_at"])
     assert fee is not None, "the row was read with this catalogue"
