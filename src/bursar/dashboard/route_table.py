@@ -8,6 +8,7 @@ from typing import Final
 from bursar.dashboard.multipart import UPLOAD_PATH
 from bursar.dashboard.pages import (
     access_log,
+    attention,
     exports,
     operations,
     overview,
@@ -73,7 +74,7 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
     PageRoute("sign_out_everywhere", "POST", "/sign-out-everywhere", sign_in.sign_out_everywhere, EVERY_ROLE),
     PageRoute("overview", "GET", "/", overview.show_overview, EVERY_ROLE),
     PageRoute("download_chart", "GET", "/charts/collected.{form}", overview.download_chart, EVERY_ROLE),
-    PageRoute("attention", "GET", "/attention", overview.show_attention, EVERY_ROLE),
+    PageRoute("attention", "GET", "/attention", attention.show_attention, EVERY_ROLE),
     PageRoute("transactions", "GET", "/transactions", transactions.show_transactions, EVERY_ROLE),
     PageRoute("export_transactions", "GET", "/transactions.{form}", transactions.export_transactions, EXPORTERS),
     PageRoute("export_progress", "GET", "/exports/{run}", exports.show_progress, EXPORTERS),

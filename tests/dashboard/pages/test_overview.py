@@ -14,7 +14,7 @@ from bursar.clock import from_iso_ms
 from bursar.dashboard.queries.periods import PERIODS
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.upkeep_notes import UpkeepNotes
-from bursar.payments import Outcome
+from bursar.payments import Attempt, Outcome
 from tests.support.dashboard.office import Office, Visitor
 from tests.support.dashboard.receiver import FakeReceiver, with_dead_letter
 
@@ -212,7 +212,8 @@ async def test_what_needs_attention_is_counted_and_listed(office: Office) -> Non
     changed, _ = await office.ledger.reversals.request_refund(paid, Decimal("20.00"), by="bob", reason="twice")
     browser = office.visitor("viewer")
     page = await browser.get("/dashboard/")
-    assert 'data-attention="1">1 attempt needs a person' in page.text
+    assert "/dashboard/attention#contradicted" in page.text
+    assert 'data-attention="contradicted 1">1 attempt contradicts' in page.text
     assert 'data-refunds="1">1 refund waits' in page.text
     listed = await browser.get("/dashboard/attention")
     assert listed.text.count("data-row") == 2
@@ -220,3 +221,40 @@ async def test_what_needs_attention_is_counted_and_listed(office: Office) -> Non
     other = office.visitor(Account("eve", frozenset({"viewer"}), clients=frozenset({"exams"})))
     assert "data-attention" not in (await other.get("/dashboard/")).text
     assert (await other.get("/dashboard/attention")).text.count("data-row") == 0
+
+
+SECTION = re.compile(r'<section class="panel" id="(\w+)".*?</section>', re.DOTALL)
+
+
+async def unknown_attempt(office: Office, number: int) -> Attempt:
+    """Return an attempt whose outcome became unknown now."""
+    started = await office.initiated("PETITION_FILING_FEE", "60.00", docketNumber=f"{number}")
+    leased = await office.ledger.take_lease(started, "worker-1", 30)
+    return await office.ledger.record_unknown(leased, "the reply was lost", actor="portal")
+
+
+async def test_no_attempt_is_counted_twice_and_each_count_has_its_rows(office: Office) -> None:
+    """Two unknown outcomes, of which a person must settle one that also contradicts; a contradiction; a stuck one."""
+    old = await unknown_attempt(office, 1)
+    await office.ledger.contradictions.keep(old, Outcome("failed", "3FPAID00009", "Failed", "PLASTIC_CARD"))
+    await office.initiated("PETITION_FILING_FEE", "60.00", docketNumber="2")
+    office.wall.pass_s(3 * 86_400)
+    await unknown_attempt(office, 3)
+    paid = await office.completed(
+        Outcome("processed", "3FPAID00001", "Success", "PLASTIC_CARD"), "PETITION_FILING_FEE", "60.00", docketNumber="4"
+    )
+    await office.ledger.contradictions.keep(paid, Outcome("failed", "3FPAID00001", "Failed", "PLASTIC_CARD"))
+    browser = office.visitor("viewer")
+    page = await browser.get("/dashboard/?period=this_fiscal_year")
+    links = re.findall(r'href="/dashboard/attention#(\w+)" data-attention="(\w+) (\d+)"', page.text)
+    assert links == [("unknown", "unknown", "1"), ("contradicted", "contradicted", "1"), ("stuck", "stuck", "1")]
+    unknown = re.search(r"Outcome unknown: <a [^>]*>2 · \$120.00</a>; <a [^>]*>1 of them needs a person</a>", page.text)
+    assert unknown is not None
+    listed = await browser.get("/dashboard/attention")
+    rows = {found[1]: re.findall(r"/payments/[^\"]+", found[0]) for found in SECTION.finditer(listed.text)}
+    assert {name: len(found) for name, found in rows.items()} == {
+        "unknown": 1, "contradicted": 1, "stuck": 1, "refunds": 0,
+    }  # fmt: skip
+    every = [row for found in rows.values() for row in found]
+    assert len(set(every)) == 3
+    assert listed.text.count("the reply was lost; ") == 1  # both reasons, in one row

@@ -6,12 +6,13 @@ Every number is a link to the transactions that make it.
 import asyncio
 from dataclasses import dataclass, replace
 from datetime import date
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from starlette.responses import Response
 
 from bursar.dashboard import drawing
 from bursar.dashboard.exports.downloads import MEDIA_TYPES, download_headers
+from bursar.dashboard.pages.attention import needs_attention
 from bursar.dashboard.pages.operations import open_findings
 from bursar.dashboard.pages.overview_chart import ChartOnPage
 from bursar.dashboard.pages.reconciliation import unsigned_runs
@@ -23,26 +24,12 @@ from bursar.dashboard.queries.overview import Overview, change_of, overview_of
 from bursar.dashboard.queries.overview_chart import MEASURES, SPLITS, ChartChoice, read_choice
 from bursar.dashboard.queries.periods import PERIODS, days_of_period, period_of_days
 from bursar.dashboard.visit import PageError, Visit
-from bursar.payments.reversals import RefundRequest
 from bursar.portal.contract.periods import court_day
 from bursar.reports.errors import BadParameter
 
-if TYPE_CHECKING:
-    from bursar.portal.upkeep.attention import AttentionItem
-
 DEFAULT_PERIOD: Final = "last_30_days"
 DAYS_MAX: Final = 3_660
-ATTENTION_SHOWN_MAX: Final = 200
-OPEN_REFUNDS_MAX: Final = 200
 CHART_TYPES: Final = {"svg": "image/svg+xml", "png": "image/png", "csv": MEDIA_TYPES["csv"]}
-
-
-@dataclass(frozen=True, slots=True)
-class NeedsAttention:
-    """The work that waits for a person: attempts, contradictions, and refunds that wait for a decision."""
-
-    attempts: "list[AttentionItem]"
-    refunds: list[RefundRequest]
 
 
 async def show_overview(visit: Visit) -> Response:
@@ -94,34 +81,6 @@ async def download_chart(visit: Visit) -> Response:
     counted = "collected" if asked.choice.by == "fee" else "started"
     name = f"{counted}-{asked.first.isoformat()}-{asked.last.isoformat()}.{form}"
     return Response(content, headers=download_headers(name), media_type=CHART_TYPES[form])
-
-
-async def show_attention(visit: Visit) -> Response:
-    """List everything that needs a person."""
-    return visit.page(
-        "attention.html",
-        attention=await needs_attention(visit),
-        unsigned=await unsigned_runs(visit),
-        section="overview",
-    )
-
-
-async def needs_attention(visit: Visit) -> NeedsAttention:
-    """Return what needs a person, of what the account may see."""
-    from bursar.portal.upkeep.attention import attention
-
-    portal, account = visit.parts.record, visit.account
-    found = await attention(portal)
-    refunds = await portal.ledger.open_refunds(OPEN_REFUNDS_MAX)
-    seen = [each for each in found if account.may_see(each.attempt.client, each.attempt.fee)]
-    if account.is_limited:
-        kept = []
-        for request in refunds:
-            attempt = await portal.ledger.attempt_by_agency_id(request.agency_tracking_id)
-            if attempt is not None and account.may_see(attempt.client, attempt.fee):
-                kept.append(request)
-        refunds = kept
-    return NeedsAttention(seen[:ATTENTION_SHOWN_MAX], refunds)
 
 
 @dataclass(frozen=True, slots=True)

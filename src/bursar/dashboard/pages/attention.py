@@ -1,0 +1,88 @@
+"""The page "Needs attention": the work that waits for a person, each piece of it in one list alone.
+
+The overview counts what this page lists.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import Response
+
+from bursar.dashboard.pages.reconciliation import unsigned_runs
+from bursar.dashboard.visit import Visit
+from bursar.payments.reversals import RefundRequest
+
+if TYPE_CHECKING:
+    from bursar.portal.upkeep.attention import AttentionItem
+
+ATTEMPTS_SHOWN_MAX: Final = 500
+"""Rows of one list, longest waiting first. The page says how many more there are."""
+OPEN_REFUNDS_MAX: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class NeedsAttention:
+    """The work that waits for a person. No attempt is in two lists.
+
+    ``unknown``: Pay.gov may have charged the payer, and it is not known whether. ``contradicted``: the record
+    contradicts Pay.gov's, and a person acknowledges it. ``stuck``: any other attempt that does not go on by itself.
+    ``refunds``: requests that wait for a decision.
+    """
+
+    unknown: "Sequence[AttentionItem]"
+    contradicted: "Sequence[AttentionItem]"
+    stuck: "Sequence[AttentionItem]"
+    refunds: Sequence[RefundRequest]
+
+    @property
+    def attempts(self) -> "dict[str, Sequence[AttentionItem]]":
+        """The lists of attempts, by name."""
+        return {"unknown": self.unknown, "contradicted": self.contradicted, "stuck": self.stuck}
+
+
+async def show_attention(visit: Visit) -> Response:
+    """List everything that needs a person."""
+    return visit.page(
+        "attention.html",
+        attention=await needs_attention(visit),
+        rows_max=ATTEMPTS_SHOWN_MAX,
+        unsigned=await unsigned_runs(visit),
+        section="overview",
+    )
+
+
+async def needs_attention(visit: Visit) -> NeedsAttention:
+    """Return what needs a person, of what the account may see."""
+    from bursar.portal.upkeep.attention import attention
+
+    portal, account = visit.parts.record, visit.account
+    found = await attention(portal)
+    seen = _one_each([each for each in found if account.may_see(each.attempt.client, each.attempt.fee)])
+    known = [each for each in seen if not each.attempt.outcome_unknown]
+    refunds = await portal.ledger.open_refunds(OPEN_REFUNDS_MAX)
+    if account.is_limited:
+        kept = []
+        for request in refunds:
+            attempt = await portal.ledger.attempt_by_agency_id(request.agency_tracking_id)
+            if attempt is not None and account.may_see(attempt.client, attempt.fee):
+                kept.append(request)
+        refunds = kept
+    return NeedsAttention(
+        [each for each in seen if each.attempt.outcome_unknown],
+        [each for each in known if each.contradicted],
+        [each for each in known if not each.contradicted],
+        refunds,
+    )
+
+
+def _one_each(found: "Sequence[AttentionItem]") -> "list[AttentionItem]":
+    """Return one item for each attempt, with all its reasons, longest waiting first."""
+    items: dict[str, AttentionItem] = {}
+    for each in found:
+        key = each.attempt.agency_tracking_id
+        first = items.setdefault(key, each)
+        if first is not each:
+            contradicted = first.contradicted or each.contradicted
+            items[key] = replace(first, reason=f"{first.reason}; {each.reason}", contradicted=contradicted)
+    return list(items.values())
