@@ -8,7 +8,17 @@ from xml.etree import ElementTree
 
 import pytest
 
-from bursar.reports.charts import OTHERS, SERIES_MAX, Chart, Theme, draw, report_chart
+from bursar.reports.charts import (
+    OTHERS,
+    SERIES_COLOURS,
+    SERIES_MAX,
+    Chart,
+    Theme,
+    contrast,
+    draw,
+    hatch_colour,
+    report_chart,
+)
 from bursar.reports.errors import BadParameter
 from bursar.reports.named_reports import named_report, parse_report
 from bursar.reports.sql.answer import SqlAnswer
@@ -69,17 +79,6 @@ def test_text_contrasts_with_the_ground_as_wcag_aa_demands(theme: Theme) -> None
     assert all(contrast(ground[1], text) >= 4.5 for text in texts)
 
 
-def contrast(one: str, other: str) -> float:
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
-    return (light + 0.05) / (dark + 0.05)
-
-
-def luminance(colour: str) -> float:
-    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-    linear = [part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
-
-
 def test_a_report_is_drawn_as_its_header_says() -> None:
     columns = ("month", "fee", "client", "payments", "net")
     october, september = date(2026, 10, 1), date(2026, 9, 1)
@@ -119,3 +118,33 @@ def test_the_smallest_of_many_series_are_drawn_together() -> None:
 def test_a_report_without_a_chart_is_an_error() -> None:
     with pytest.raises(BadParameter, match="report unresolved has no chart"):
         report_chart(named_report("unresolved"), SqlAnswer((), (), [], 0.0))
+
+
+def svg_without_colours(chart: Chart) -> list[str]:
+    """Return the shapes of the hatches and markers of a drawing, as a person sees them who sees no color."""
+    root = ElementTree.fromstring(draw(chart))
+    shapes = [path.get("d", "") for path in root.iter(f"{SVG}path")]
+    patterns = {path.get("d", "") for pattern in root.iter(f"{SVG}pattern") for path in pattern.iter(f"{SVG}path")}
+    marks = {path.get("d", "") for defs in root.iter(f"{SVG}defs") for path in defs.findall(f"{SVG}path")}
+    return sorted((patterns | marks) & set(shapes))
+
+
+@pytest.mark.parametrize("kind", ["bars", "line"])
+def test_series_differ_without_color(kind: str) -> None:
+    """Each further series adds a hatch or a marker that no series before it has."""
+    names = [f"series {number}" for number in range(SERIES_MAX)]
+    found = [
+        len(
+            svg_without_colours(
+                replace(CHART, kind=kind, series={name: [("a", 1.0), ("b", 2.0)] for name in names[:n]})
+            )
+        )
+        for n in (1, SERIES_MAX)
+    ]
+    assert found[1] - found[0] == SERIES_MAX - 1
+
+
+@pytest.mark.parametrize("colour", SERIES_COLOURS)
+def test_a_hatch_stands_out_on_its_color(colour: str) -> None:
+    """WCAG 2.2, 1.4.11 asks for a contrast of 3 to 1."""
+    assert contrast(colour, hatch_colour(colour)) >= 3
