@@ -76,7 +76,7 @@ screenshots: .venv/.synced .tools/.browser ## Take the pictures of docs/screensh
 docs: .venv/.synced ## Write the generated pages of docs/ again
 	@$(BIN)/python -m tools.generate_docs
 
-test-cloud: .venv/.synced .tools/.browser ## What needs a browser or counterparts: an AWS on this machine, Trino, S3, an OpenID provider (Python 3.13, Go, Java, npm)
+test-cloud: .venv/.synced .tools/.browser .tools/.oracles ## What needs a browser or counterparts: an AWS on this machine, Trino, S3, an OpenID provider (Python 3.13, Go, Java, npm)
 	@tools/install-cloud
 	@tools/install-trino
 	@tools/install-oidc-provider

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
+from bursar.dynamo import Store
 from sim.actors.applications import Application, bills, late_bill
 from sim.actors.moves import move_store
 from sim.actors.operators import (
@@ -71,18 +72,24 @@ class Verdict:
 
 
 def simulate(
-    seed: int, faults: FaultPlan = ALL_FAULTS, *, crowd: int | None = None, moved_after_s: float | None = None
+    seed: int,
+    faults: FaultPlan = ALL_FAULTS,
+    *,
+    crowd: int | None = None,
+    moved_after_s: float | None = None,
+    other_store: Store | None = None,
 ) -> Verdict:
     """Run ``seed`` with the faults that the plan allows. The same seed and plan give the same run, event by event.
 
     ``crowd``: the number of obligations; None: a few, as drawn. ``moved_after_s``: when the store is moved to another
-    one, as `bursar move` does; None: never.
+    one, as `bursar move` does; None: never. ``other_store``: another implementation of DynamoDB, without a table, that
+    has the payments; None: Bursar's own engine.
     """
     logging.disable(logging.CRITICAL)
     collecting = gc.isenabled()
     gc.disable()  # a run is short, and its process frees the garbage
     try:
-        return run_virtual(lambda loop: _simulate(loop, seed, faults, crowd, moved_after_s))
+        return run_virtual(lambda loop: _simulate(loop, seed, faults, crowd, moved_after_s, other_store))
     except Deadlock as deadlock:
         return Verdict(seed, [f"deadlock: {deadlock}"])
     finally:
@@ -97,9 +104,14 @@ def simulate_crowd(seed: int) -> Verdict:
 
 
 async def _simulate(
-    loop: VirtualLoop, seed: int, faults: FaultPlan, crowd: int | None, moved_after_s: float | None
+    loop: VirtualLoop,
+    seed: int,
+    faults: FaultPlan,
+    crowd: int | None,
+    moved_after_s: float | None,
+    other_store: Store | None,
 ) -> Verdict:
-    world = World(loop, seed, faults=faults, crowd=crowd)
+    world = World(loop, seed, faults=faults, crowd=crowd, other_store=other_store)
     if faults.reseeded_at_s is not None:
         loop.call_at(faults.reseeded_at_s, world.reseed)
     await world.start()

@@ -32,7 +32,7 @@ from bursar.portal.upkeep.sweep_loop import SWEEP_INTERVAL_S, pause_s, run_sweep
 from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
-from sim.faults.backups import backup_of, restore_into, wait_for_a_start
+from sim.faults.backups import restore_backup, take_backup, wait_for_a_start
 from sim.faults.due_times import DueTimes, NoticedCompareAndSwap, NoticedStore
 from sim.faults.fault_switch import ALL_FAULTS, FaultPlan, FaultSwitch
 from sim.faults.mortality import MortalCompareAndSwap, MortalStore, MortalTransport, Process
@@ -115,7 +115,8 @@ class World:
     charge, how much of that time came after a lookup could show the charge. ``went_back``:
     attempt → the dollars that operators have recorded as charged back or refunded. ``crowd``: the obligations of a run
     in volume. Its processes take so many more steps that each step kills with a smaller probability, so that processes
-    die as often as in other runs.
+    die as often as in other runs. ``other_store``: another implementation of DynamoDB, empty, that has the payments
+    instead of the engine; no store is then in the processes themselves.
     """
 
     loop: VirtualLoop
@@ -138,20 +139,26 @@ class World:
     faults: FaultPlan = ALL_FAULTS
     edges: Counter[str] = field(default_factory=Counter)
     crowd: int | None = None
+    other_store: Store | None = None
 
     def __post_init__(self) -> None:
         self._branches: list[random.Random] = []
         self.switch = FaultSwitch(self.faults, self.loop.time)
         self.randomness = random.Random(str(self.seed))
         self.sky = self.weather or Weather.drawn(self.randomness)
-        self.sky = replace(self.sky, deaths=self._deaths_per_step(self.sky.deaths))
+        self.sky = replace(
+            self.sky,
+            deaths=self._deaths_per_step(self.sky.deaths),
+            embedded=self.sky.embedded and self.other_store is None,
+        )
         sky, loop = self.sky, self.loop
         engine = Engine.open(
             ":memory:", clock=loop.clock, randomness=self.branch("engine"), guard_loader=load_guard_once
         )
         self.engine = AsyncEngine(engine)
+        self.payments: Store = self.other_store or self.engine
         self.due_times = DueTimes(loop)
-        self.noticed = NoticedStore(self.engine, self.due_times)
+        self.noticed = NoticedStore(self.payments, self.due_times)
         self.store = FaultyStore(
             self.noticed, self.branch("store"), self.counts, sky.store_faults, loop.clock, self.switch
         )
@@ -190,12 +197,13 @@ class World:
         self._ledgers = 0
         self._calm = False
         self._slow: tuple[float, float] | None = None
-        self.reader = self.ledger(self.engine)
+        self.reader = self.ledger(self.payments)
 
     async def start(self) -> None:
         """Create the table with its rules, draw the weather, and start the first processes."""
         await self.reader.create_table()
-        self.engine.engine.put_rules_document(TABLE, rules_to_toml(self.reader.rules))
+        if self.other_store is None:
+            self.engine.engine.put_rules_document(TABLE, rules_to_toml(self.reader.rules))
         self._draw_faults()
         drawn = self.branch("processes").choice(PROCESSES)
         for number in range(drawn if self.process_count is None else self.process_count):
@@ -421,8 +429,8 @@ class World:
         """Take a backup, and later restore the store from it; every process dies with the store that it used."""
         await asyncio.sleep(taken_after_s)
         if self.branch("backup at a start").random() < BACKUP_AT_A_START_SHARE:
-            await wait_for_a_start(self.engine, TABLE)
-        backup, backup_at = backup_of(self.engine), self.paygov.clock()
+            await wait_for_a_start(self.payments, TABLE)
+        backup, backup_at = await take_backup(self.payments, TABLE), self.paygov.clock()
         only_lost = self.branch("held back").random() < LOST_HELD_BACK_SHARE
         if only_lost:
             for call in self.when_backed_up:
@@ -443,10 +451,10 @@ class World:
         self.compare_and_swap.forget()
         self.transport.forget()
         await asyncio.sleep(SETTLING_S)  # requests that the old store has begun end in the old store
-        restore_into(self.engine, backup)
+        await restore_backup(self.payments, TABLE, backup)
         mark = await self.reader.mark_restored(BY_COMMAND)
         assert mark is not None, "a mark that depends on nothing is written"
-        await self.due_times.read(self.engine, TABLE)
+        await self.due_times.read(self.payments, TABLE)
         self.restored_at = mark.restored_at
         self.counts["store restored from a backup"] += 1
         self.note("the store is restored from a backup")

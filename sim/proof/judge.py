@@ -71,9 +71,9 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
         findings += _judge_charges(bill, kept)
     lost = (await world.reader.restores.read()).lost
     findings += _judge_books(world, views, set(lost))
-    report = await audit_table(world.engine, TABLE, RULES, randomness=world.randomness)
+    report = await audit_table(world.payments, TABLE, RULES, randomness=world.randomness)
     findings += [f"audit: {finding.kind}: {finding.rule}: {finding.message}" for finding in report.findings]
-    chains = await audit_chains(world.engine, TABLE)
+    chains = await audit_chains(world.payments, TABLE)
     findings += [f"chain: {line}" for line, _ in chains.lines()]
     return findings
 

@@ -56,7 +56,7 @@ def test_a_part_of_the_simulation_that_breaks_is_a_finding(monkeypatch: pytest.M
     def broken(*_: object) -> None:
         raise RuntimeError("a restore broke")
 
-    monkeypatch.setattr("sim.world.restore_into", broken)
+    monkeypatch.setattr("sim.world.restore_backup", broken)
     assert simulate(SEED_WITH_A_RESTORE).findings[0] == (
         "a part of the simulation broke: RuntimeError('a restore broke')"
     )
