@@ -9,7 +9,7 @@ clients are made once for all answers of a session: they name ``tail_payments``,
 """
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, REVERSALS, TABLES, TableSchema
@@ -25,6 +25,7 @@ _EVERY_ROW: Final = (1 << 62) - 1
 _ALL: Final = "all_"
 _PAST: Final = "past_"
 """The beginnings of the names of the tables of now, and of an instant; statements cannot name them."""
+REVERSALS_OF_NOW: Final = f"{_ALL}{REVERSALS.name}"
 _TABLES: Final = {schema.name: schema for schema in TABLES}
 _VIEWS: Final = {view.name: view for view in VIEWS}
 
@@ -32,9 +33,14 @@ _VIEWS: Final = {view.name: view for view in VIEWS}
 class CommonViews:
     """The views that all cursors of a connection share. They read the tables ``tail_…`` of the cursor that asks."""
 
-    def __init__(self, connection: "DuckDBPyConnection") -> None:
-        """Create the empty tables in place of which each cursor has its tail. Raises DuckDB's errors."""
+    def __init__(self, connection: "DuckDBPyConnection", payment_parts: Sequence[str]) -> None:
+        """Create the empty tables in place of which each cursor has its tail. Raises DuckDB's errors.
+
+        ``payment_parts``: the tables that together are the lake's payments.
+        """
         self._connection = connection
+        self.payment_parts = (*payment_parts, f"tail_{PAYMENTS.name}")
+        """The tables that together are ``payments``, without its derived columns."""
         self._names: set[str] = set()
         self._lock = threading.Lock()
         for schema in TABLES:
@@ -88,6 +94,10 @@ class QueryViews:
             else:
                 self._create_own(name, self._select(name, prefix))
         self._shown |= needed
+
+    def payment_parts(self) -> tuple[str, ...]:
+        """Return the disjoint tables that together are ``payments`` of now; none if they cannot be read one by one."""
+        return () if self._common is None else self._common.payment_parts
 
     def _select(self, name: str, prefix: str) -> str:
         if name in _VIEWS:

@@ -20,7 +20,7 @@ from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
 from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema, table_named
 from bursar.reports.lake.twin import DAYS, TwinFiles, days_of, files_of_twin, is_part_of, parquet_source, quoted
 from bursar.reports.sql.answer import Question, SqlAnswer
-from bursar.reports.sql.query_views import CommonViews, QueryViews
+from bursar.reports.sql.query_views import REVERSALS_OF_NOW, CommonViews, QueryViews
 from bursar.reports.sql.statement import check_statement
 from bursar.reports.sql.values import rows_of
 from bursar.reports.tail.tail import TailTables
@@ -80,7 +80,9 @@ class Session:
         for schema in TABLES:
             self._connection.execute(_lake_view(schema, has_twin=bool(held), files=rest[schema.name]))
         self._connection.execute(_days_view(has_twin=bool(held), files=rest[PAYMENTS.name]))
-        self._common_views = CommonViews(self._connection)
+        self._common_views = CommonViews(
+            self._connection, _payment_parts(has_twin=bool(held), files=rest[PAYMENTS.name])
+        )
         for setting in _CLOSING:
             self._connection.execute(setting)
 
@@ -224,7 +226,9 @@ def _relation(cursor: "DuckDBPyConnection", question: Question, views: QueryView
     if statement.is_explain and question.client is not None:
         raise BadSql("EXPLAIN: must be asked by an operator, because a plan estimates the rows of every client")
     views.show(statement.reads, question.as_of)
-    return cursor.sql(statement.text, params=dict(question.parameters) or None)
+    parts = views.payment_parts() if statement.top is not None and question.as_of is None else ()
+    text = statement.top.over(parts, REVERSALS_OF_NOW) if statement.top is not None and parts else statement.text
+    return cursor.sql(text, params=dict(question.parameters) or None)
 
 
 def _described(relation: "DuckDBPyRelation") -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -240,6 +244,12 @@ def _lake_view(schema: TableSchema, *, has_twin: bool, files: Sequence[str]) -> 
         typed = ", ".join(f"{column.name} {column.sql_type}" for column in schema.columns)
         return f"CREATE TABLE lake_{schema.name} ({typed})"
     return f"CREATE VIEW lake_{schema.name} AS {' UNION ALL '.join(parts)}"
+
+
+def _payment_parts(*, has_twin: bool, files: Sequence[str]) -> tuple[str, ...]:
+    """Return the tables that together are the lake's payments."""
+    parts = [f"twin.{PAYMENTS.name}"] if has_twin else []
+    return (*parts, parquet_source(PAYMENTS, files)) if files else tuple(parts)
 
 
 def _days_view(*, has_twin: bool, files: Sequence[str]) -> str:

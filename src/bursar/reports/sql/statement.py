@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.reports.errors import BadSql
+from bursar.reports.sql.top_rows import TopRows, top_rows
 from bursar.reports.sql.views import READABLE
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 STATEMENT_BYTES_MAX: Final = 64 * 1024
+CHECKED_MAX: Final = 256
+"""Statements whose check is kept, because pages ask the same ones again and again."""
+_checked: Final[dict[str, "CheckedStatement"]] = {}
 _EXPLAIN: Final = re.compile(r"\s*EXPLAIN\s+(?:ANALYZE\s+)?(?!EXPLAIN\b)", re.IGNORECASE)
 # Table functions that read nothing. All others (read_csv, glob, duckdb_settings, query, …) are refused.
 _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json_each", "json_tree"})
@@ -24,15 +28,29 @@ _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json
 
 @dataclass(frozen=True, slots=True)
 class CheckedStatement:
-    """One SELECT, or its EXPLAIN, without its closing semicolon. ``reads``: the readable tables that it names."""
+    """One SELECT, or its EXPLAIN, without its closing semicolon. ``reads``: the readable tables that it names.
+
+    ``top``: the same statement over the first rows of each part of ``payments``, if it is of that kind.
+    """
 
     text: str
     reads: frozenset[str]
     is_explain: bool = False
+    top: TopRows | None = None
 
 
 def check_statement(connection: "DuckDBPyConnection", text: str) -> CheckedStatement:
     """Return the checked statement. Raise :class:`BadSql` if it is not one SELECT over the readable tables."""
+    known = _checked.get(text)
+    if known is None:
+        known = _check(connection, text)
+        if len(_checked) >= CHECKED_MAX:
+            _checked.clear()
+        _checked[text] = known
+    return known
+
+
+def _check(connection: "DuckDBPyConnection", text: str) -> CheckedStatement:
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
@@ -54,7 +72,9 @@ def check_statement(connection: "DuckDBPyConnection", text: str) -> CheckedState
         raise BadSql(_message(tree))
     if len(tree["statements"]) != 1:
         raise BadSql("the statement: must be one statement; got several")
-    return CheckedStatement(text.strip().rstrip(";"), _checked_sources(tree["statements"][0]))
+    statement = tree["statements"][0]
+    reads = _checked_sources(statement)
+    return CheckedStatement(text.strip().rstrip(";"), reads, top=top_rows(connection, text, statement))
 
 
 def _message(tree: dict[str, Any]) -> str:
