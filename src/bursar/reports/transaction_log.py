@@ -6,9 +6,8 @@ token, because no table has one.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
@@ -23,11 +22,11 @@ from bursar.reports.sql.answer import Question, SqlAnswer
 RECENT_MAX: Final = 100
 PAGE_ROWS_MAX: Final = 5_000
 
-# Name of a field in the API → its expression. It contains every name in LOG_SORTS.
+# Name of a field in the API → its column. It contains every name in LOG_SORTS. A fee's name is not in the table.
 _FIELDS: Final[dict[str, str]] = {
     "agencyTrackingId": "agency_tracking_id",
     "paygovTrackingId": "paygov_tracking_id",
-    "feeName": "fee_name",
+    "feeName": "fee",
     "fee": "fee",
     "transactionAmount": "amount",
     "clientName": "client",
@@ -41,8 +40,8 @@ _FIELDS: Final[dict[str, str]] = {
     "returnCode": "return_code",
     "returnDetail": "return_detail",
 }
-_SORTED_BY: Final = {"paymentMethod": "method_label"}
-"""Fields whose sort order differs from their value in an entry."""
+# DuckDB writes the times of a page in a fraction of the time that Python needs to make them from datetimes.
+_AS_TEXT: Final = {name: f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%gZ')" for name in ("created_at", "updated_at")}
 NO_LABELS: Final[Mapping[str, str]] = {}
 _ORDERS: Final = {"asc": "ASC", "desc": "DESC"}
 _IN_FRAME: Final = (
@@ -99,13 +98,9 @@ class SqlTransactionLog:
     async def recent(self, payment_status: str | None = None, limit: int = RECENT_MAX) -> list[dict[str, Any]]:
         """Return the newest attempts by start, at most ``limit``, of one payment status or of all."""
         limit = _bounded(limit, RECENT_MAX)
-        # The time of the last row, from one column, lets DuckDB read the other columns of few rows.
-        same = "" if payment_status is None else " WHERE payment_status = $status"
-        newest = f"SELECT created_at FROM payments{same} ORDER BY created_at DESC LIMIT {limit:d}"
-        where = f"created_at >= (SELECT min(created_at) FROM ({newest}))"
-        question = self._entries(where, {}, payment_status, "created_at DESC, agency_tracking_id", limit, 0)
+        question = _entries((), {}, payment_status, "created_at DESC, agency_tracking_id", limit, 0)
         [answer] = await self._reports.answers([question])
-        return [_entry(row) for row in answer.dicts()]
+        return self._shown(answer)
 
     async def page(
         self,
@@ -133,9 +128,11 @@ class SqlTransactionLog:
         """
         if sort not in LOG_SORTS or order not in _ORDERS:
             raise ValueError(f"sort: must be one of {', '.join(LOG_SORTS)}, and order asc or desc; got {sort} {order}")
-        by = f"{_SORTED_BY.get(sort, _FIELDS[sort])} {_ORDERS[order]} NULLS LAST, agency_tracking_id"
         frame = _frame(since, until)
-        questions = [self._entries(_IN_FRAME, frame, status, by, _bounded(limit, PAGE_ROWS_MAX), max(offset, 0))]
+        value, labels = _labelled(_FIELDS[sort], self._labels(sort))
+        by = f"{value} {_ORDERS[order]} NULLS LAST, agency_tracking_id"
+        limit, offset = _bounded(limit, PAGE_ROWS_MAX), max(offset, 0)
+        questions = [_entries((_IN_FRAME,), {**frame, **labels}, status, by, limit, offset)]
         if counted:
             questions.append(Question(f"{_COUNTS} FROM payments WHERE {_IN_FRAME} GROUP BY payment_status", frame))
         if periods:
@@ -149,7 +146,7 @@ class SqlTransactionLog:
             except InstantToCome:
                 answers = await self._reports.answers(questions)
         return LogAnswer(
-            [_entry(row) for row in answers[0].dicts()],
+            self._shown(answers[0]),
             _counts(answers[1]) if counted else None,
             _amounts(periods, answers[-1]) if periods else {},
             as_of,
@@ -161,22 +158,28 @@ class SqlTransactionLog:
         [answer] = await self._reports.answers([Question(text)])
         return _counts(answer)
 
-    def _entries(
-        self, where: str, parameters: Mapping[str, Any], status: str | None, by: str, limit: int, offset: int
-    ) -> Question:
-        fee_name, names = _labelled("fee", self._fee_names())
-        method_label, labels = _labelled("payment_method", self._method_labels)
-        parameters = {**parameters, **names, **labels}
-        if status is not None:
-            where += " AND payment_status = $status"
-            parameters["status"] = status
-        fields = ", ".join(f'{expression} AS "{name}"' for name, expression in _FIELDS.items())
-        return Question(
-            f"WITH named AS (SELECT *, {fee_name} AS fee_name, {method_label} AS method_label "
-            f"FROM payments WHERE {where}) "
-            f"SELECT {fields} FROM named ORDER BY {by} LIMIT {limit:d} OFFSET {offset:d}",
-            parameters,
-        )
+    def _labels(self, field: str) -> Mapping[str, str]:
+        """Return the value → its label, by which the log is sorted, of a field that has labels."""
+        if field == "feeName":
+            return self._fee_names()
+        return self._method_labels if field == "paymentMethod" else NO_LABELS
+
+    def _shown(self, answer: SqlAnswer) -> list[dict[str, Any]]:
+        names = self._fee_names()
+        return [_entry(row, names) for row in answer.dicts()]
+
+
+def _entries(
+    conditions: Sequence[str], parameters: Mapping[str, Any], status: str | None, by: str, limit: int, offset: int
+) -> Question:
+    parameters = dict(parameters)
+    if status is not None:
+        conditions = (*conditions, "payment_status = $status")
+        parameters["status"] = status
+    fields = ", ".join(f'{_AS_TEXT.get(column, column)} AS "{name}"' for name, column in _FIELDS.items())
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    # For few rows, each part of the table is asked for its first ones: bursar.reports.sql.top_rows.
+    return Question(f"SELECT {fields} FROM payments{where} ORDER BY {by} LIMIT {limit:d} OFFSET {offset:d}", parameters)
 
 
 def _newest(asked_at: float) -> Question:
@@ -243,7 +246,5 @@ def _frame(since: float, until: float) -> dict[str, str]:
     return {"since": iso_ms(since), "until": iso_ms(until)}
 
 
-def _entry(row: dict[str, Any]) -> dict[str, Any]:
-    entry = {name: iso_ms(value.timestamp()) if isinstance(value, datetime) else value for name, value in row.items()}
-    entry["metadata"] = json.loads(row["metadata"])
-    return entry
+def _entry(row: dict[str, Any], fee_names: Mapping[str, str]) -> dict[str, Any]:
+    return row | {"feeName": fee_names.get(row["fee"], row["fee"]), "metadata": json.loads(row["metadata"])}
