@@ -8,6 +8,7 @@ by one per commit.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from bursar.reports.lake.encodings import register_encodings
 from bursar.reports.lake.schema import TableSchema, arrow_schema
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def commit_files(
     from pyiceberg.io.pyarrow import _dataframe_to_data_files
     from pyiceberg.table.snapshots import Operation
 
+    register_encodings()
     with table.transaction() as transaction:
         producer = _producer_class()(
             operation=Operation.OVERWRITE if removed else Operation.APPEND,

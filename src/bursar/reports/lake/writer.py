@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import iso_ms
 from bursar.reports.errors import LakeBroken, LakeBusy
+from bursar.reports.lake.encodings import in_stored_order
 from bursar.reports.lake.iceberg import commit_files, data_files, months_of, read_files, rows_of_file
 from bursar.reports.lake.lake import COLUMNS, POSITION, WATERMARK, Lake, summary_of, table_state
 from bursar.reports.lake.lake_state import LakeState
@@ -92,7 +93,7 @@ class LakeWriter:
         """Replace the rows of one month, counted from 1970-01; the position stays. Return the new state."""
         table = self._tables[schema.name]
         removed = [file for file in data_files(table) if file.partition[0] == month]
-        self._commit(schema, removed, [rows.sort_by(schema.change_time)], self._present(table))
+        self._commit(schema, removed, [in_stored_order(schema, rows)], self._present(table))
         return self.state()
 
     def remove_before(self, first: "Mapping[str, date]") -> LakeState:
@@ -109,7 +110,7 @@ class LakeWriter:
         for schema in TABLES:
             table = self._tables[schema.name]
             while group := self._group_to_merge(table):
-                merged = read_files(schema, table, group).sort_by(schema.change_time)
+                merged = in_stored_order(schema, read_files(schema, table, group))
                 self._commit(schema, group, [merged], self._present(table))
         return self.state()
 
@@ -138,7 +139,7 @@ class LakeWriter:
     def _commit_batch(self, schema: TableSchema, batch: Batch, summary: Mapping[str, str]) -> None:
         table = self._tables[schema.name]
         summary = {**summary, COLUMNS: str(len(schema.columns))}
-        added, removed = [batch.rows[schema.name].sort_by(schema.change_time)], []
+        added, removed = [in_stored_order(schema, batch.rows[schema.name])], []
         files = data_files(table)
         if schema is PAYMENTS:
             if batch.live is not None:

@@ -1,0 +1,50 @@
+"""The lake's Parquet files: ids have no dictionary, times are differences, and an attempt's events are side by side."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from bursar.reports.lake.encodings import DIFFERENCES, IDS, TIMES, in_stored_order
+from bursar.reports.lake.rows import arrow_table, event_row, plain_rows
+from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS
+from bursar.reports.reports import Reports
+from tests.support.reports.book import DAY_S, Book
+
+
+def columns_of(folder: Path) -> Iterator[Any]:
+    files = [pq.ParquetFile(path).metadata for path in sorted(folder.rglob("*.parquet"))]
+    assert files
+    for file in files:
+        for group in range(file.num_row_groups):
+            yield from (file.row_group(group).column(place) for place in range(file.num_columns))
+
+
+async def test_columns_of_files_have_their_encodings(book: Book, reports: Reports, tmp_path: Path) -> None:
+    book.pay(30)
+    book.now += DAY_S
+    await reports.write_lake()
+    for schema in (PAYMENTS, PAYMENT_EVENTS):
+        for column in columns_of(tmp_path / "lake" / schema.name):
+            name = column.path_in_schema
+            has_dictionary = "RLE_DICTIONARY" in column.encodings
+            assert has_dictionary == (name not in IDS | TIMES and column.physical_type != "BOOLEAN"), name
+            assert (DIFFERENCES in column.encodings) == (name in TIMES), name
+            assert column.compression == "ZSTD"
+
+
+def test_events_are_in_the_order_of_their_attempts_first_ones(book: Book) -> None:
+    book.pay(30)
+    rows = arrow_table(PAYMENT_EVENTS, map(event_row, reversed(book.events)))
+    stored = in_stored_order(PAYMENT_EVENTS, rows)
+    assert stored.schema == rows.schema
+    found = list(plain_rows(PAYMENT_EVENTS, stored))
+    assert sorted(found) == sorted(map(event_row, book.events))
+    runs = [(key, list(group)) for key, group in itertools.groupby(found, lambda row: row[0])]
+    assert len(runs) == len({row[0] for row in found})
+    at = PAYMENT_EVENTS.position("occurred_at")
+    firsts = [min(row[at] for row in group) for _, group in runs]
+    assert firsts == sorted(firsts)
+    assert all([row[1] for row in group] == sorted(row[1] for row in group) for _, group in runs)
