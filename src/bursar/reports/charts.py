@@ -39,10 +39,14 @@ _TICKS_MAX: Final = 14
 _SMALL_TEXT: Final = 9
 
 # Okabe and Ito's palette, which suits any colour vision, and six further colours.
-_SERIES_COLOURS: Final = (
+SERIES_COLOURS: Final = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
     *("#F0E442", "#7F7F7F", "#4B5D8F", "#A0522D", "#2F855A", "#9F7AEA"),
 )
+# No color has to be recognised: stacked bars differ in their hatches too, and lines in their markers.
+_HATCHES: Final = ("", "///", "---", "|||", "\\\\\\", "+++", "xxx", "...", "ooo", "/", "-", "|")
+_MARKERS: Final = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
+_MARKS_OF_LINE_MAX: Final = 12
 _COLOURS: Final[dict[Theme, dict[str, str]]] = {
     "light": {"ground": "#ffffff", "text": "#1b1b1b", "line": "#c9c9c9"},
     "dark": {"ground": "#14181f", "text": "#e8eaed", "line": "#3c4450"},
@@ -125,6 +129,7 @@ def draw(chart: Chart, *, theme: Theme = "light", form: ChartForm = "svg") -> by
         "svg.hashsalt": "bursar",
         "font.family": ["sans-serif"],
         "font.size": _SMALL_TEXT + 1,
+        "hatch.linewidth": 0.8,
     }
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
@@ -149,24 +154,44 @@ def _paint(figure: "Figure", chart: Chart, theme: Theme) -> None:
     # Stacked bars grow away from 0: up, and down for money that went back.
     above, below = [0.0] * len(places), [0.0] * len(places)
     for number, (name, points) in enumerate(chart.series.items()):
-        colour = _SERIES_COLOURS[number % len(_SERIES_COLOURS)]
+        place_of_style = number % SERIES_MAX
+        colour = SERIES_COLOURS[place_of_style]
         at = [places[label] for label, _ in points]
         values = [value for _, value in points]
         if chart.kind == "bars":
             ends = [above if value >= 0 else below for value in values]
             bottoms = [end[place] for end, place in zip(ends, at, strict=True)]
-            axes.bar(at, values, bottom=bottoms, label=name, color=colour, width=0.8)
+            mark: Any = {"hatch": _HATCHES[place_of_style], "edgecolor": hatch_colour(colour), "linewidth": 0}
+            axes.bar(at, values, bottom=bottoms, label=name, color=colour, width=0.8, **mark)
             for end, place, value in zip(ends, at, values, strict=True):
                 end[place] += value
         else:
-            marker = "o" if len(at) <= _TICKS_MAX else None
-            axes.plot(at, values, label=name, color=colour, linewidth=1.8, marker=marker, markersize=4)
+            every = max(1, -(-len(at) // _MARKS_OF_LINE_MAX))
+            style: Any = {"marker": _MARKERS[place_of_style], "markevery": every, "markersize": 6}
+            axes.plot(at, values, label=name, color=colour, linewidth=1.8, **style)
     if chart.compared is not None:
         name, points = chart.compared
         at, values = [places[label] for label, _ in points], [value for _, value in points]
-        style: Any = {"color": colours["text"], "linestyle": "--", "marker": "o"}
-        axes.plot(at, values, label=name, linewidth=1.6, markersize=3, **style)
+        dashed: Any = {"color": colours["text"], "linestyle": "--", "marker": "o"}
+        axes.plot(at, values, label=name, linewidth=1.6, markersize=3, **dashed)
     _label_axes(axes, chart, colours)
+
+
+def hatch_colour(colour: str) -> str:
+    """Return black or white, the one with more contrast to ``colour``, which is written ``#rrggbb``."""
+    return max(("#000000", "#ffffff"), key=lambda each: contrast(each, colour))
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast of two colors, 1 to 21, as WCAG 2.2 defines it."""
+    lower, higher = sorted(map(_luminance, (one, other)))
+    return (higher + 0.05) / (lower + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    red, green, blue = [each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in parts]
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
 def _label_axes(axes: "Axes", chart: Chart, colours: dict[str, str]) -> None:
