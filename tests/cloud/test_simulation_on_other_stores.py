@@ -111,7 +111,7 @@ class Payer:
         self._tokens: set[str] = set()
 
     async def pay(self, portal: Portal) -> None:
-        """Start, pay and collect until the portal has the payment. Raises ``AssertionError`` after TRIES_MAX."""
+        """Pay and collect until the portal has the payment. Raises ``AssertionError`` after TRIES_MAX."""
         for _ in range(TRIES_MAX):
             try:
                 token = (await init_payment(portal, DAWSON, self._request())).token

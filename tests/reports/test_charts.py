@@ -131,7 +131,7 @@ def svg_without_colours(chart: Chart) -> list[str]:
 
 @pytest.mark.parametrize("kind", ["bars", "line"])
 def test_series_differ_without_color(kind: str) -> None:
-    """Each further series adds a hatch or a marker that no series before it has."""
+    """Compare each series with those before it: it adds a hatch or a marker that they lack."""
     names = [f"series {number}" for number in range(SERIES_MAX)]
     found = [
         len(
@@ -146,5 +146,5 @@ def test_series_differ_without_color(kind: str) -> None:
 
 @pytest.mark.parametrize("colour", SERIES_COLOURS)
 def test_a_hatch_stands_out_on_its_color(colour: str) -> None:
-    """WCAG 2.2, 1.4.11 asks for a contrast of 3 to 1."""
+    """Demand a contrast of 3 to 1, as WCAG 2.2 does in 1.4.11."""
     assert contrast(colour, hatch_colour(colour)) >= 3

@@ -234,7 +234,7 @@ async def unknown_attempt(office: Office, number: int) -> Attempt:
 
 
 async def test_no_attempt_is_counted_twice_and_each_count_has_its_rows(office: Office) -> None:
-    """Two unknown outcomes, of which a person must settle one that also contradicts; a contradiction; a stuck one."""
+    """Make two unknown outcomes (a person must settle one, which also contradicts), a contradiction, a stuck one."""
     old = await unknown_attempt(office, 1)
     await office.ledger.contradictions.keep(old, Outcome("failed", "3FPAID00009", "Failed", "PLASTIC_CARD"))
     await office.initiated("PETITION_FILING_FEE", "60.00", docketNumber="2")

@@ -34,7 +34,7 @@ def browser(office: Office, fake: FakeProvider) -> Visitor:
 
 
 async def send(browser: Visitor, token: str, **more: str) -> Page:
-    """Send a logout token as the provider does: without cookies, without a form of ours, with other fields."""
+    """Send a logout token as the provider does: without cookies, without our form, with other fields."""
     body = urlencode({"logout_token": token, "other": "ignored", **more}).encode()
     return await Visitor(browser.app, peer="192.0.2.7").send("POST", LOGOUT, body, {})
 
@@ -60,7 +60,7 @@ async def ended(browsers: dict[str, Visitor]) -> set[str]:
 
 @pytest.fixture
 async def browsers(browser: Visitor, fake: FakeProvider) -> dict[str, Visitor]:
-    """Two persons: ada in two sessions of the provider and in one that it did not name, bob in one."""
+    """Sign in two persons: ada in two sessions of the provider and in one that it did not name, bob in one."""
     return {
         "ada 1": await signed_in(browser, fake, sid="s-1"),
         "ada 1 too": await signed_in(browser, fake),
@@ -116,7 +116,7 @@ async def test_a_token_signed_by_a_new_key_of_the_provider_is_accepted(
     assert fake.asked.count("/keys") == asked, "forged tokens must not make a request each"
 
 
-# What is refused ------------------------------------------------------------------------------------------------------
+# Refused requests -----------------------------------------------------------------------------------------------------
 
 BAD_CLAIMS: dict[str, dict[str, Any]] = {
     "iss": {"iss": "https://evil.example"},
@@ -246,7 +246,7 @@ async def test_a_logout_fails_while_the_keys_cannot_be_read_and_works_once_they_
 
 
 async def test_sessions_of_an_earlier_version_end_with_their_person(office: Office, fake: FakeProvider) -> None:
-    """The state file of an earlier version has no column for the provider's session."""
+    """Read the state file of an earlier version, which has no column for the provider's session."""
     browser = visitor_of(office, fake)
     ada = await signed_in(browser, fake, sid="s-1")
     path = office.folder / "dashboard.db"

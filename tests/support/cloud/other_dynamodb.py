@@ -1,7 +1,7 @@
 """Another implementation of DynamoDB as the store of a simulated run, behind the store of `dynamodb+http:`.
 
-The simulation's loop has virtual time and never waits for I/O. So requests are carried out on a loop of their own, and
-the simulation stands still until the answer is there: virtual time does not depend on the server.
+The simulation's loop has virtual time and never waits for I/O. So requests are carried out on a separate loop, and
+the simulation pauses until the answer arrives: virtual time does not depend on the server.
 """
 
 import asyncio
