@@ -12,7 +12,7 @@ from bursar.portal.webhooks.sender import REPLY_BYTES_MAX, HttpSender, NotDelive
 from bursar.portal.webhooks.signing import AGE_MAX_S, signature, verified
 from bursar.portal.webhooks.subscriptions import SECRET_CHARS_MIN, Subscriptions, SubscriptionsError
 from bursar.portal.webhooks.targets import AllowedTargets
-from tests.support.scripted_server import Serve, http_reply, read_request
+from tests.support.scripted_server import PATIENT_S, Serve, http_reply, read_request
 
 SECRET = "a secret of more than thirty-two characters"
 
@@ -40,13 +40,13 @@ async def test_nothing_reaches_a_server_on_our_own_machine(host: str, scripted: 
         await reader.read()
 
     port = (await scripted(script)).rpartition(":")[2]
-    async with HttpSender(timeout_s=5.0) as sender:
+    async with HttpSender(timeout_s=PATIENT_S) as sender:
         with pytest.raises(NotDelivered, match="is not a public address"):
             await sender.post(f"http://{host}:{port}/", b"{}", {})
     assert connections == 0
 
 
-async def sent_to(scripted: Serve, reply: bytes, timeout_s: float = 5.0) -> ReceiverReply:
+async def sent_to(scripted: Serve, reply: bytes, timeout_s: float = PATIENT_S) -> ReceiverReply:
     """Send a delivery to a loopback server that writes ``reply``, with loopback allowed."""
     loopback = AllowedTargets([ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1")])
 
@@ -87,7 +87,7 @@ async def test_a_2xx_is_a_delivery_for_any_body(reply: bytes, scripted: Serve) -
 )
 async def test_anything_else_is_not_a_delivery(reply: bytes, problem: str, scripted: Serve) -> None:
     with pytest.raises(NotDelivered, match=problem) as failed:
-        await sent_to(scripted, reply, timeout_s=0.3 if not reply else 5.0)
+        await sent_to(scripted, reply, timeout_s=0.3 if not reply else PATIENT_S)
     assert (failed.value.reply is not None) == problem.startswith("HTTP")
 
 
@@ -96,7 +96,7 @@ async def test_anything_else_is_not_a_delivery(reply: bytes, problem: str, scrip
     ["https://a.example:99999/", "https://a.example:x/", f"https://{'a' * 64}.example/", "https://../", "https://[/"],
 )
 async def test_an_impossible_url_is_not_delivered(url: str) -> None:
-    async with HttpSender(timeout_s=5.0) as sender:
+    async with HttpSender(timeout_s=PATIENT_S) as sender:
         with pytest.raises(NotDelivered):
             await sender.post(url, b"{}", {})
 

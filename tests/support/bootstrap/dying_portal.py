@@ -30,7 +30,10 @@ from bursar.portal.use_cases.process_payment import process_payment
 from bursar.settings import Settings
 
 REFERENCE = "7f6d2b1e-3c4a-4d5e-8f60-718293a4b5c6"
-LEASE_S = 1.0
+LEASE_S = 6.0
+"""A slow disk must not let it end before the call of Pay.gov; the test waits for its end."""
+PATIENT_S = 120.0
+"""The simulator is in this process: only a slow disk makes it late."""
 PAYGOV = Addresses("http://paygov")
 COMPLETE = b"completeOnlineCollectionWithDetails"
 
@@ -56,7 +59,9 @@ class DyingTransport(Transport):
 
 async def main(data: Path, point: str, store: str | None = None) -> None:
     simulator = Simulator(system_clock, random.SystemRandom(), Books(data / BOOKS_FILE))
-    config = PayGovConfig(url=PAYGOV.url, query_url=PAYGOV.query_url, payment_url=PAYGOV.payment_url, timeout_s=0.5)
+    config = PayGovConfig(
+        url=PAYGOV.url, query_url=PAYGOV.query_url, payment_url=PAYGOV.payment_url, timeout_s=PATIENT_S
+    )
     paygov = PayGov(config, DyingTransport(SimulatorTransport(simulator), point))
     async with Composition(Settings(data=str(data), store=store)) as parts:
         portal = Portal(
@@ -64,7 +69,7 @@ async def main(data: Path, point: str, store: str | None = None) -> None:
             paygov,
             parts.fees,
             parts.clients,
-            PortalSettings(paygov_timeout_s=config.timeout_s, lease_s=LEASE_S),
+            PortalSettings(paygov_timeout_s=LEASE_S / 2, lease_s=LEASE_S),
             clock=parts.clock,
             randomness=parts.randomness,
         )

@@ -44,6 +44,7 @@ from tests.support.write_paths import SWAP, shipped_fees
 BEGIN = from_iso_ms("2026-08-03T14:00:00.000Z")
 END = from_iso_ms("2026-11-22T19:30:00.000Z")
 HOST = "127.0.0.1:8080"
+PATIENT_S = 120.0
 CLIENTS = ("dawson", "exams")
 HOSTILE = '<script>alert("x")</script>=1+1\u202egnp.exe'
 CSRF = re.compile(r'name="csrf" value="([0-9a-f]+)"')
@@ -168,7 +169,7 @@ class Office:
         """Return a portal over the ledger and a simulated Pay.gov."""
         url = "http://paygov.example"
         config = PayGovConfig(
-            url=f"{url}{ONLINE_PATH}", query_url=f"{url}{QUERY_PATH}", payment_url=f"{url}/pay", timeout_s=1.0
+            url=f"{url}{ONLINE_PATH}", query_url=f"{url}{QUERY_PATH}", payment_url=f"{url}/pay", timeout_s=PATIENT_S
         )
         simulator = Simulator(self.wall, random.Random(3))
         return Portal(
@@ -176,7 +177,7 @@ class Office:
             PayGov(config, SimulatorTransport(simulator)),
             shipped_fees(),
             self.clients,
-            PortalSettings(paygov_timeout_s=1.0),
+            PortalSettings(),
             clock=self.wall,
             randomness=random.Random(4),
         )
