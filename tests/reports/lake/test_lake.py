@@ -1,6 +1,7 @@
 """The lake: its place, its form in Iceberg, one writer at a time, and its size after many writes."""
 
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import pytest
@@ -96,6 +97,39 @@ async def test_the_slower_of_two_committing_writers_changes_nothing(
         with pytest.raises(LakeBusy, match="at the same time"):
             LakeWriter(catalog, tables).commit(Batch(nothing, None), None, book.now)
     assert (await reports.verify_lake()).equal
+
+
+async def test_the_slower_of_two_founding_writers_is_refused(book: Book, reports: Reports) -> None:
+    create = Lake._create
+
+    def overtaken(lake: Lake, catalog: Any, schema: Any) -> Any:
+        create(lake, catalog, schema)  # another writer's
+        return create(lake, catalog, schema)
+
+    book.start()
+    book.now += 3600
+    with patch.object(Lake, "_create", overtaken), pytest.raises(LakeBusy, match="at the same time"):
+        await reports.write_lake()
+    await reports.write_lake()
+    assert (await reports.verify_lake()).equal
+
+
+async def test_a_writer_that_another_one_has_just_overtaken_goes_on_from_the_new_state(
+    book: Book, reports: Reports, tmp_path: Path
+) -> None:
+    book.start()
+    book.now += 3600
+    await reports.write_lake()
+    other = Reports(book.source, f"file:{tmp_path / 'lake'}", book.clock)
+    try:
+        book.pay(3)
+        book.now += DAY_S
+        await reports.sql("SELECT count(*) FROM payments")  # it has just read the state that the other one replaces
+        await other.write_lake()
+        await reports.write_lake()
+    finally:
+        await other.close()
+    assert (await reports.verify_lake(repairs=False)).equal
 
 
 async def test_a_lake_of_a_newer_format_is_refused(book: Book, reports: Reports, tmp_path: Path) -> None:

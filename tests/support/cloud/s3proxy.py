@@ -78,9 +78,10 @@ def _await_start(process: "subprocess.Popen[bytes]", port: int, log: Path) -> No
 
 
 class Gate:
-    """A gate before S3 that passes requests on unless ``refuses`` says so; then S3 answers AccessDenied.
+    """A gate before S3, or another service, that passes requests on unless ``refuses`` says so: then AccessDenied.
 
-    ``seen`` lists the method and the path of each request.
+    ``refuses`` may also wait, so that a request arrives later. ``seen`` lists the method and the path of each request;
+    the path of a request with an operation in its header ``X-Amz-Target`` is that operation.
     """
 
     def __init__(self) -> None:
@@ -103,8 +104,9 @@ def gate_before(port: int) -> Iterator[Gate]:
 
         def pass_on(self) -> None:
             body = self._body()
-            gate.seen.append((self.command, self.path))
-            if gate.refuses(self.command, self.path):
+            path = self.headers.get("X-Amz-Target") or self.path
+            gate.seen.append((self.command, path))
+            if gate.refuses(self.command, path):
                 self._answer(403, {"Content-Type": "application/xml"}, _FAULT)
                 return
             upstream = http.client.HTTPConnection("127.0.0.1", port, timeout=60)

@@ -194,7 +194,7 @@ def writing(lake: Lake) -> Iterator[LakeWriter]:
     """
     try:
         with _locked(lake), lake.catalog() as catalog:
-            yield LakeWriter(catalog, lake.tables(catalog))
+            yield LakeWriter(catalog, _tables_or_busy(lake, catalog))
     except OSError as error:
         raise LakeBroken(f"the lake at {lake.warehouse} cannot be written: {error}") from error
     except Exception as error:
@@ -202,6 +202,15 @@ def writing(lake: Lake) -> Iterator[LakeWriter]:
             reason = str(error).splitlines()[0]
             raise LakeBroken(f"the lake at {lake.warehouse} cannot be written: {reason}") from error
         raise
+
+
+def _tables_or_busy(lake: Lake, catalog: "Catalog") -> "dict[str, Table]":
+    from pyiceberg.exceptions import CommitFailedException, TableAlreadyExistsError
+
+    try:
+        return lake.tables(catalog)
+    except (CommitFailedException, TableAlreadyExistsError) as error:
+        raise LakeBusy("another process created or changed the lake's tables at the same time") from error
 
 
 def _is_database_error(error: Any) -> bool:
