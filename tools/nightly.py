@@ -239,7 +239,7 @@ def properties(settings: Environment) -> Result:
     tests = settings.get("NIGHTLY_PROPERTY_TESTS", "tests").split()
     environment = {
         "HYPOTHESIS_PROFILE": "nightly",
-        "BURSAR_EQUIVALENCE_EXAMPLES": settings.get("BURSAR_EQUIVALENCE_EXAMPLES", "2000"),
+        "EQUIVALENCE_EXAMPLES": settings.get("EQUIVALENCE_EXAMPLES", "2000"),
     }
     command = ("-m", "pytest", "-q", "--timeout", str(PROPERTY_TIMEOUT_S), "-m", "hypothesis and not oracle", *tests)
     return _last_line(sys.executable, *command, environment=environment)

@@ -1,7 +1,7 @@
 """Weaken every rule and many functions, one at a time: the tests must catch each mutant (`make mutants`).
 
 A mutant is a small change to the program before the tests run: ``pytest -p tests.mutants.__main__`` with
-BURSAR_MUTANT=name plants it. ``python -m tests.mutants [NAME …]`` runs the tests of each mutant's place, WORKERS at a
+PLANTED_MUTANT=name plants it. ``python -m tests.mutants [NAME …]`` runs the tests of each mutant's place, WORKERS at a
 time, and prints which were caught. A NAME that ends with ``*`` is every mutant whose name begins so. The exit code is 1
 when a mutant was not caught, or when the tests fail without a mutant.
 """
@@ -81,14 +81,14 @@ def _changes_a_module(name: str) -> bool:
 @pytest.hookimpl(tryfirst=True)
 def pytest_load_initial_conftests() -> None:
     """Plant a mutant that changes the source of a module, before any conftest imports it; pytest calls this hook."""
-    name = os.environ.get("BURSAR_MUTANT", ALONE)
+    name = os.environ.get("PLANTED_MUTANT", ALONE)
     if _changes_a_module(name):
         MUTANTS[name].plant()
 
 
 def pytest_configure(config: Any) -> None:
-    """Plant the mutant that BURSAR_MUTANT names before pytest collects any test; pytest calls this hook."""
-    name = os.environ.get("BURSAR_MUTANT", ALONE)
+    """Plant the mutant that PLANTED_MUTANT names before pytest collects any test; pytest calls this hook."""
+    name = os.environ.get("PLANTED_MUTANT", ALONE)
     if name != ALONE and not _changes_a_module(name):
         import bursar.rules.audit.table_audit
         import bursar.rules.native
@@ -102,8 +102,8 @@ def caught_by(name: str) -> str | None:
     """Return the first test that failed under the mutant; None when all passed."""
     environment = {
         **os.environ,
-        "BURSAR_MUTANT": name,
-        "BURSAR_EQUIVALENCE_EXAMPLES": "100",
+        "PLANTED_MUTANT": name,
+        "EQUIVALENCE_EXAMPLES": "100",
         "PYTHONPATH": str(TESTS.parent),
     }
     command = [

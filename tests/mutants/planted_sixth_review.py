@@ -10,7 +10,7 @@ weaken(
     "bursar.paygov.simulator.activity_file:_ticket",
     "_local(seconds).date()",
     "datetime.fromtimestamp(seconds, UTC).date()",
-    "paygov",
+    "paygov/simulator/test_activity_file.py",
 )
 weaken_module(
     "last-answers-are-cut",
@@ -18,7 +18,7 @@ weaken_module(
     "bursar.paygov.simulator.server",
     "        server.should_exit = True",
     "        server.should_exit = server.force_exit = True",
-    "paygov",
+    "paygov/simulator/test_app.py",
 )
 weaken_module(
     "ctrl-c-is-an-error",
@@ -26,7 +26,7 @@ weaken_module(
     "bursar.paygov.commands",
     '        click.echo("Stopped.")',
     "        raise click.Abort from None",
-    "paygov",
+    "paygov/test_commands.py",
 )
 weaken(
     "truths-in-small-letters",
@@ -34,7 +34,7 @@ weaken(
     "bursar.paygov.simulator.misbehaviour:_parse_boolean",
     "str(value).lower()",
     "str(value)",
-    "paygov",
+    "paygov/simulator/test_misbehaviour.py",
 )
 weaken(
     "completes-another-application",
@@ -42,7 +42,7 @@ weaken(
     "bursar.paygov.probe:Probe._payment",
     "paid = await self._paygov.complete(tcs_app_id=self._request.tcs_app_id, token=token)",
     "paid = await self._paygov.complete(tcs_app_id=agency_id, token=token)",
-    "paygov",
+    "paygov/test_probe.py",
 )
 weaken(
     "details-of-other-applications",
@@ -50,7 +50,8 @@ weaken(
     "bursar.paygov.simulator.core:Simulator.details",
     "entry is None or entry.tcs_app_id != tcs_app_id",
     "entry is None",
-    "paygov",
+    "paygov/simulator/test_core.py",
+    "paygov/simulator/test_app.py",
 )
 weaken(
     "damage-a-line-before",
@@ -58,7 +59,7 @@ weaken(
     "bursar.paygov.simulator.books:Books._replay_line",
     "line {number} is damaged",
     "line {number - 1} is damaged",
-    "paygov",
+    "paygov/simulator/test_books.py",
 )
 weaken(
     "huge-misbehaviour-is-read",
@@ -66,7 +67,8 @@ weaken(
     "bursar.paygov.simulator.app:OperatorEndpoints.add_misbehaviours",
     "if body is None:",
     'if body == b"":',
-    "paygov",
+    "paygov/simulator/test_app.py",
+    "paygov/test_edges.py",
 )
 weaken_module(
     "debits-settle-at-once",
@@ -74,7 +76,8 @@ weaken_module(
     "bursar.paygov.commands",
     "default=ACH_SETTLE_S",
     "default=0.0",
-    "paygov",
+    "paygov/test_bounds.py",
+    "paygov/test_commands.py",
 )
 weaken_module(
     "payers-elsewhere",
@@ -82,7 +85,7 @@ weaken_module(
     "bursar.paygov.protocol",
     'PAY_PATH = "/pay"',
     'PAY_PATH = "/payment"',
-    "paygov",
+    "paygov/simulator/test_app.py",
 )
 
 # --- payments ---------------------------------------------------------------------------------------------------------
@@ -93,7 +96,7 @@ weaken(
     "bursar.payments.ledger.imports:Imports._known",
     "' and '.join(differing)",
     "differing[0]",
-    "payments",
+    "payments/ledger/test_imports.py",
 )
 weaken(
     "fee-by-its-name",
@@ -101,7 +104,8 @@ weaken(
     "bursar.payments.ledger.starts:Starts.draft",
     "fee=fee.key",
     "fee=fee.name",
-    "payments",
+    "payments/ledger/test_ledger.py",
+    "payments/ledger/test_every_record.py",
 )
 weaken_module(
     "lease-held-elsewhere",
@@ -109,7 +113,7 @@ weaken_module(
     "bursar.payments",
     '"LeaseHeld": "errors"',
     '"LeaseHeld": "records"',
-    "payments",
+    "payments/test_names.py",
 )
 weaken(
     "good-client-after-a-bad-one",
@@ -117,7 +121,7 @@ weaken(
     "bursar.payments.clients:_Reader._client",
     "before = len(self.problems)",
     "before = 0",
-    "payments",
+    "payments/test_clients.py",
 )
 weaken_module(
     "refunds-with-a-hash",
@@ -125,7 +129,7 @@ weaken_module(
     "bursar.payments.reversals",
     'return f"{self.agency_tracking_id}/{self.seq}"',
     'return f"{self.agency_tracking_id}#{self.seq}"',
-    "payments",
+    "payments/ledger/test_reversals.py",
 )
 weaken(
     "one-sign-off",
@@ -133,7 +137,8 @@ weaken(
     "bursar.payments.ledger.reconciliations:_sign_off_key",
     'f"sign-off#{run_id}"',
     '"sign-off"',
-    "payments",
+    "payments/ledger/test_reconciliations.py",
+    "payments/ledger/test_every_record.py",
 )
 weaken_module(
     "portal-acts-as-the-operator",
@@ -141,7 +146,7 @@ weaken_module(
     "bursar.payments.status",
     '_O: Final[tuple[Actor, ...]] = ("operator",)',
     '_O: Final[tuple[Actor, ...]] = ("operator", "portal")',
-    "payments",
+    "payments/test_status.py",
 )
 weaken(
     "requested-by-the-reason",
@@ -149,7 +154,8 @@ weaken(
     "bursar.payments.ledger.reversals:Reversals._request",
     "requested_by=by",
     "requested_by=reason",
-    "payments",
+    "payments/ledger/test_reversals.py",
+    "payments/ledger/test_every_record.py",
 )
 weaken_module(
     "method-elsewhere",
@@ -157,7 +163,7 @@ weaken_module(
     "bursar.payments.records",
     '"payment_method": ("paymentMethod", TEXT)',
     '"payment_method": ("paymentType", TEXT)',
-    "payments",
+    "payments/test_stored_items.py",
 )
 weaken(
     "unknown-key-without-its-path",
@@ -165,7 +171,8 @@ weaken(
     "bursar.payments.schema_messages:schema_problems",
     "SchemaProblem((*path, name)",
     "SchemaProblem((name,)",
-    "payments",
+    "payments/test_fees.py",
+    "portal/contract/test_validation.py",
 )
 weaken_module(
     "ticket-elsewhere",
@@ -173,7 +180,8 @@ weaken_module(
     "bursar.payments.deposits",
     '"ticket": ("depositTicket", TEXT)',
     '"ticket": ("ticket", TEXT)',
-    "payments",
+    "payments/test_stored_items.py",
+    "payments/ledger/test_every_record.py",
 )
 
 # --- the API and its doors --------------------------------------------------------------------------------------------
@@ -184,8 +192,8 @@ weaken(
     "bursar.portal.doors.asgi:_send_stream",
     "if cut is not None:",
     "if cut is None:",
-    "portal/doors",
-    "portal/api",
+    "portal/api/test_streamed_answers.py",
+    "portal/doors/test_asgi.py",
 )
 weaken_module(
     "paypal-in-small-letters",
@@ -193,8 +201,8 @@ weaken_module(
     "bursar.portal.contract.views",
     '"PAYPAL": "PayPal"',
     '"PAYPAL": "Paypal"',
-    "portal/contract",
-    "portal/use_cases",
+    "portal/contract/test_views.py",
+    "portal/contract/test_every_field.py",
 )
 weaken(
     "log-is-posted",
@@ -202,7 +210,7 @@ weaken(
     "bursar.portal.api.overview_endpoints:overview_endpoints",
     '"GET",\n            "/transaction-log"',
     '"POST",\n            "/transaction-log"',
-    "portal/api",
+    "portal/api/test_overview_endpoints.py",
 )
 weaken_module(
     "unexpected-is-not-catalogued",
@@ -210,7 +218,7 @@ weaken_module(
     "bursar.portal.contract.error_catalogue",
     "*(HEAD_TOO_LARGE, UNEXPECTED, ",
     "*(HEAD_TOO_LARGE, ",
-    "portal/contract",
+    "portal/contract/test_error_catalogue.py",
 )
 weaken(
     "example-with-a-flat-path",
@@ -218,7 +226,7 @@ weaken(
     "bursar.portal.api.openapi:_error_example",
     '"path": ["urlSuccess"]',
     '"path": "urlSuccess"',
-    "portal/api",
+    "portal/api/test_openapi.py",
 )
 weaken(
     "doubt-without-its-cause",
@@ -226,7 +234,8 @@ weaken(
     "bursar.portal.contract.errors:InDoubt.__init__",
     "IN_DOUBT_SINCE_RESTORE.saying(message)",
     "IN_DOUBT_SINCE_RESTORE.saying(why)",
-    "portal/contract",
+    "portal/contract/test_errors.py",
+    "portal/contract/test_error_catalogue.py",
     "portal/use_cases/test_after_restore.py",
 )
 weaken_module(
@@ -235,8 +244,7 @@ weaken_module(
     "bursar.portal.contract.examples",
     '"returnCode": "5009"',
     '"returnCode": 5009',
-    "portal/api",
-    "portal/contract",
+    "portal/api/test_openapi.py",
 )
 weaken(
     "errors-of-the-store-are-one",
@@ -244,7 +252,7 @@ weaken(
     "bursar.portal.metrics.metrics:_observed",
     "outcome = type(error).__name__",
     'outcome = "error"',
-    "portal/metrics",
+    "portal/metrics/test_metrics.py",
 )
 weaken(
     "counters-begin-at-one",
@@ -252,7 +260,8 @@ weaken(
     "bursar.portal.metrics.counters:Counts.__init__",
     "self._counts[()] = 0",
     "self._counts[()] = 1",
-    "portal/metrics",
+    "portal/metrics/test_counters.py",
+    "portal/metrics/test_metrics.py",
 )
 
 # --- use cases and upkeep ---------------------------------------------------------------------------------------------
@@ -263,7 +272,7 @@ weaken(
     "bursar.portal.upkeep.sweep:_ask",
     "next_at = next_lookup_at(portal, attempt)",
     "next_at = portal.ledger.due_policy.next_poll_at(attempt, portal.clock())",
-    "portal/upkeep",
+    "portal/upkeep/test_sweep.py",
 )
 weaken(
     "asked-after-the-lease",
@@ -271,7 +280,7 @@ weaken(
     "bursar.portal.upkeep.sweep:_ask",
     "min(next_at, attempt.lease_until)",
     "max(next_at, attempt.lease_until)",
-    "portal/upkeep",
+    "portal/upkeep/test_sweep.py",
 )
 weaken(
     "broken-line-is-the-first",
@@ -279,7 +288,7 @@ weaken(
     "bursar.portal.upkeep.imports.rows:_csv_rows",
     'yield line, f"the line: must be CSV: {error}"',
     'yield 1, f"the line: must be CSV: {error}"',
-    "portal/upkeep",
+    "portal/upkeep/imports/test_rows.py",
 )
 weaken(
     "dry-run-writes",
@@ -287,7 +296,7 @@ weaken(
     "bursar.portal.upkeep.imports.importing:_import",
     "if dry_run:",
     "if not dry_run:",
-    "portal/upkeep",
+    "portal/upkeep/imports/test_importing.py",
 )
 weaken(
     "id-with-a-tail",
@@ -295,7 +304,7 @@ weaken(
     "bursar.portal.upkeep.attention:resolve",
     "PAYGOV_TRACKING_ID.fullmatch",
     "PAYGOV_TRACKING_ID.match",
-    "portal/upkeep",
+    "portal/upkeep/test_attention.py",
 )
 weaken(
     "last-of-equal-ids",
@@ -303,7 +312,7 @@ weaken(
     "bursar.portal.use_cases.completion_outcomes:judge_collections",
     "takes_money.setdefault(outcome.paygov_tracking_id, outcome)",
     "takes_money[outcome.paygov_tracking_id] = outcome",
-    "portal/use_cases",
+    "portal/use_cases/test_completion_outcomes.py",
 )
 weaken(
     "sealing-a-moment-late",
@@ -311,7 +320,7 @@ weaken(
     "bursar.portal.use_cases.daily_sealing:DailySealing.run_if_due",
     "if now < self._next_at:",
     "if now <= self._next_at:",
-    "portal/use_cases",
+    "portal/use_cases/test_daily_sealing.py",
 )
 weaken(
     "every-portal-draws-alike",
@@ -319,7 +328,7 @@ weaken(
     "bursar.portal.use_cases.portal:Portal.__init__",
     "self.randomness = randomness",
     "self.randomness = random.Random(0)",
-    "portal/use_cases",
+    "portal/use_cases/test_portal.py",
 )
 
 # --- webhooks ---------------------------------------------------------------------------------------------------------
@@ -330,7 +339,7 @@ weaken(
     "bursar.portal.webhooks.queue:iam_policy",
     'f"dynamodb:{action}" for action in actions',
     '"dynamodb:*" for action in actions',
-    "portal/webhooks",
+    "portal/webhooks/test_queue_policy.py",
 )
 weaken(
     "replay-beyond-its-end",
@@ -338,5 +347,5 @@ weaken(
     "bursar.portal.webhooks.replay:_spans",
     "min(until, begin + READ_SPAN_S)",
     "begin + READ_SPAN_S",
-    "portal/webhooks",
+    "portal/webhooks/test_replay.py",
 )

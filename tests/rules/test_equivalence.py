@@ -1,7 +1,7 @@
 """Four ways to enforce rules, one meaning: compiled transactions, the engine's guard, swaps under it, and the model.
 
 For random rules, random items and random sequences of writes, on fresh and on stale reads, all of them accept and
-refuse the same and end in the same state. BURSAR_EQUIVALENCE_EXAMPLES sets the number of sequences (the default suits a
+refuse the same and end in the same state. EQUIVALENCE_EXAMPLES sets the number of sequences (the default suits a
 normal test run).
 """
 
@@ -22,7 +22,7 @@ from tests.support.rules.changes import Changes, owned_values, state_after, writ
 from tests.support.rules.reference import broken
 from tests.support.rules.worlds import TABLE, Key, PlainStore, finish, put_plainly, rule_sets, ruled, steps
 
-EXAMPLES = int(os.environ.get("BURSAR_EQUIVALENCE_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("EQUIVALENCE_EXAMPLES", "150"))
 STEPS_MAX = 12
 # Without Hypothesis's explain phase, which traces every line of the engine and takes minutes.
 PHASES = (Phase.explicit, Phase.generate, Phase.shrink)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from bursar.clock import from_iso_ms
 from bursar.paygov.safe_xml import parse_xml
 from bursar.paygov.simulator import Simulator
 from bursar.paygov.simulator.activity_file import (
@@ -61,6 +62,14 @@ def test_each_completed_collection_is_a_line(simulator: Simulator, clock: HandCl
         ("a2", "Failed", "PLASTIC_CARD"),
         ("a3", "Received", "ACH"),
     ]
+
+
+def test_a_deposit_ticket_is_of_a_day_in_new_york(simulator: Simulator, clock: HandClock) -> None:
+    for number, at in enumerate(("2026-11-22T05:00:00.000Z", "2026-11-23T04:59:59.999Z", "2026-11-23T05:00:00.000Z")):
+        clock.now = from_iso_ms(at)
+        paid(simulator, number)
+    tickets = [each.ticket for each in activity_records(simulator, *YEARS)]
+    assert tickets[0] == tickets[1] != tickets[2]
 
 
 def test_a_returned_debit_has_a_second_line_on_the_day_of_its_return(simulator: Simulator, clock: HandClock) -> None:

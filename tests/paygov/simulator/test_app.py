@@ -16,7 +16,7 @@ import uvicorn
 from bursar.paygov import HttpTransport, Lost, Nonsense
 from bursar.paygov.simulator import Misbehaviour, MisbehaviourPlan, Simulator, SimulatorSettings, hosted_pages
 from bursar.paygov.simulator.app import simulator_app
-from bursar.paygov.simulator.server import Addresses, addresses, listen, serving
+from bursar.paygov.simulator.server import Addresses, addresses, listen, serving, serving_config, simulator_config
 from bursar.web.binding import CannotBind
 from tests.support.paygov.world import AGENCY_ID, APP, HandClock, World, client
 
@@ -336,3 +336,26 @@ def test_addresses_are_those_of_the_clients_configuration() -> None:
 def test_the_templates_are_packaged_beside_the_code() -> None:
     folder = Path(hosted_pages.__file__).parent / "pages"
     assert {each.name for each in folder.iterdir()} == {"frame.html", "pay.html", "notice.html"}
+
+
+async def test_an_answer_that_is_under_way_is_sent_before_the_simulator_stops() -> None:
+    asked = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        asked.set()
+        await asyncio.sleep(0.5)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
+        await send({"type": "http.response.body", "body": b"ok"})
+
+    config = simulator_config(slow)
+    config.timeout_graceful_shutdown = 120  # a loaded machine may need long
+    async with aiohttp.ClientSession() as session:
+        async with serving_config(config) as where:
+            asking = asyncio.create_task(_text(session, where.base))
+            await asked.wait()
+        assert await asking == "ok"
+
+
+async def _text(session: aiohttp.ClientSession, url: str) -> str:
+    async with session.get(url) as reply:
+        return await reply.text()

@@ -105,3 +105,13 @@ def test_a_cancel_does_not_change_the_token(simulator: Simulator) -> None:
 
 def test_every_status_of_the_simulator_is_one_of_pay_govs() -> None:
     assert {RECEIVED, *OUTCOMES} <= TRANSACTION_STATUSES
+
+
+def test_details_of_a_collection_are_for_its_own_application(simulator: Simulator) -> None:
+    token = simulator.start(START)
+    simulator.pay(token, "PLASTIC_CARD", "Success")
+    paid = simulator.complete("APP", token)
+    assert paid.paygov_tracking_id is not None
+    assert simulator.details("APP", paid.paygov_tracking_id) == (paid,)
+    with pytest.raises(Fault, match="No collection found"):
+        simulator.details("OTHER", paid.paygov_tracking_id)

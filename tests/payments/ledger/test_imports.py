@@ -153,7 +153,7 @@ async def test_a_recent_debit_is_watched_for_a_return(ledger: Ledger, make: Make
     assert (await imported(ledger, replace(old, created_at=OLD, updated_at=OLD))).due_at is None
 
 
-async def test_a_record_that_does_not_fit_is_refused(ledger: Ledger, make: Make, start: Any) -> None:
+async def test_a_record_that_does_not_fit_is_refused(ledger: Ledger, make: Make, fee: Fee) -> None:
     await imported(ledger, make())
     refused = {
         "another attempt at the obligation is recorded, old-1 .processed.: the payer was charged twice": make(
@@ -164,6 +164,7 @@ async def test_a_record_that_does_not_fit_is_refused(ledger: Ledger, make: Make,
         ),
         "an attempt that began later is recorded: old-1": make("old-0", created_at=OLD - 1, status="failed"),
         "metadata must be as in the obligation's first attempt": make("old-2", metadata={"docketNumber": "9"}),
+        "old-2: fee and metadata must be as in": make("old-2", fee=replace(fee, key="OTHER"), metadata={}),
         "old-1: .*agency-tracking-id": make(reference=REFERENCE[:-1] + "2", paygov_tracking_id="P2"),
         "old-2: .*paygov-tracking-id": make("old-2", reference=REFERENCE[:-1] + "2", paygov_tracking_id="P-old-1"),
         "old-2: .*fee-active": make("old-2", reference=REFERENCE[:-1] + "2", paygov_tracking_id="P2", created_at=0.0),
