@@ -257,6 +257,10 @@ def test_a_repaired_file_comes_into_force(
             DAWSON + DAWSON.replace("clients.dawson", "clients.twin"),
             "clients.toml: clients.twin.access_keys: must differ from that of clients.dawson",
         ),
+        (
+            "clients.a = 1" + DAWSON + DAWSON.replace("clients.dawson", "clients.twin"),
+            "clients.toml: clients.twin.role_arn: must differ from that of clients.dawson",
+        ),
     ],
 )
 def test_a_broken_file_names_the_place_of_the_problem(text: str, problem: str) -> None:

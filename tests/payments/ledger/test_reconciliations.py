@@ -47,6 +47,11 @@ async def test_runs_are_listed_newest_first(ledger: Ledger, wall: Wall) -> None:
         await ledger.reconciliations.keep(runs[-1], [])
     signed = await ledger.reconciliations.sign_off(runs[1].run_id, by="Bob", reason="looked at")
     assert await ledger.reconciliations.runs() == [(runs[2], None), (runs[1], signed), (runs[0], None)]
+    later = await ledger.reconciliations.sign_off(runs[0].run_id, by="Ada", reason="each run has its own")
+    assert [await ledger.reconciliations.find(each.run_id) for each in runs[:2]] == [
+        (runs[0], later),
+        (runs[1], signed),
+    ]
 
 
 async def test_of_two_sign_offs_at_once_one_counts(ledger: Ledger, wall: Wall) -> None:
