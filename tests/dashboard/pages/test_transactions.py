@@ -160,3 +160,16 @@ async def test_the_link_to_this_state_shows_it_again_after_a_change(busy_office:
 async def test_an_instant_that_cannot_be_is_a_message(office: Office) -> None:
     page = await office.visitor("finance").get("/dashboard/transactions?as_of=2030-01-01")
     assert "As of: must be a day until today" in page.text
+
+
+async def test_a_printed_page_names_its_filter(office: Office) -> None:
+    browser = office.visitor("viewer")
+    target = (
+        "/dashboard/transactions?q=failed&dated=collected&from=2026-10-01&to=2026-10-31&status=unknown&fee=COPY_FEE"
+    )
+    page = await browser.get(f"{target}&client=dawson&method=ACH&code=40&min=50.00&money=came_back")
+    words = re.search(r'id="filter-words">([^<]*)<', (await browser.get(page.header("location") or target)).text)
+    assert words is not None
+    for part in ("Search: failed", "Collected: Oct 1, 2026 – Oct 31, 2026", "Status: Outcome unknown", "Fee: Copy fee"):
+        assert part in words[1]
+    assert 'id="filter-words"' not in (await browser.get("/dashboard/transactions")).text

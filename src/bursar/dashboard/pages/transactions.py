@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from bursar.dashboard.exports.downloads import EXPORT_FORMS, export
+from bursar.dashboard.formatting import dollars, short_day_text
 from bursar.dashboard.pages.exports import begun
 from bursar.dashboard.queries.as_of import PRESENT, AsOf, as_of_text
-from bursar.dashboard.queries.filters import MONEY_CHOICES, STATUS_CHOICES, TransactionFilter, read_filter
+from bursar.dashboard.queries.filters import MONEY_CHOICES, NO_CODE, STATUS_CHOICES, TransactionFilter, read_filter
 from bursar.dashboard.queries.periods import PERIODS, period_of_days
 from bursar.dashboard.queries.search import Search, read_search
 from bursar.dashboard.queries.transactions import Cursor, choices_of, count_of, every_transaction, transactions_page
@@ -52,6 +53,7 @@ async def show_transactions(visit: Visit) -> Response:
     return visit.page(
         "transactions.html",
         filter=found,
+        filter_words=_filter_words(visit, found),
         problems=problems,
         period=period_of_days(found.first, found.last, today) or ("any" if found.first is found.last is None else ""),
         periods=list(PERIODS),
@@ -111,6 +113,25 @@ def search_of(visit: Visit, found: TransactionFilter, today: date) -> Search:
         with_metadata=visit.may_see_personal_data,
         clients=visit.parts.clients.names,
     )
+
+
+def _filter_words(visit: Visit, found: TransactionFilter) -> list[str]:
+    """Return the filter as a reader of a printed page needs it: the name and the value of each part."""
+    text = visit.text
+    lowest, highest = (("" if each is None else dollars(each)) for each in (found.amount_min, found.amount_max))
+    first, last = (("" if each is None else short_day_text(text, each)) for each in (found.first, found.last))
+    parts = {
+        "search.button": [found.search],
+        f"columns.{found.dated}": [f"{first} – {last}" if first or last else ""],
+        "columns.status": [text.label("status", each) for each in found.statuses],
+        "columns.fee": [visit.parts.fees.name(each) for each in found.fees],
+        "columns.client": found.clients,
+        "columns.method": [text.label("methods", each) for each in found.methods],
+        "overview.money": [text(f"overview.{each}") for each in found.money],
+        "filters.code": [text("overview.no_code") if found.code == NO_CODE else found.code],
+        "filters.amount": [f"{lowest} – {highest}" if lowest or highest else ""],
+    }
+    return [f"{text(key)}: {', '.join(values)}" for key, values in parts.items() if any(values)]
 
 
 def _cursor_of(visit: Visit) -> Cursor | None:

@@ -69,6 +69,7 @@ class Overview:
     started: Figure
     by_status: Sequence[Figure]
     by_fee: Sequence[Figure]
+    collected: Figure
     reasons: Sequence[Figure]
     money: Sequence[Figure]
     unknown: Figure
@@ -124,6 +125,9 @@ async def overview_of(
         figure("started", _sum([now for now, _ in statuses]), frame, _sum([old for _, old in statuses])),
         [figure(name, now, replace(frame, statuses=(name,)), old) for name, (now, old) in of_status.items()],
         [figure(name, now, replace(collected, fees=(name,)), old) for name, (now, old) in of_fee.items()],
+        figure(
+            "collected", _sum([now for now, _ in of_fee.values()]), collected, _sum([old for _, old in of_fee.values()])
+        ),
         [
             figure(code or NO_CODE, Total(count, amount), replace(frame, statuses=("failed",), code=code or NO_CODE))
             for code, count, amount in rest[2].rows

@@ -51,6 +51,8 @@ async def test_a_refund_is_requested_by_one_person_and_approved_by_another(offic
     status, text = await act(visitor(office, both), approve, reason="I say so")
     assert status == 409
     assert "another person" in text
+    asked = (await visitor(office, "approver").get(approve)).text
+    assert ('id="refund-amount">($20.00)<' in asked, "Paid too much" in asked) == (True, True)
     status, text = await act(visitor(office, "approver"), approve, reason="Checked")
     assert status == 303
     assert '<b id="net">$40.00</b>' in text

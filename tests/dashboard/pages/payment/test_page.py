@@ -103,3 +103,41 @@ async def test_a_payment_before_its_first_attempt_and_a_wrong_instant_are_refuse
     for wrong in ("nonsense", "2031-01-01"):
         page = await browser.get(f"{path(attempt)}?as_of={wrong}")
         assert (page.status, "as of: must" in page.text) == (400, True)
+
+
+async def test_a_contradiction_is_shown_before_and_after_it_is_acknowledged(office: Office) -> None:
+    paid = Outcome("processed", "3FPAID00001", "Success", "PLASTIC_CARD")
+    attempt = await office.completed(paid, "PETITION_FILING_FEE", "60.00", docketNumber="1")
+    begun = office.wall()
+    office.wall.pass_s(86_400)
+    await office.ledger.contradictions.keep(attempt, Outcome("failed", "3FPAID00001", "Failed", "PLASTIC_CARD"))
+    browser = office.visitor("operator", portal=office.portal())
+    said = "Pay.gov says failed as 3FPAID00001, recorded is processed as 3FPAID00001"
+    shown = await browser.get(path(attempt))
+    assert (said in shown.text, "Not acknowledged yet." in shown.text) == (True, True)
+    target = f"/dashboard/attempts/{attempt.agency_tracking_id}/acknowledge"
+    assert said in (await browser.get(target)).text
+    office.wall.pass_s(86_400)
+    browser = office.visitor("operator", portal=office.portal())
+    await browser.get(target)
+    assert (await browser.post(target, {"reason": "Pay.gov corrected it"})).status == 303
+    after = (await browser.get(path(attempt))).text
+    assert "Acknowledged by operator" in after
+    assert "Pay.gov corrected it" in after
+    days = [eastern(begun + days * 86_400).date() for days in (0, 1)]
+    before, between = [(await browser.get(f"{path(attempt)}?as_of={day}")).text for day in days]
+    assert (said in before, said in between, "Not acknowledged yet." in between) == (False, True, True)
+
+
+async def test_the_page_says_why_an_attempt_needs_a_person_and_writes_facts_as_finance_reads_them(
+    office: Office,
+) -> None:
+    attempt = await office.initiated("PETITION_FILING_FEE", "60.00", docketNumber="1")
+    browser = office.visitor("viewer")
+    assert "This attempt needs a person" not in (await browser.get(path(attempt))).text
+    office.wall.pass_s(3 * 86_400)
+    page = (await office.visitor("viewer").get(path(attempt))).text
+    assert "This attempt needs a person" in page
+    assert "overdue: no sweeper runs" in page
+    history = page[page.index('id="history"') :]
+    assert ("Petition filing fee" in history, "PETITION_FILING_FEE" in history) == (True, False)

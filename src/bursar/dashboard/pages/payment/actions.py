@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from bursar.dashboard.pages.payment.evidence import contradictions_of
 from bursar.dashboard.queries.filters import read_dollars
 from bursar.dashboard.site import PageHandler
 from bursar.dashboard.visit import PageError, Visit
@@ -33,6 +34,7 @@ from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import needs_lookup, refresh
 
 ACH: Final = "ACH"
+REFUNDS_READ_MAX: Final = 1_000
 
 Perform = Callable[[Visit, Portal, Attempt], Awaitable[None]]
 
@@ -130,7 +132,7 @@ def confirm(name: str) -> PageHandler:
 
     async def show(visit: Visit) -> Response:
         _, attempt = await _attempt(visit)
-        return _confirmation(visit, ACTIONS[name], attempt, None)
+        return await _confirmation(visit, ACTIONS[name], attempt, None)
 
     return show
 
@@ -144,7 +146,7 @@ def send(name: str) -> PageHandler:
         try:
             await action.perform(visit, portal, attempt)
         except PortalError as error:
-            return _confirmation(visit, action, attempt, error)
+            return await _confirmation(visit, action, attempt, error)
         facts = {field: visit.field(field) for field in (*action.fields, "reason") if visit.field(field)}
         await visit.log("changed", attempt.agency_tracking_id, change=name, **facts)
         done = [("done", name)]
@@ -176,14 +178,21 @@ async def offered_actions(visit: Visit, attempt: Attempt, open_requests: int) ->
     ]
 
 
-def _confirmation(visit: Visit, action: PaymentAction, attempt: Attempt, refusal: PortalError | None) -> Response:
+async def _confirmation(visit: Visit, action: PaymentAction, attempt: Attempt, refusal: PortalError | None) -> Response:
     number = visit.request.path_params.get("number", "")
+    refunds = await visit.parts.ledger.open_refunds(REFUNDS_READ_MAX) if number else []
+    asked = [
+        each for each in refunds if (each.agency_tracking_id, str(each.seq)) == (attempt.agency_tracking_id, number)
+    ]
+    contradictions = await contradictions_of(visit, [attempt]) if action.name == "acknowledge" else []
     return visit.page(
         "confirm_action.html",
         http_status=refusal.status if refusal else 200,
         action=action,
         attempt=attempt,
         number=number,
+        refund=asked[0] if asked else None,
+        contradictions=[each for each in contradictions if each.acknowledged_at is None],
         refusal=refusal.message if refusal else "",
         target=visit.path(f"send_{action.name}", attempt=attempt.agency_tracking_id, number=number),
         left=attempt.net_amount,

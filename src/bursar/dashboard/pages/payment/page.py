@@ -7,7 +7,8 @@ from typing import Final
 from starlette.responses import Response
 
 from bursar.dashboard.formatting import zoned_time_text
-from bursar.dashboard.pages.payment.actions import ACTIONS, offered_actions
+from bursar.dashboard.pages.payment.actions import ACTIONS, REFUNDS_READ_MAX, offered_actions
+from bursar.dashboard.pages.payment.evidence import contradictions_of, needs_person
 from bursar.dashboard.pages.reports import asked_as_of
 from bursar.dashboard.queries.as_of import AS_OF, PRESENT, AsOf
 from bursar.dashboard.queries.past_payment import open_refunds_of, view_at
@@ -20,7 +21,6 @@ from bursar.payments.status import STATUSES, edges_from, moves, payment_status
 from bursar.portal.contract.periods import court_day
 from bursar.portal.contract.validation import read_reference
 
-REFUNDS_READ_MAX: Final = 1_000
 BOX_WIDTH: Final = 118
 BOX_HEIGHT: Final = 36
 DIAGRAM_WIDTH: Final = 700
@@ -141,7 +141,7 @@ async def payment_page(
     problem: str = "",
 ) -> Response:
     """Return the page of a payment. The past offers no actions; ``problem``: what is wrong with the asked instant."""
-    latest = payment.latest
+    latest, attempts = payment.latest, payment.view.attempts
     fee = visit.parts.fees.fee(latest.fee, visit.parts.clock())
     properties = {} if fee is None else fee.metadata_schema.get("properties", {})
     metadata = {
@@ -163,10 +163,12 @@ async def payment_page(
         lines=[_line(source, target, latest.status) for source, target in moves()],
         diagram=(DIAGRAM_WIDTH, DIAGRAM_HEIGHT, BOX_WIDTH, BOX_HEIGHT),
         next_edges=list({edge.event: edge for edge in edges_from(latest.status)}.values()),
+        contradictions=await contradictions_of(visit, attempts, as_of.instant),
+        needs_person={} if as_of.text else needs_person(visit, attempts),
         names={"client": payment.client, "reference": payment.reference},
         actions={
             each.agency_tracking_id: await offered_actions(visit, each, len(payment.refunds))
-            for each in payment.view.attempts
+            for each in attempts
             if as_of.instant is None
         },
         done=done if (done := visit.request.query_params.get("done", "")) in ACTIONS else "",
