@@ -2,7 +2,7 @@
 
 A dictionary of ids that occur once costs more than the ids, so only other columns have one. Times are differences to
 the row before. An attempt's events are side by side, so that their ids are stored about once. That is two thirds of
-the bytes of Parquet's defaults, and a quarter of the time to write them. Every reader of Iceberg reads these encodings.
+the bytes of Parquet's defaults, and a quarter of the time to write them. DuckDB, Arrow and Trino read these encodings.
 """
 
 from functools import cache
