@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.reports.errors import BadSql
-from bursar.reports.sql.top_rows import TopRows, top_rows
+from bursar.reports.sql.fast_top_rows import TopRows, top_rows
 from bursar.reports.sql.views import READABLE
 
 if TYPE_CHECKING:

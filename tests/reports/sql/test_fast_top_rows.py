@@ -60,7 +60,7 @@ async def test_first_rows_are_those_of_the_plain_statement(
     look = await reports._current.look()
     session = look.shared.session
 
-    @settings(max_examples=40)
+    @settings(max_examples=20)
     @given(st.sampled_from(SHOWN), st.sets(st.sampled_from(CONDITIONS)), st.data(), st.integers(1, 90))
     def are_equal(shown: str, conditions: set[str], data: st.DataObject, limit: int) -> None:
         order = data.draw(st.sampled_from(ORDERS))
