@@ -1,6 +1,6 @@
 """The items of each kind of record as tables have them: a renamed attribute would lose the data of every store."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 from typing import Any
 
@@ -64,6 +64,9 @@ def test_an_attempt() -> None:
         classification=(ClassifiedAmount("A", Decimal("60.00")),),
         imported_at=AT[8],
         event_hash="hash",
+        first_attempt="attempt#first",
+        holds_obligation=True,
+        follows="attempt#first",
     )
     item = to_item(attempt)
     assert plain(item) == {
@@ -106,9 +109,15 @@ def test_an_attempt() -> None:
         "classification": '[["A","60.00"]]',
         "importedAt": TEXT[8],
         "eventHash": "hash",
+        "firstAttempt": "attempt#first",
+        "holdsObligation": True,
+        "follows": "attempt#first",
         "dueShard": "returns",
     }
-    assert from_item(item) == attempt
+    read = from_item(item)
+    assert read == attempt
+    assert isinstance(read, Attempt)
+    assert read.holds_obligation
     stored = {each.name for each in fields(Attempt)} - {"metadata_erased_at", "stored_item"}
     assert all(getattr(attempt, name) not in (None, False) for name in stored)
 
@@ -131,6 +140,9 @@ def test_an_obligation() -> None:
     kept = {name: value for name, value in plain(item).items() if name != "metadata"}
     assert plain(to_item(erased)) == kept | {"metadataErasedAt": TEXT[1]}
     assert from_item(to_item(erased)) == erased
+    named = replace(obligation, first_attempt="attempt#first")
+    assert plain(to_item(named)) == plain(item) | {"firstAttempt": "attempt#first"}
+    assert from_item(to_item(named)) == named
 
 
 def test_an_event() -> None:

@@ -45,9 +45,10 @@ def found(store: PlainStore, kind: str, reference: str = ONE) -> dict[str, Any]:
 
 
 def another(item: dict[str, Any], **values: str) -> dict[str, Any]:
-    """Return an attempt like ``item`` that failed at once, so that only the values of a test can break a rule."""
-    fresh = {name: value for name, value in item.items() if name != "token"}
-    said = {"sk": "attempt#x", "agencyTrackingId": "other", "status": "received", **values}
+    """Return a further attempt like ``item``, so that only the values of a test can break a rule."""
+    fresh = {name: value for name, value in item.items() if name not in ("token", "holdsObligation")}
+    first = values.get("firstAttempt", item["firstAttempt"]["S"])
+    said = {"sk": "attempt#x", "agencyTrackingId": "other", "status": "received", "follows": first, **values}
     return {**fresh, **{name: {"S": value} for name, value in said.items()}}
 
 
@@ -72,10 +73,29 @@ def _new(change: Callable[[dict[str, Any]], dict[str, Any]]) -> Callable[[PlainS
 
 
 def _freed(store: PlainStore) -> dict[str, Any]:
-    """Fail the first obligation's attempt, so that it may have another."""
+    """Fail the first obligation's attempt and end its hold, so that the obligation may have another."""
     old = found(store, "attempt")
-    finish(ruled(store, payment_rules(FEES), 9).write([Update(old, changed(old, status="failed"))]))
+    over = changed(old, status="failed", holdsObligation=None)
+    finish(ruled(store, payment_rules(FEES), 9).write([Update(old, over)]))
     return old
+
+
+def _over(store: PlainStore) -> dict[str, Any]:
+    """Return the first obligation's first attempt after it failed and another followed it."""
+    if "holdsObligation" in found(store, "attempt"):
+        _followed(store)
+    return found(store, "attempt")
+
+
+def _texts(item: dict[str, Any], *names: str) -> dict[str, str]:
+    return {name: item[name]["S"] for name in names}
+
+
+def _followed(store: PlainStore) -> dict[str, Any]:
+    """Let a second, live attempt follow the first obligation's, and return it."""
+    second = another(_freed(store))
+    finish(ruled(store, payment_rules(FEES), 12).write([Put(second)]))
+    return second
 
 
 BREAKS: dict[str, Callable[[PlainStore], Ends | Many]] = {
@@ -86,9 +106,17 @@ BREAKS: dict[str, Callable[[PlainStore], Ends | Many]] = {
     "token": lambda s: (None, another(_freed(s), token="b" * 32)),
     "paygov-tracking-id": lambda s: (
         None,
-        another(_paid(s, TWO), pk=_freed(s)["pk"]["S"], sk="attempt#y", payGovTrackingId="p1", reference=ONE),
+        another(
+            _paid(s, TWO),
+            sk="attempt#y",
+            payGovTrackingId="p1",
+            reference=ONE,
+            **_texts(_freed(s), "pk", "firstAttempt"),
+        ),
     ),
-    "one-live-attempt": _new(another),
+    "one-live-attempt": lambda s: (None, another(_followed(s), sk="attempt#y", agencyTrackingId="third")),
+    "first-holds": _attempt(lambda item: changed(item, holdsObligation=None)),
+    "first-is-over": _new(another),
     "status-moves": _attempt(lambda item: changed(item, status="processed")),
     "begins-received": lambda s: (None, changed(another(_freed(s)), status="processed", version={"N": "1"})),
     "attempt-identity": _attempt(lambda item: changed(item, amount={"N": "61"})),
@@ -298,20 +326,68 @@ def test_every_rule_is_tested() -> None:
 @pytest.mark.parametrize("name", [name for name in BREAKS if name not in SAID_FIRST_BY])
 @pytest.mark.parametrize("native", [False, True], ids=["compiled", "native"])
 def test_a_write_that_breaks_a_rule_is_refused_by_its_name(name: str, native: bool) -> None:
+    message = refusal(native, BREAKS[name])
+    assert message.startswith(f"Rule {SAID_BY.get(name, name)} ("), message
+    assert "a" * 32 not in message
+
+
+def refusal(native: bool, make: Callable[[PlainStore], Ends | Many]) -> str:
+    """Return the message of the refusal of what ``make`` makes; empty if nothing refuses it."""
     store = table(native)
-    made = BREAKS[name](store)
+    made = make(store)
     ends = made if isinstance(made, list) else [made]
     if native:
-        message = put_plainly(store, {key_of(new or old or {}): (old, new) for old, new in ends})
-    else:
-        writes = [
-            Put(new or {}) if old is None else Delete(old) if new is None else Update(old, new) for old, new in ends
-        ]
-        with pytest.raises(RuleRefused) as refused:
-            finish(ruled(store, payment_rules(FEES), 10).write(writes))
-        message = refused.value.message
-    assert (message or "").startswith(f"Rule {SAID_BY.get(name, name)} ("), message
-    assert "a" * 32 not in (message or "")
+        return put_plainly(store, {key_of(new or old or {}): (old, new) for old, new in ends}) or ""
+    writes = [Put(new or {}) if old is None else Delete(old) if new is None else Update(old, new) for old, new in ends]
+    with pytest.raises(RuleRefused) as refused:
+        finish(ruled(store, payment_rules(FEES), 10).write(writes))
+    return refused.value.message
+
+
+MORE_ONE_LIVE: dict[str, tuple[str, Callable[[PlainStore], Ends | Many]]] = {
+    "a live attempt beside a live first one": ("first-is-over", _new(another)),
+    "one that also claims to be the first": (
+        "first-holds",
+        _new(lambda first: another(first) | {"holdsObligation": {"BOOL": True}}),
+    ),
+    "one that names itself as the first": (
+        "obligation-agrees",
+        _new(lambda first: another(first, firstAttempt="attempt#x") | {"holdsObligation": {"BOOL": True}}),
+    ),
+    "one that names no first attempt": (
+        "obligation-agrees",
+        _new(lambda first: changed(another(first), firstAttempt=None)),
+    ),
+    "one that follows none": ("first-holds", _new(lambda first: changed(another(first), follows=None))),
+    "one that follows itself": ("first-holds", _new(lambda first: another(first, follows="attempt#x"))),
+    "one whose hold alone ends": ("first-holds", _attempt(lambda first: changed(first, holdsObligation=None))),
+    "a live first attempt and a further one that ends its hold": (
+        "first-holds",
+        lambda s: [
+            (found(s, "attempt"), changed(found(s, "attempt"), holdsObligation=None)),
+            (None, another(found(s, "attempt"))),
+        ],
+    ),
+    "the first attempt takes its hold back": (
+        "first-is-over",
+        lambda s: (_over(s), changed(_over(s), holdsObligation={"BOOL": True})),
+    ),
+    "the obligation names another first attempt": (
+        "obligation-agrees",
+        lambda s: (found(s, "obligation"), changed(found(s, "obligation"), firstAttempt="attempt#x")),
+    ),
+    "the obligation names none": (
+        "obligation-agrees",
+        lambda s: (found(s, "obligation"), changed(found(s, "obligation"), firstAttempt=None)),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MORE_ONE_LIVE)
+@pytest.mark.parametrize("native", [False, True], ids=["compiled", "native"])
+def test_no_way_leads_to_two_live_attempts(case: str, native: bool) -> None:
+    rule, make = MORE_ONE_LIVE[case]
+    assert refusal(native, make).startswith(f"Rule {rule} (")
 
 
 def test_an_unknown_status_is_found_in_a_table_that_has_it() -> None:

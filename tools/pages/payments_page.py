@@ -47,8 +47,8 @@ _WATCH_COST = (
     *(
         "| payment | WCU until it is processed | WCU of the watch | WCU of a return |",
         "|---|---|---|---|",
-        "| card, PayPal | 35 | 0 | |",
-        "| ACH | 43, and 4 for each question | 31, over 61 days | 11 |\n",
+        "| card, PayPal | 33 | 0 | |",
+        "| ACH | 41, and 4 for each question | 31, over 61 days | 11 |\n",
     ),
     "A refund is requested by one person and approved by another; the approval writes the reversal.",
     "It is only recorded: no public form of Pay.gov sends a refund.\n",

@@ -52,6 +52,9 @@ REPEAT_USED: Final = "repeatUsed"
 REVERSED_AMOUNT: Final = "reversedAmount"
 REOPENED: Final = "reopened"
 IMPORTED_AT: Final = "importedAt"
+FIRST_ATTEMPT: Final = "firstAttempt"
+HOLDS_OBLIGATION: Final = "holdsObligation"
+FOLLOWS: Final = "follows"
 """Attributes of an attempt that rules name."""
 IMPORTED: Final[EventName] = "imported"
 IMPORTED_UPDATED_AT: Final = "last_updated_at"
@@ -64,7 +67,10 @@ AMOUNT_MAX: Final = Decimal("999999999.99")
 
 @dataclass(frozen=True, slots=True)
 class Obligation:
-    """An obligation, named by (client, reference), is paid at most once. Fee and metadata are its first attempt's."""
+    """An obligation, named by (client, reference), is paid at most once. Fee and metadata are its first attempt's.
+
+    ``first_attempt`` is the sort key of its first attempt; None in obligations of earlier versions.
+    """
 
     client: str
     reference: str
@@ -72,6 +78,7 @@ class Obligation:
     metadata: dict[str, Any] = field(repr=False, hash=False)  # personal data: never in a log line; {} once erased
     created_at: float
     metadata_erased_at: float | None = None
+    first_attempt: str | None = None
 
     def differences(self, fee: str, metadata: Mapping[str, Any]) -> tuple[str, ...]:
         """Return which of ``fee`` and ``metadata`` differ from the obligation's.
@@ -107,6 +114,11 @@ class Attempt:
     ``reversed_amount`` is the sum of its reversals, None without any. ``reopened`` means that it was returned in full
     and that its client's policy lets another attempt pay the obligation. ``classification`` is the split of its amount
     over the Treasury's accounts, None for a fee without one.
+
+    ``first_attempt`` is the sort key of the obligation's first attempt; None at obligations of earlier versions.
+    ``holds_obligation`` means that it is this attempt, and that no further one has started: it needs no sentinel to
+    keep other attempts out (:mod:`bursar.payments.rules`). When that ends, the version stays, and attempts that differ
+    only in it are equal. ``follows`` is ``first_attempt`` in a further attempt that blocked others when it began.
 
     ``stored_item`` is the item that was last read or written, None for an attempt that is not stored. A write compares
     it with the store, and copies from it the attributes that this version of Bursar does not know.
@@ -152,6 +164,9 @@ class Attempt:
     classification: tuple[ClassifiedAmount, ...] | None = None
     imported_at: float | None = None  # when it was imported from another portal; its other times are that portal's
     event_hash: str | None = None  # of its last event; None in stores written before events were chained
+    first_attempt: str | None = None
+    holds_obligation: bool = field(default=False, compare=False)
+    follows: str | None = None
     stored_item: Item | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -282,6 +297,7 @@ _OBLIGATION_LAYOUT: Final = Layout(
         "metadata": ("metadata", _JSON),
         "created_at": ("createdAt", TIME),
         "metadata_erased_at": (METADATA_ERASED_AT, TIME),
+        "first_attempt": (FIRST_ATTEMPT, TEXT),
     },
 )
 _ATTEMPT_LAYOUT: Final = Layout(
@@ -324,6 +340,9 @@ _ATTEMPT_LAYOUT: Final = Layout(
         "classification": ("classification", _CLASSIFICATION),
         "imported_at": (IMPORTED_AT, TIME),
         "event_hash": (EVENT_HASH, TEXT),
+        "first_attempt": (FIRST_ATTEMPT, TEXT),
+        "holds_obligation": (HOLDS_OBLIGATION, FLAG),
+        "follows": (FOLLOWS, TEXT),
     },
 )
 _EVENT_LAYOUT: Final = Layout(
@@ -366,7 +385,13 @@ def attempt_key(attempt: Attempt) -> Item:
 def obligation_of(first: Attempt) -> Obligation:
     """Return the obligation of its first attempt, ``first``: the rules keep the values of the two equal."""
     return Obligation(
-        first.client, first.reference, first.fee, first.metadata, first.created_at, first.metadata_erased_at
+        client=first.client,
+        reference=first.reference,
+        fee=first.fee,
+        metadata=first.metadata,
+        created_at=first.created_at,
+        metadata_erased_at=first.metadata_erased_at,
+        first_attempt=first.first_attempt,
     )
 
 

@@ -29,6 +29,9 @@ from bursar.payments.ledger.restores import (
 from bursar.payments.records import (
     AMOUNT_MAX,
     CENT,
+    FIRST_ATTEMPT,
+    FOLLOWS,
+    HOLDS_OBLIGATION,
     IMPORTED_AT,
     METADATA,
     METADATA_ERASED_AT,
@@ -71,6 +74,8 @@ AGENCY_TRACKING_ID: Final = "agency-tracking-id"
 TOKEN: Final = "token"
 PAYGOV_TRACKING_ID: Final = "paygov-tracking-id"
 ONE_LIVE_ATTEMPT: Final = "one-live-attempt"
+FIRST_HOLDS: Final = "first-holds"
+FIRST_IS_OVER: Final = "first-is-over"
 STATUS_MOVES: Final = "status-moves"
 FEE_ACTIVE: Final = "fee-active"
 BEGINS_RECEIVED: Final = "begins-received"
@@ -85,7 +90,10 @@ SECRETS: Final = frozenset({"token", METADATA})
 def payment_rules(fees: FeeCatalogue) -> Rules:
     """Return all rules of the payments table; ``fees`` defines which fees are known and since when."""
     obligation = {"pk": "{pk}", "sk": "obligation"}
-    blocks = one_of("status", [status for status in STATUSES if status in BLOCKING], unless=REOPENED)
+    # The first attempt needs no sentinel while it holds the obligation: see _FIRST_HOLDS.
+    blocks = one_of(
+        "status", [status for status in STATUSES if status in BLOCKING], unless=(REOPENED, HOLDS_OBLIGATION)
+    )
     return Rules(
         partition_key="pk",
         sort_key="sk",
@@ -142,8 +150,17 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
                 kind="attempt",
                 parent="obligation",
                 key=obligation,
-                attributes=("client", "reference", "fee", METADATA),
+                attributes=("client", "reference", "fee", METADATA, FIRST_ATTEMPT),
                 erasable=(METADATA,),
+            ),
+            Check(FIRST_HOLDS, kind="attempt", where=_FIRST_HOLDS),
+            Agrees(
+                FIRST_IS_OVER,
+                kind="attempt",
+                parent="attempt",
+                key={"pk": "{pk}", "sk": f"{{{FOLLOWS}}}"},
+                attributes=(HOLDS_OBLIGATION,),
+                erasable=(HOLDS_OBLIGATION,),
             ),
             Check("reversed-after-settlement", kind="attempt", where=_REVERSED),
             Check("reopened-after-full-return", kind="attempt", where=_REOPENED),
@@ -195,6 +212,27 @@ _ERASED_ONCE_FINAL: Final = Where(
     f"attribute_not_exists({METADATA_ERASED_AT}) OR #status IN (:processed, :failed)",
     names={"#status": "status"},
     values={":processed": PROCESSED, ":failed": FAILED},
+)
+
+# At most one attempt at an obligation blocks others. Four rules keep that together:
+#
+#     one-live-attempt   of the attempts that do not hold the obligation, at most one: a sentinel
+#     obligation-agrees  all attempts name the same first attempt as the obligation (none: that of an earlier version,
+#                        whose attempts all have the sentinel)
+#     first-holds        only the first attempt holds the obligation; while it blocks, it does; and a further attempt
+#                        that blocks follows the first one
+#     first-is-over      the further attempt has no ``holdsObligation``, so it agrees with the first one only once that
+#                        has lost it, which is never undone: then the first attempt no longer blocks
+#
+# A writer of an earlier version gives each attempt a sentinel, and so does a further attempt. Two such starts at once
+# meet at the sentinel, and two first starts at the obligation's key (tests/rules/test_earlier_versions.py).
+_FIRST_HOLDS: Final = Where(
+    f"(attribute_not_exists({HOLDS_OBLIGATION}) OR {FIRST_ATTEMPT} = sk) AND "
+    f"(#status = :failed OR attribute_exists({REOPENED}) OR attribute_not_exists({FIRST_ATTEMPT}) "
+    f"OR ({FIRST_ATTEMPT} = sk AND attribute_exists({HOLDS_OBLIGATION})) "
+    f"OR ({FIRST_ATTEMPT} <> sk AND {FOLLOWS} = {FIRST_ATTEMPT}))",
+    names={"#status": "status"},
+    values={":failed": FAILED},
 )
 
 # DynamoDB's conditions cannot count a number's decimals; records.money does, when amounts are written and read.

@@ -24,7 +24,11 @@ Start = Callable[..., Awaitable[Attempt]]
 
 # One step → its most WCU. Items: base writes in a transaction ×2; indexes: due and changes.
 BUDGET_WCU = {
-    "start": 12,  # obligation, attempt (+due), event (+changes), two sentinels
+    "start": 10,  # obligation, attempt (+due), event (+changes), a sentinel: the first attempt holds its obligation
+    "start again": 14,  # attempt (+due), event (+changes), two sentinels, the first attempt, a check of the obligation
+    "start a third time": 14,  # the same, but the first attempt is only checked
+    "expire": 6,  # attempt (+due ends), event (+changes)
+    "expire again": 8,  # the same, and the sentinel of a further attempt
     "token": 8,  # attempt (+due is rewritten: it projects everything), event (+changes), a sentinel
     "lease": 7,  # attempt (+due moves), event (+changes)
     "complete": 8,  # attempt (+due ends), event (+changes), a sentinel
@@ -33,10 +37,10 @@ BUDGET_WCU = {
     "set_due": 4,  # attempt (+due moves)
     "return": 11,  # attempt (+due ends), event (+changes), reversal (+changes), a sentinel
     "watch": 31,  # 7 questions, and the end of the watch (+due ends)
-    "settling for 72 h": 119,  # the payment without polls, and 19 polls
+    "settling for 72 h": 117,  # the payment without polls, and 19 polls
 }
-CARD_PAYMENT_WCU_MAX = 35
-ACH_PAYMENT_WCU_MAX = 43
+CARD_PAYMENT_WCU_MAX = 33
+ACH_PAYMENT_WCU_MAX = 41
 ACH_WATCH_QUESTIONS_MAX = 7
 ACH_SETTLES_AFTER_S = 72 * 3600.0
 
@@ -119,6 +123,19 @@ async def test_a_card_payment_keeps_its_budget(ledger: Ledger, start: Start, met
     attempt = await metered.spend("complete", ledger.record_outcome(attempt, paid, actor="portal"))
     assert metered.spent == {step: BUDGET_WCU[step] for step in ("start", "token", "lease", "complete")}
     assert metered.wcu <= CARD_PAYMENT_WCU_MAX
+
+
+@billed
+async def test_failed_attempts_and_those_that_follow_keep_their_budget(
+    ledger: Ledger, start: Start, metered: Metered
+) -> None:
+    no: dict[str, Any] = {"event": "start_failed", "actor": "portal", "return_code": "4019", "return_detail": None}
+    first = await metered.spend("start", start())
+    await metered.spend("expire", ledger.fail(first, **no))
+    second = await metered.spend("start again", start())
+    await metered.spend("expire again", ledger.fail(second, **no))
+    await metered.spend("start a third time", start())
+    assert metered.spent == {step: BUDGET_WCU[step] for step in metered.spent}
 
 
 @billed

@@ -109,6 +109,8 @@ async def test_a_failed_attempt_is_followed_by_another_in_order(ledger: Ledger, 
     view = await ledger.obligation(last.client, last.reference)
     assert view is not None
     assert view.attempts == (*made, last)
+    assert not any(attempt.holds_obligation for attempt in view.attempts)
+    assert {attempt.first_attempt for attempt in view.attempts} == {view.obligation.first_attempt}
     assert view.blocking == last
     assert [event.seq for event in view.events] == [1, 2, 1, 2, 1, 2, 1]
 

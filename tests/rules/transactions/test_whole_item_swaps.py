@@ -128,9 +128,13 @@ VALUES: list[AttributeValue] = [
     [
         (one_of("state", ["open", "paid"]), "#a = :v0 OR #a = :v1"),
         (Where("city IN (:v0)", values={":v0": "open"}), "city = :v0"),
-        (one_of("state", ["open"], unless="gone"), "#a = :v0 AND attribute_not_exists(gone)"),
+        (one_of("state", ["open"], unless=("gone",)), "#a = :v0 AND attribute_not_exists(gone)"),
+        (
+            one_of("state", ["open"], unless=("gone", "held")),
+            "#a = :v0 AND attribute_not_exists(gone) AND attribute_not_exists(held)",
+        ),
     ],
-    ids=["one_of", "bare", "unless"],
+    ids=["one_of", "bare", "unless", "unless two"],
 )
 def test_a_list_of_texts_means_what_its_comparisons_mean(short: Where, long: str) -> None:
     assert short.listed_values is not None
@@ -139,7 +143,7 @@ def test_a_list_of_texts_means_what_its_comparisons_mean(short: Where, long: str
     assert other.listed_values is None
     briefly, at_length = (predicate(where, Check("c", where=where)) for where in (short, other))
     items: list[Item] = [{}, *({attribute: value} for value in VALUES)]
-    items += [{**item, absent: {"BOOL": True}} for item in items if absent]
+    items += [{**item, name: {"BOOL": True}} for item in items for name in absent]
     for found in items:
         assert briefly(found) == at_length(found)
 

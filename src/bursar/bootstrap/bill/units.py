@@ -19,9 +19,9 @@ class Units:
     """Quantities per payment, per pass or per month. Names end with what they count."""
 
     # Measured.
-    init_write_units: float = 20
+    init_write_units: float = 18
     process_write_units: float = 15
-    ach_payment_write_units: float = 119
+    ach_payment_write_units: float = 117
     """An ACH payment that settles after 72 hours, with all its questions."""
     ach_watch_write_units: float = 31
     init_read_units: float = 1
@@ -31,7 +31,7 @@ class Units:
     lake_pass_read_units: float = 3
     lake_payment_read_units: float = 1.25
     """The events of one payment in the index and its attempt, read once. A pass reads those of two hours again."""
-    payment_item_bytes: float = 3665
+    payment_item_bytes: float = 3583
     """Obligation, attempt, events and sentinels of one payment."""
     payment_index_bytes: float = 1873
     """The events of one payment in the index `changes`. The index `due` has live attempts and watched debits alone."""

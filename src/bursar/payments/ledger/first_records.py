@@ -7,7 +7,9 @@ from bursar.clock import MILLISECOND_S
 from bursar.payments.event_chain import event_hash
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (
+    HOLDS_OBLIGATION,
     Attempt,
+    attempt_key,
     attempt_to_item,
     event_to_item,
     latest_event,
@@ -15,8 +17,9 @@ from bursar.payments.records import (
     obligation_to_item,
     whole_ms,
 )
-from bursar.payments.status import Actor, EventName
-from bursar.rules import Put, RuledTable
+from bursar.payments.status import BLOCKING, Actor, EventName
+from bursar.rules import Put, RuledTable, Update
+from bursar.rules.language.writes import LogicalWrite
 
 
 def next_created_at(view: ObligationView, earliest: float) -> float:
@@ -39,13 +42,31 @@ async def write_first_records(
 ) -> None:
     """Write ``attempt`` with its first event, at ``at`` or when the attempt last changed; set its hash and stored item.
 
-    ``view`` is the obligation before, whose chain the event continues; None writes the obligation too. Raises as
+    ``view`` is the obligation before, whose chain the event continues; None writes the obligation too, and the attempt
+    is its first and holds it. A further attempt that blocks others ends that in the same transaction. Raises as
     :meth:`~bursar.rules.table.RuledTable.write`.
     """
+    blocks = attempt.status in BLOCKING
+    attempt.holds_obligation = view is None
+    attempt.first_attempt = attempt_key(attempt)["sk"]["S"] if view is None else view.attempts[0].first_attempt
+    attempt.follows = attempt.first_attempt if blocks and view is not None else None
     previous_hash = None if view is None else view.attempts[-1].event_hash
     first = event_to_item(latest_event(attempt, None, event, actor, detail, previous_hash=previous_hash, at=at))
     attempt.event_hash = event_hash(first)
     item = attempt_to_item(attempt)
-    obligation = [Put(obligation_to_item(obligation_of(attempt)))] if view is None else []
-    await ruled.write([*obligation, Put(item), Put(first)])
+    before: list[LogicalWrite] = []
+    if view is None:
+        before = [Put(obligation_to_item(obligation_of(attempt)))]
+    elif blocks:
+        before = _no_longer_holding(view)
+    await ruled.write([*before, Put(item), Put(first)])
     attempt.stored_item = item
+
+
+def _no_longer_holding(view: ObligationView) -> list[LogicalWrite]:
+    """Return the write by which the first attempt, which has ended, no longer holds its obligation, if it does."""
+    return [
+        Update(item, {name: value for name, value in item.items() if name != HOLDS_OBLIGATION})
+        for item in (attempt.stored_item for attempt in view.attempts if attempt.holds_obligation)
+        if item is not None
+    ]

@@ -184,8 +184,8 @@ def predicate(where: Where, rule: Rule) -> Callable[[Item], bool]:
     if where.listed_values is not None:
         # The most common predicate, evaluated several times for each payment; equal text is equal in DynamoDB too.
         attribute, values, absent = where.listed_values
-        if absent is None:
+        if not absent:
             return lambda item: item.get(attribute) in values
-        return lambda item: item.get(attribute) in values and absent not in item
+        return lambda item: item.get(attribute) in values and not any(name in item for name in absent)
     evaluate: Callable[[Any], bool] = condition.evaluate
     return evaluate

@@ -17,7 +17,7 @@ EXPRESSION_BYTES_MAX = 4096
 """DynamoDB's longest expression, in UTF-8 bytes (Developer Guide, "Quotas": Expression parameters)."""
 
 _WORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN"})
-_LISTED = re.compile(r"(#?\w+) IN \((:\w+(?:, :\w+)*)\)(?: AND attribute_not_exists\((\w+)\))?")
+_LISTED = re.compile(r"(#?\w+) IN \((:\w+(?:, :\w+)*)\)((?: AND attribute_not_exists\(\w+\))*)")
 """The form that :func:`one_of` writes."""
 _TOKEN = re.compile(r"(?P<value>:\w+)|(?P<name>#\w+)|(?P<dot>\.)|(?P<bare>[A-Za-z_]\w*)(?P<call>\s*\()?")
 
@@ -71,15 +71,16 @@ class Where:
         return frozenset(found)
 
     @cached_property
-    def listed_values(self) -> tuple[str, tuple[Mapping[str, Any], ...], str | None] | None:
+    def listed_values(self) -> tuple[str, tuple[Mapping[str, Any], ...], tuple[str, ...]] | None:
         """(attribute, values, absent) of a condition that the attribute is one of the values, all text; else None.
 
-        ``absent`` is another attribute that must not exist, or None.
+        ``absent`` are other attributes that must not exist.
         """
         found = _LISTED.fullmatch(self.condition)
         if found is None:
             return None
-        name, placeholders, absent = found.groups()
+        name, placeholders, conditions = found.groups()
+        absent = tuple(re.findall(r"\((\w+)\)", conditions))
         values = tuple(self.values[placeholder] for placeholder in placeholders.split(", "))
         return (self.names.get(name, name), values, absent) if all("S" in value for value in values) else None
 
@@ -94,16 +95,16 @@ class Where:
         return _TOKEN.sub(substitute, self.condition)
 
 
-def one_of(attribute: str, values: Iterable[Plain], *, unless: str | None = None) -> Where:
+def one_of(attribute: str, values: Iterable[Plain], *, unless: Iterable[str] = ()) -> Where:
     """Return the predicate that ``attribute`` is one of ``values``, as most unique-while rules use it.
 
-    The order of ``values`` is kept. With ``unless``, that attribute must also be absent.
+    The order of ``values`` is kept. The attributes ``unless`` must also be absent.
     """
     options = list(values)
     if not options:
         raise ValueError(f"values of {attribute!r}: must be at least one; got none")
     placeholders = {f":v{position}": value for position, value in enumerate(options)}
-    absent = "" if unless is None else f" AND attribute_not_exists({unless})"
+    absent = "".join(f" AND attribute_not_exists({name})" for name in unless)
     return Where(f"#a IN ({', '.join(placeholders)}){absent}", names={"#a": attribute}, values=placeholders)
 
 
