@@ -37,7 +37,7 @@ from tests.support.rules.worlds import TABLE, finish
 
 NEW_ATTRIBUTES = {FIRST_ATTEMPT, FOLLOWS, HOLDS_OBLIGATION}
 ONE_LIVE: Rules = replace(PAYMENT_RULES, rules=(PAYMENT_RULES[ONE_LIVE_ATTEMPT],))
-"""What every order must keep. The model takes the rule for all attempts that block, with or without a sentinel."""
+"""The rule that every order must keep. The model applies it to all attempts that block, with a sentinel or without."""
 REFUSED: dict[str, Any] = {"event": "start_failed", "actor": "portal", "return_code": "4019", "return_detail": "no"}
 
 
@@ -130,7 +130,7 @@ def test_both_versions_start_the_first_attempt() -> None:
 @pytest.mark.parametrize("first", [present, earlier], ids=["present-first", "earlier-first"])
 @pytest.mark.parametrize("second", ["start", "lost"])
 def test_both_versions_start_a_further_attempt(first: Callable[[Any, int], Ledger], second: str) -> None:
-    """The ids of two starts are equal, so only that of a lost attempt shows that the sentinel keeps it out."""
+    # The ids of two starts are equal, so only that of a lost attempt shows that the sentinel keeps it out.
 
     def start(store: JudgedStore) -> Sequence[Writer]:
         over = failed_first(first(store, 0))
@@ -161,7 +161,7 @@ def test_one_version_ends_the_attempt_of_the_other_while_both_start(
 
 @pytest.mark.parametrize("ending", [present, earlier], ids=["present-ends", "earlier-ends"])
 def test_an_attempt_that_either_version_ended_is_followed_by_another(ending: Callable[[Any, int], Ledger]) -> None:
-    """Nothing that an earlier version leaves keeps a payer from trying again."""
+    # Nothing that an earlier version leaves keeps a payer from trying again.
     store = judged_store()
     finish(ending(store, 1).fail(finish(starting(present(store, 0))), **REFUSED))
     finish(starting(present(store, 2)))
