@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from bursar.payments import FeeCatalogue, FeesError
 from bursar.payments.classification import Share, split
-from bursar.payments.records import ClassifiedAmount
+from bursar.payments.classified_amounts import ClassifiedAmount
 
 FEE = """
 [fees.F]

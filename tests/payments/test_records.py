@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments import records
+from bursar.payments.classified_amounts import ClassifiedAmount
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (
     Attempt,
-    ClassifiedAmount,
     Event,
     Obligation,
     Outcome,

@@ -6,8 +6,9 @@ from typing import Any
 
 from bursar.clock import from_iso_ms
 from bursar.payments import Attempt
+from bursar.payments.classified_amounts import ClassifiedAmount
 from bursar.payments.deposits import Deposit, deposit_from_item, deposit_to_item
-from bursar.payments.records import ClassifiedAmount, Event, Obligation, from_item, to_item
+from bursar.payments.records import Event, Obligation, from_item, to_item
 from bursar.payments.reversals import (
     RefundRequest,
     Reversal,

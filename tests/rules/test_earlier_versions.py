@@ -22,13 +22,13 @@ from bursar.rules.judging.plan import RulesPlan
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.language.vocabulary import Rule
 from bursar.rules.language.writes import LogicalWrite
-from tests.rules.test_interleavings import (
-    FEES,
+from tests.support.rules.judged_payments import (
     NOW,
     PAYMENT_RULES,
     REFERENCE,
     JudgedStore,
     attempts,
+    ledger_on,
     starting,
     statuses,
 )
@@ -64,18 +64,12 @@ EARLIER_RULES = replace(
 )
 
 
-def present(store: Any, seed: int) -> Ledger:
-    return Ledger(
-        store, clock=lambda: NOW, randomness=random.Random(seed), table=TABLE, fees=FEES, compare_and_swap=None
-    )
-
-
 def earlier(store: Any, seed: int) -> Ledger:
     """Return a ledger that writes as earlier versions do: with their rules, and without the new attributes.
 
     It keeps the attributes of stored items that it does not know, as they do.
     """
-    ledger = present(store, seed)
+    ledger = ledger_on(store, seed)
     ruled: Any = ledger._ruled  # the ledger shares it with its parts
     ruled.rules, ruled.plan = EARLIER_RULES, RulesPlan(EARLIER_RULES)
     write = ruled.write
@@ -121,20 +115,20 @@ def lost(ledger: Ledger, like: Attempt) -> Any:
 
 def test_both_versions_start_the_first_attempt() -> None:
     runs = in_every_order(
-        lambda store: [starting(present(SteppedStore(store), 1)), starting(earlier(SteppedStore(store), 2))]
+        lambda store: [starting(ledger_on(SteppedStore(store), 1)), starting(earlier(SteppedStore(store), 2))]
     )
     assert len(runs) > 1
     assert all(statuses(store) == ["received"] for store, _ in runs)
 
 
-@pytest.mark.parametrize("first", [present, earlier], ids=["present-first", "earlier-first"])
+@pytest.mark.parametrize("first", [ledger_on, earlier], ids=["present-first", "earlier-first"])
 @pytest.mark.parametrize("second", ["start", "lost"])
 def test_both_versions_start_a_further_attempt(first: Callable[[Any, int], Ledger], second: str) -> None:
     # The ids of two starts are equal, so only that of a lost attempt shows that the sentinel keeps it out.
 
     def start(store: JudgedStore) -> Sequence[Writer]:
         over = failed_first(first(store, 0))
-        old, new = earlier(SteppedStore(store), 2), present(SteppedStore(store), 1)
+        old, new = earlier(SteppedStore(store), 2), ledger_on(SteppedStore(store), 1)
         return [starting(new), starting(old) if second == "start" else lost(old, over)]
 
     runs = in_every_order(start)
@@ -142,16 +136,16 @@ def test_both_versions_start_a_further_attempt(first: Callable[[Any, int], Ledge
     assert all(statuses(store) == ["failed", "received"] for store, _ in runs)
 
 
-@pytest.mark.parametrize("first", [present, earlier], ids=["present-first", "earlier-first"])
-@pytest.mark.parametrize("ending", [present, earlier], ids=["present-ends", "earlier-ends"])
+@pytest.mark.parametrize("first", [ledger_on, earlier], ids=["present-first", "earlier-first"])
+@pytest.mark.parametrize("ending", [ledger_on, earlier], ids=["present-ends", "earlier-ends"])
 def test_one_version_ends_the_attempt_of_the_other_while_both_start(
     first: Callable[[Any, int], Ledger], ending: Callable[[Any, int], Ledger]
 ) -> None:
     def start(store: JudgedStore) -> Sequence[Writer]:
-        attempt = finish(present(store, 0).reread(finish(starting(first(store, 0)))))
+        attempt = finish(ledger_on(store, 0).reread(finish(starting(first(store, 0)))))
         return [
             ending(SteppedStore(store), 1).fail(attempt, **REFUSED),
-            starting(present(SteppedStore(store), 2)),
+            starting(ledger_on(SteppedStore(store), 2)),
             starting(earlier(SteppedStore(store), 3)),
         ]
 
@@ -159,12 +153,12 @@ def test_one_version_ends_the_attempt_of_the_other_while_both_start(
     assert {tuple(statuses(store)) for store, _ in runs} == {("failed",), ("failed", "received")}
 
 
-@pytest.mark.parametrize("ending", [present, earlier], ids=["present-ends", "earlier-ends"])
+@pytest.mark.parametrize("ending", [ledger_on, earlier], ids=["present-ends", "earlier-ends"])
 def test_an_attempt_that_either_version_ended_is_followed_by_another(ending: Callable[[Any, int], Ledger]) -> None:
     # Nothing that an earlier version leaves keeps a payer from trying again.
     store = judged_store()
-    finish(ending(store, 1).fail(finish(starting(present(store, 0))), **REFUSED))
-    finish(starting(present(store, 2)))
+    finish(ending(store, 1).fail(finish(starting(ledger_on(store, 0))), **REFUSED))
+    finish(starting(ledger_on(store, 2)))
     assert statuses(store) == ["failed", "received"]
     assert not any(HOLDS_OBLIGATION in item for item in attempts(store))
     report = finish(audit_table(store, TABLE, PAYMENT_RULES, randomness=random.Random(0), segments=1))
@@ -177,7 +171,7 @@ def test_a_store_of_an_earlier_version_keeps_its_sentinels() -> None:
     live = finish(starting(earlier(store, 1)))
     store.engine.put_rules_document(TABLE, rules_to_toml(PAYMENT_RULES))  # reads and judges the whole table
     store.engine.put_rules_document(TABLE, None)
-    ledger = present(store, 2)
+    ledger = ledger_on(store, 2)
     finish(ledger.fail(live, **REFUSED))
     finish(starting(ledger))
     assert statuses(store) == ["failed", "failed", "received"]
@@ -190,7 +184,7 @@ def test_a_store_of_an_earlier_version_keeps_its_sentinels() -> None:
 
 def test_the_audit_names_what_an_earlier_version_started_beside_the_present_one() -> None:
     store = judged_store()
-    failed_first(present(store, 0))
+    failed_first(ledger_on(store, 0))
     finish(starting(earlier(store, 1)))
     report = finish(audit_table(store, TABLE, PAYMENT_RULES, randomness=random.Random(0), segments=1))
     assert {(finding.kind, finding.rule) for finding in report.findings} == {("orphan", "obligation-agrees")}

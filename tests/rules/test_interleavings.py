@@ -7,18 +7,13 @@ must be exactly those of the owned values, and every writer must have a permitte
 
 import random
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
 from typing import Any
 
 import pytest
 
-from bursar.clock import from_iso_ms
 from bursar.dynamo.errors import StoreOutcomeUnknown
-from bursar.dynamo.items.attribute_values import Item
-from bursar.payments import AttemptMoved, FeeCatalogue, Ledger, ObligationTaken, Outcome
+from bursar.payments import AttemptMoved, Ledger, ObligationTaken, Outcome
 from bursar.payments.ledger.table import table_definition
-from bursar.payments.rules import ONE_LIVE_ATTEMPT, payment_rules
-from bursar.payments.status import BLOCKING
 from bursar.rules import (
     Agrees,
     AppendOnly,
@@ -37,10 +32,18 @@ from bursar.rules import (
     one_of,
 )
 from bursar.rules.audit.table_audit import audit_table
-from tests.support.rules.reference import broken
+from tests.support.rules.judged_payments import (
+    PAYMENT_MEANINGS,
+    PAYMENT_RULES,
+    JudgedStore,
+    attempts,
+    ledger_on,
+    starting,
+    statuses,
+)
 from tests.support.rules.samples import RETURNS, part_returned, sale
 from tests.support.rules.stepping import Run, SteppedStore, Writer, interleavings
-from tests.support.rules.worlds import TABLE, Key, PlainStore, finish, ruled
+from tests.support.rules.worlds import TABLE, finish, ruled
 
 FATES = ("answered", "lost before", "lost after", "conflict")
 COUNTED: dict[str, int] = {}
@@ -54,27 +57,6 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
         return None
 
     monkeypatch.setattr(RuledTable, "wait", at_once)
-
-
-class JudgedStore(PlainStore):
-    """A store that lets the reference model judge each transaction as soon as it has taken place."""
-
-    def __init__(self, rules: Rules, meanings: Mapping[str, Any], definition: Mapping[str, Any] | None = None) -> None:
-        super().__init__()
-        self.rules, self.meanings = rules, meanings
-        if definition is not None:
-            self.engine.execute("DeleteTable", {"TableName": TABLE})
-            self.engine.execute("CreateTable", definition)
-        self.state: dict[Key, Item] = {}
-
-    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        answer = await super().call(operation, request)
-        if operation == "TransactWriteItems":
-            after = self.items()
-            violated = broken(self.rules, self.meanings, self.state, after)
-            assert not violated, (violated, self.state, after)
-            self.state = after
-        return answer
 
 
 def stepped_through(
@@ -318,30 +300,13 @@ def test_two_writers_add_children_of_which_only_one_fits() -> None:
 
 # --- the payments' own operations ------------------------------------------------------------------------------------
 
-FEES = FeeCatalogue.default()
-PAYMENT_RULES = payment_rules(FEES)
-NOW = from_iso_ms("2026-11-22T19:30:00.125Z")
-PAYMENT_MEANINGS = {
-    rule.name: (lambda item: item["status"]["S"] in BLOCKING) if rule.name == ONE_LIVE_ATTEMPT else (lambda _: True)
-    for rule in PAYMENT_RULES.rules
-}
-FEE = FEES.fee("PETITION_FILING_FEE", NOW)
-REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"
-
-
-async def starting(ledger: Ledger) -> Any:
-    assert FEE is not None
-    return await ledger.start_attempt(
-        "court", REFERENCE, FEE, Decimal("60.00"), {"docketNumber": "1-26"}, "https://a/ok", "https://a/no"
-    )
-
 
 class Payments:
     """A fresh ledger on which the given steps of one attempt are done already; the later ones are stepped."""
 
     def __init__(self, *, claimed: bool = False, initiated: bool = True, started: bool = True) -> None:
         self.store = JudgedStore(PAYMENT_RULES, PAYMENT_MEANINGS, table_definition(TABLE))
-        self.plain = self.ledger(self.store, 0)
+        self.plain = ledger_on(self.store, 0)
         self.attempt: Any = None
         if started:
             self.attempt = finish(starting(self.plain))
@@ -350,21 +315,8 @@ class Payments:
         if claimed:
             self.attempt = finish(self.plain.take_lease(self.attempt, "first", 30.0))
 
-    def ledger(self, store: Any, seed: int) -> Ledger:
-        return Ledger(
-            store, clock=lambda: NOW, randomness=random.Random(seed), table=TABLE, fees=FEES, compare_and_swap=None
-        )
-
     def stepped(self, seed: int) -> Ledger:
-        return self.ledger(SteppedStore(self.store), seed)
-
-
-def attempts(store: JudgedStore) -> list[Item]:
-    return [item for item in store.state.values() if item["kind"] == {"S": "attempt"}]
-
-
-def statuses(store: JudgedStore) -> list[str]:
-    return sorted(item["status"]["S"] for item in attempts(store))
+        return ledger_on(SteppedStore(self.store), seed)
 
 
 PAID = Outcome(status="processed", transaction_status="Success", paygov_tracking_id="p1", payment_method="PLASTIC_CARD")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Any, Final
 
-from bursar.payments.records import CENT, ZERO, ClassifiedAmount
+from bursar.payments.classified_amounts import ClassifiedAmount
+from bursar.payments.records import CENT, ZERO
 
 SHARES_MAX: Final = 20
 """It bounds the size of an attempt's item."""

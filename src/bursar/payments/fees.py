@@ -35,7 +35,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from bursar.payments.classification import Share, read_shares, split
-from bursar.payments.records import ClassifiedAmount, money
+from bursar.payments.classified_amounts import ClassifiedAmount
+from bursar.payments.records import money
 from bursar.payments.schema_messages import MESSAGES, SchemaMessage, SchemaProblem, schema_problems
 
 COURT_ZONE: Final = "America/New_York"

@@ -19,13 +19,14 @@ not apply. None is an absent attribute. ``to_item(from_item(item)) == item`` for
 
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
 from bursar.clock import iso_ms
 from bursar.dynamo.items.attribute_values import Item as Item
+from bursar.payments.classified_amounts import ClassifiedAmount, classification_of_text, classification_text
 from bursar.payments.event_chain import CHAIN_BEGINS, EVENT_HASH, PREVIOUS_HASH
 from bursar.payments.item_layout import FLAG, TEXT, TIME, WHOLE_NUMBER, Codec, Layout
 from bursar.payments.status import LIVE, PENDING, PROCESSED, PROCESSING, Actor, EventName, OutcomeStatus, Status
@@ -90,14 +91,6 @@ class Obligation:
             "metadata": canonical_json(metadata) == canonical_json(self.metadata),
         }
         return tuple(name for name, is_same in same.items() if not is_same)
-
-
-@dataclass(frozen=True, slots=True)
-class ClassifiedAmount:
-    """The part of an amount, in dollars, that belongs to one account of the Treasury."""
-
-    classification_id: str
-    amount: Decimal
 
 
 @dataclass(slots=True)
@@ -278,16 +271,7 @@ AMOUNT_CODEC: Final = Codec(
 _JSON: Final = Codec("S", canonical_json, json.loads)
 
 
-def classification_text(parts: Sequence[ClassifiedAmount]) -> str:
-    """Return the JSON text of a classification, as items store it: ``[["id", "24.00"], …]``."""
-    return json.dumps([[part.classification_id, f"{part.amount:f}"] for part in parts], separators=(",", ":"))
-
-
-_CLASSIFICATION: Final = Codec(
-    "S",
-    classification_text,
-    lambda text: tuple(ClassifiedAmount(name, Decimal(amount)) for name, amount in json.loads(text)),
-)
+_CLASSIFICATION: Final = Codec("S", classification_text, classification_of_text)
 _OBLIGATION_LAYOUT: Final = Layout(
     Obligation,
     {

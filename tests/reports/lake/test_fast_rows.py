@@ -6,8 +6,9 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bursar.payments.classified_amounts import ClassifiedAmount
 from bursar.payments.deposits import deposit_from_item, deposit_to_item
-from bursar.payments.records import Attempt, ClassifiedAmount, Event, from_item, obligation_of, to_item, whole_ms
+from bursar.payments.records import Attempt, Event, from_item, obligation_of, to_item, whole_ms
 from bursar.payments.reversals import REVERSAL_KINDS, ReversalKind, reversal_from_item, reversal_to_item
 from bursar.payments.status import STATUSES
 from bursar.reports.lake.fast_rows import item_row

@@ -3,7 +3,7 @@
 import random
 from decimal import Decimal
 
-from bursar.payments.records import ClassifiedAmount
+from bursar.payments.classified_amounts import ClassifiedAmount
 from bursar.reports.reports import Reports
 from tests.support.reports.book import DAY_S, Book
 

@@ -11,9 +11,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+from bursar.payments.classified_amounts import classification_text
 from bursar.payments.deposits import Deposit
 from bursar.payments.fees import COURT_ZONE
-from bursar.payments.records import Attempt, Event, canonical_json, classification_text
+from bursar.payments.records import Attempt, Event, canonical_json
 from bursar.payments.reversals import Reversal
 from bursar.payments.status import payment_status
 from bursar.reports.lake.schema import DEPOSITS, PAYMENT_EVENTS, PAYMENTS, REVERSALS, Column, TableSchema, arrow_schema
