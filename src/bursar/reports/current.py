@@ -118,7 +118,7 @@ class Current:
                 try:
                     moved = await self._commit(tail)
                 except _TailReplaced:
-                    self._checked_at = float("-inf")  # the known state is old, however recently it was read
+                    self._tail = None  # the known state is old, however recently it was read
                     followed_at, tail = self._clock(), await self._follow()
                     continue
                 self._note_complete(tail, followed_at)
