@@ -16,7 +16,6 @@ from click.testing import CliRunner
 from bursar.clock import iso_ms
 from bursar.dynamo.buckets.buckets import FolderBuckets
 from bursar.dynamo.engine.group_commit import AsyncEngine
-from bursar.dynamo.storage.table import TABLE_ARN
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.reports import commands
 from bursar.reports.command_line.runs import EXPORTED_LAKE
@@ -29,6 +28,7 @@ from bursar.reports.reports import Reports
 from bursar.reports.tail.export_files import SUMMARY
 from bursar.reports.tail.index_source import IndexSource
 from bursar.reports.tail.stream_source import StreamSource
+from tests.support.dynamo.arns import TABLE_ARN
 from tests.support.payments.stage import Wall
 from tests.support.reports.ledger_history import CALLS, LedgerHistory
 from tests.support.write_paths import SWAP

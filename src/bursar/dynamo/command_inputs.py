@@ -7,6 +7,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from bursar.dynamo.regions import DEFAULT_REGION
 from bursar.dynamo.server.serve import MEMORY, open_or_explain
 from bursar.startup import CannotStart
 
@@ -20,6 +21,7 @@ PATH = "bursar.dynamo.path"
 BUCKETS = "bursar.dynamo.buckets"
 WEATHER = "bursar.dynamo.weather"
 READ_ONLY = "bursar.dynamo.read_only"
+REGION = "bursar.dynamo.region"
 GUARD_LOADER = "bursar.dynamo.guard_loader"
 """The key of the click context's ``meta`` under which the rooms above put their guard loader."""
 
@@ -45,18 +47,19 @@ def opener(context: click.Context) -> "Callable[[str], Engine]":
     """Return the function that opens a store with the guard loader, the buckets and the weather of the command."""
     guard_loader: GuardLoader | None = context.meta.get(GUARD_LOADER)
     weather: Weather | None = context.meta.get(WEATHER)
+    region: str = context.meta.get(REGION, DEFAULT_REGION)
 
     def open_engine(path: str) -> "Engine":
         from bursar.dynamo.engine.engine import Engine
 
         if context.meta.get(READ_ONLY):
-            engine = Engine.open_for_reading(path, guard_loader=guard_loader)
+            engine = Engine.open_for_reading(path, guard_loader=guard_loader, region=region)
         elif weather is None:
-            engine = Engine.open(path, guard_loader=guard_loader)
+            engine = Engine.open(path, guard_loader=guard_loader, region=region)
         else:
             from bursar.dynamo.weather.engine import WeatherEngine
 
-            engine = WeatherEngine.open(path, guard_loader=guard_loader, weather=weather)
+            engine = WeatherEngine.open(path, guard_loader=guard_loader, region=region, weather=weather)
         buckets: Buckets | None = context.meta.get(BUCKETS)
         if buckets is not None:
             engine.set_buckets(buckets)

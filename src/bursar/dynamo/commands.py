@@ -13,6 +13,7 @@ from bursar.dynamo.command_inputs import (
     BUCKETS,
     PATH,
     READ_ONLY,
+    REGION,
     WEATHER,
     DynamoCommandRefused,
     data_option,
@@ -22,12 +23,14 @@ from bursar.dynamo.command_inputs import (
 )
 from bursar.dynamo.console_option import DEFAULT_CONSOLE_PORT, console_beside
 from bursar.dynamo.past_commands import PAST_COMMANDS
+from bursar.dynamo.regions import DEFAULT_REGION
 from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, serve
 from bursar.dynamo.server_options import (
     access_of,
     buckets_of,
     open_isolated,
     progress_bar,
+    region_of,
     seeding,
     weather_for_a_loop,
     weather_of,
@@ -80,6 +83,13 @@ Exit codes:
     type=click.Path(path_type=Path),
     help="Make the tables of this file that do not exist, with their items; may be repeated.",
 )
+@click.option(
+    "--region",
+    metavar="NAME",
+    default=DEFAULT_REGION,
+    show_default=True,
+    help="The region in ARNs and stream records; the file does not store it.",
+)
 @click.option("--read-only", is_flag=True, help="Open the file for reading; it may be on read-only media.")
 @click.option(
     "--isolated",
@@ -119,6 +129,7 @@ def dynamo(
     workers: int,
     credentials: Path | None,
     files: tuple[Path, ...],
+    region: str,
     read_only: bool,
     isolated: bool,
     open_to_anyone: bool,
@@ -132,6 +143,7 @@ def dynamo(
     """Serve DynamoDB in a file over HTTP until Ctrl-C, or run one of the commands below."""
     context.meta[PATH] = path
     context.meta[READ_ONLY] = read_only
+    context.meta[REGION] = region_of(region)
     context.meta[BUCKETS] = buckets_of(s3_folder, s3_endpoint)
     if context.invoked_subcommand is not None:
         return
@@ -150,7 +162,7 @@ def dynamo(
     if weather != "calm":
         context.meta[WEATHER] = weather_of(weather, weather_seed, workers)
         settings = replace(settings, shared_by_loop=weather_for_a_loop(reports))
-    access = access_of(credentials) if credentials else None
+    access = access_of(credentials, region) if credentials else None
     try:
         if console:
             settings = replace(settings, beside=console_beside(settings, access, console_port))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bursar.dynamo.command_inputs import DynamoCommandRefused, opener
+from bursar.dynamo.regions import check_region
 from bursar.dynamo.server.serve import MEMORY
 from bursar.startup import CannotStart
 
@@ -74,13 +75,21 @@ def buckets_of(folder: Path | None, endpoint: str | None) -> "Buckets | None":
         raise DynamoCommandRefused("--s3-endpoint: needs boto3; pip install 'bursar[aws]'") from None
 
 
-def access_of(credentials: Path) -> "AccessKeys":
-    """Return the access keys of a credentials file."""
+def region_of(name: str) -> str:
+    """Return the region that the option names."""
+    try:
+        return check_region(name)
+    except ValueError as error:
+        raise DynamoCommandRefused(f"--{error}") from None
+
+
+def access_of(credentials: Path, region: str) -> "AccessKeys":
+    """Return the access keys of a credentials file; their policies are on the ARNs of ``region``."""
     # Imported here: a server without access keys starts faster without it.
     from bursar.dynamo.server.credentials import AccessKeys, CredentialsError
 
     try:
-        return AccessKeys.load(credentials)
+        return AccessKeys.load(credentials, region)
     except CredentialsError as error:
         raise DynamoCommandRefused(str(error)) from None
 

@@ -10,7 +10,7 @@ from moto.server import ThreadedMotoServer
 
 from bursar.dynamo import Engine
 from bursar.dynamo.buckets.buckets import EndpointBuckets
-from bursar.dynamo.storage.table import TABLE_ARN
+from tests.support.dynamo.arns import TABLE_ARN
 from tests.support.dynamo.past import TABLE, held, turn_on
 from tests.support.dynamo.tables import item, put, table
 

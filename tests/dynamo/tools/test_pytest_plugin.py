@@ -118,7 +118,9 @@ def test_the_plugin_is_an_entry_point_and_loads_no_engine() -> None:
 def test_the_weather_is_chosen_by_option_marker_or_setting_and_reported_with_a_failure(folder: Path) -> None:
     for path in folder.glob("*.py"):
         path.unlink()
-    (folder / "pytest.ini").write_text("[pytest]\ndynamodb_seed = tables.json orders.csv\ndynamodb_weather = typical\n")
+    (folder / "pytest.ini").write_text(
+        "[pytest]\ndynamodb_seed = tables.json orders.csv\ndynamodb_weather = typical\ndynamodb_region = eu-west-1\n"
+    )
     (folder / "test_weather.py").write_text(
         """
 import pytest
@@ -129,10 +131,12 @@ def weather(dynamodb):
 
 def test_setting(dynamodb):
     assert weather(dynamodb) == ("typical", 0)
+    assert dynamodb.engine.region == dynamodb.client.meta.region_name == "eu-west-1"
 
 @pytest.mark.dynamodb_weather("calm")
 def test_calm(dynamodb):
     assert dynamodb.weather_report == ""
+    assert dynamodb.engine.region == "eu-west-1"
 
 @pytest.mark.dynamodb_weather("storm", seed=3)
 def test_marker(dynamodb):

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import yaml
 
-from bursar.dynamo.storage.table import ACCOUNT
+from bursar.dynamo.regions import ACCOUNT
 
 ROOT: Final = Path(__file__).parents[3]
 TEMPLATE: Final = ROOT / "deploy" / "template.yaml"

@@ -20,7 +20,6 @@ import orjson
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.server.x_amz_target import TARGETS
-from bursar.dynamo.storage.table import REGION
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -31,29 +30,29 @@ if TYPE_CHECKING:
 ENDPOINT = "http://embedded.invalid"
 
 
-def boto3_client(engine: Engine, *, region: str = REGION) -> "DynamoDBClient":
-    """Return a boto3 ``dynamodb`` client on ``engine``.
+def boto3_client(engine: Engine, *, region: str | None = None) -> "DynamoDBClient":
+    """Return a boto3 ``dynamodb`` client on ``engine``, in its region or in ``region``.
 
     Several threads may use the engine's clients; a lock lets one request through at a time.
     """
     with _MAKING:
-        client: DynamoDBClient = _session().client("dynamodb", **_arguments(region))
+        client: DynamoDBClient = _session().client("dynamodb", **_arguments(region or engine.region))
     _hook(client, engine)
     return client
 
 
-def boto3_streams_client(engine: Engine, *, region: str = REGION) -> "BaseClient":
+def boto3_streams_client(engine: Engine, *, region: str | None = None) -> "BaseClient":
     """Return a boto3 ``dynamodbstreams`` client on ``engine``."""
     with _MAKING:
-        client: BaseClient = _session().client("dynamodbstreams", **_arguments(region))
+        client: BaseClient = _session().client("dynamodbstreams", **_arguments(region or engine.region))
     _hook(client, engine)
     return client
 
 
-def boto3_resource(engine: Engine, *, region: str = REGION) -> "DynamoDBServiceResource":
+def boto3_resource(engine: Engine, *, region: str | None = None) -> "DynamoDBServiceResource":
     """Return a boto3 ``dynamodb`` resource on ``engine``."""
     with _MAKING:
-        resource: DynamoDBServiceResource = _session().resource("dynamodb", **_arguments(region))
+        resource: DynamoDBServiceResource = _session().resource("dynamodb", **_arguments(region or engine.region))
     _hook(resource.meta.client, engine)
     return resource
 

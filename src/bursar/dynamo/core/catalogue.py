@@ -21,7 +21,7 @@ from bursar.dynamo.storage.backups import Backups
 from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
 from bursar.dynamo.storage.history import HistoryRecorder, TransactionInstant, history_of
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import TABLE_ARN, Counted, Follower, ItemWrite, SecondaryIndex, Table, no_such_table
+from bursar.dynamo.storage.table import Counted, Follower, ItemWrite, SecondaryIndex, Table, no_such_table
 from bursar.dynamo.storage.transfers import Transfers
 from bursar.dynamo.storage.ttl_index import TtlIndex, ttl_index_of
 
@@ -80,7 +80,7 @@ class Core:
     def find_table(self, name: str) -> Table | None:
         """Return the table of that name or ARN as the file defines it now; None if there is none."""
         self.refresh()
-        return self._tables.get(name.removeprefix(TABLE_ARN))
+        return self._tables.get(name.removeprefix(self.storage.table_arn_prefix))
 
     def tables(self) -> list[Table]:
         """Return every table, by name."""

@@ -25,6 +25,7 @@ from bursar.dynamo.core.guards import GuardLoader
 from bursar.dynamo.core.housekeeping import ITEMS_PER_RUN_MAX, Housekeeping
 from bursar.dynamo.errors import DynamoError, unreadable
 from bursar.dynamo.operations.dispatch import OPERATIONS, Operation
+from bursar.dynamo.regions import DEFAULT_REGION
 from bursar.dynamo.storage.sqlite_file import Storage
 
 RequestOutcome = bytes | Exception
@@ -73,23 +74,36 @@ class Engine:
         clock: Clock = system_clock,
         randomness: random.Random | None = None,
         guard_loader: GuardLoader | None = None,
+        region: str = DEFAULT_REGION,
     ) -> Self:
         """Open or create the store at ``path`` (``:memory:`` for one that ends with the process).
 
-        ``randomness`` makes table ids. Raises ``StoreFormatError`` for a file of another kind or of a newer format, and
-        ``apsw.Error`` for one that cannot be opened.
+        ``randomness`` makes table ids. ``region`` is the region in ARNs and stream records; the file does not store it.
+        Raises ``ValueError`` for a region without a region's form, ``StoreFormatError`` for a file of another kind or
+        of a newer format, and ``apsw.Error`` for one that cannot be opened.
         """
-        return cls(Core(Storage(path), clock, randomness or random.SystemRandom(), guard_loader))
+        return cls(Core(Storage(path, region=region), clock, randomness or random.SystemRandom(), guard_loader))
 
     @classmethod
     def open_for_reading(
-        cls, path: str, *, clock: Clock = system_clock, guard_loader: GuardLoader | None = None
+        cls,
+        path: str,
+        *,
+        clock: Clock = system_clock,
+        guard_loader: GuardLoader | None = None,
+        region: str = DEFAULT_REGION,
     ) -> "Engine":
         """Open the existing store at ``path``, on media that may be read-only; every write is refused.
 
         Raises as :meth:`open` does.
         """
-        return Engine(Core(Storage(path, read_only=True), clock, random.SystemRandom(), guard_loader))
+        storage = Storage(path, read_only=True, region=region)
+        return Engine(Core(storage, clock, random.SystemRandom(), guard_loader))
+
+    @property
+    def region(self) -> str:
+        """The region in ARNs."""
+        return self._storage.region
 
     def close(self) -> None:
         """Close the file."""

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import orjson
 
 from bursar.clock import Clock
+from bursar.dynamo.regions import DEFAULT_REGION
 from bursar.dynamo.server import responses
 from bursar.dynamo.server.x_amz_target import TARGETS
-from bursar.dynamo.storage.table import REGION
 from bursar.web.http1_server import HttpRequest
 from bursar.web.sigv4 import Identity, SignatureRefused, form_refusal, verify
 
@@ -63,7 +63,14 @@ class NotAdmitted(Exception):
 class Admission:
     """Admit the requests of one process. Without ``access``, only the form of a signature is checked."""
 
-    def __init__(self, access: Access | None, clock: Clock, partition_names: "PartitionNames") -> None:
+    def __init__(
+        self,
+        access: Access | None,
+        clock: Clock,
+        partition_names: "PartitionNames",
+        region: str = DEFAULT_REGION,
+    ) -> None:
+        self._region = region
         self._access = access
         self._partition_names = partition_names
         self._clock = clock
@@ -139,7 +146,7 @@ class Admission:
         if method == b"HEAD":
             raise NotAdmitted(404, b"", b"text/xml")  # its answer may have no body
         if method == b"GET":
-            raise NotAdmitted(200, f"healthy: dynamodb.{REGION}.amazonaws.com ".encode(), b"text/plain")
+            raise NotAdmitted(200, f"healthy: dynamodb.{self._region}.amazonaws.com ".encode(), b"text/plain")
         if method != b"POST":
             raise _not_found()
 

@@ -13,6 +13,7 @@ import orjson
 
 from bursar.clock import Clock
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.regions import DEFAULT_REGION
 from bursar.dynamo.server import responses
 from bursar.dynamo.server.admission import (
     BODY_BYTES_MAX,
@@ -47,6 +48,7 @@ class DynamoServer(Http1Server):
         clock: the time against which signatures are checked.
         process_id_bytes: 10 random bytes or more, which keep the request ids of processes apart.
         share: this process's share of the connections, if several workers serve one port.
+        region: the region of the engine, for the answer to a health check.
     """
 
     def __init__(
@@ -57,10 +59,11 @@ class DynamoServer(Http1Server):
         clock: Clock,
         process_id_bytes: bytes,
         share: WorkerShare | None = None,
+        region: str = DEFAULT_REGION,
     ) -> None:
         super().__init__(body_bytes_max=BODY_BYTES_MAX, share=share)
         self.submit = engine.submit
-        self.admit = Admission(access, clock, self._partition_names).admit
+        self.admit = Admission(access, clock, self._partition_names, region).admit
         self.responses = responses.Responses(process_id_bytes)
 
     def isolate(self, stores: IsolatedStores) -> None:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bursar.dynamo.regions import DEFAULT_REGION
 from bursar.dynamo.server.iam_scope import PartitionNames, required_permissions
 from bursar.dynamo.server.policies import Policy, PolicyError, parse_policy
 from bursar.private_files import TooOpen, require_private
@@ -37,13 +38,14 @@ class KeyGrant:
 
 
 class AccessKeys:
-    """The access keys that a server knows."""
+    """The access keys that a server knows. Their policies are on the ARNs of ``region``."""
 
-    def __init__(self, keys: Mapping[str, KeyGrant]) -> None:
+    def __init__(self, keys: Mapping[str, KeyGrant], region: str = DEFAULT_REGION) -> None:
         self._keys = dict(keys)
+        self._region = region
 
     @classmethod
-    def load(cls, path: Path) -> "AccessKeys":
+    def load(cls, path: Path, region: str = DEFAULT_REGION) -> "AccessKeys":
         """Return the keys of a credentials file.
 
         Raises:
@@ -72,7 +74,7 @@ class AccessKeys:
                     f"{path}: key {number}: access_key: must differ from those of the other keys; got {name}"
                 )
             keys[name] = key
-        return cls(keys)
+        return cls(keys, region)
 
     def secret_for(self, access_key: str) -> str | None:
         """Return the secret of an access key, or None."""
@@ -85,7 +87,7 @@ class AccessKeys:
         """Raise ``DynamoError`` AccessDeniedException if the key's policy does not allow the request."""
         policy = self._keys[identity.access_key].policy
         if policy is not None:
-            policy.require(required_permissions(operation, request, partition_names))
+            policy.require(required_permissions(operation, request, partition_names, self._region))
 
 
 def _read_key(path: Path, entry: Any) -> tuple[str, KeyGrant]:

@@ -5,14 +5,14 @@ allowed. Source: "Actions, resources, and condition keys for Amazon DynamoDB" in
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_key_condition
 from bursar.dynamo.expressions.parsing.lexer import NAME, WORD, tokens_of
 from bursar.dynamo.items.attribute_values import AttributeValue
-from bursar.dynamo.storage.table import TABLE_ARN
+from bursar.dynamo.regions import DEFAULT_REGION, table_arn_prefix
 
 LEADING_KEYS = "dynamodb:LeadingKeys"
 ATTRIBUTES = "dynamodb:Attributes"
@@ -42,14 +42,20 @@ class Permission:
 
 
 def required_permissions(
-    operation: str, request: Mapping[str, Any], partition_names: PartitionNames
+    operation: str, request: Mapping[str, Any], partition_names: PartitionNames, region: str = DEFAULT_REGION
 ) -> list[Permission]:
-    """Return the permissions that a request needs.
+    """Return the permissions that a request to an engine in ``region`` needs.
 
     A malformed request needs one on ``*``, because its resources cannot be named.
     """
     try:
-        return list(_READERS.get(operation, _table_permission)(operation, request, partition_names))
+        needed = _READERS.get(operation, _table_permission)(operation, request, partition_names)
+        return [
+            replace(permission, resource=table_arn_prefix(region) + permission.resource.removeprefix(_NAMED))
+            if permission.resource.startswith(_NAMED)
+            else permission
+            for permission in needed
+        ]
     except (AttributeError, KeyError, TypeError, ValueError):
         return [Permission(operation, "*", dict.fromkeys(CONDITION_KEYS))]
 
@@ -57,8 +63,12 @@ def required_permissions(
 PermissionReader = Callable[[str, Mapping[str, Any], PartitionNames], Iterator[Permission]]
 
 
+_NAMED: Final = "table/"
+"""The beginning of a resource whose ARN the request does not give; the region's ARN replaces it."""
+
+
 def _arn(table: str, index: str | None = None) -> str:
-    arn = table if table.startswith("arn:") else TABLE_ARN + table
+    arn = table if table.startswith("arn:") else _NAMED + table
     return f"{arn}/index/{index}" if index else arn
 
 

@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.regions import ACCOUNT
 from bursar.dynamo.server.iam_scope import CONDITION_KEYS, ConditionValues, Permission
-from bursar.dynamo.storage.table import ACCOUNT
 
 USER_NAME = "aws:username"
 SERVICE_PREFIX = "dynamodb:"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bursar.clock import Clock, system_clock
+from bursar.dynamo.regions import DEFAULT_REGION
 from bursar.dynamo.server.admission import Access
 from bursar.dynamo.server.connection import CallbackEngine, DynamoServer
 from bursar.dynamo.server.isolation import IsolatedStores
@@ -86,11 +87,12 @@ async def start_server(
     listener: socket.socket | None = None,
     share: WorkerShare | None = None,
     stores: IsolatedStores | None = None,
+    region: str = DEFAULT_REGION,
 ) -> RunningServer:
     """Serve ``engine`` in the running event loop. Port 0 takes any free port.
 
     ``share`` is this process's share of the connections, if several workers serve one port. With ``stores``, they
-    answer, and ``engine`` does not.
+    answer, and ``engine`` does not. ``region`` is in the answer to a health check.
 
     Raises:
         CannotStart: other hosts could use the server without access keys, or the port cannot be bound.
@@ -103,6 +105,7 @@ async def start_server(
         clock=clock,
         process_id_bytes=process_id_bytes or os.urandom(16),
         share=share,
+        region=region,
     )
     if stores is not None:
         server.isolate(stores)
@@ -251,6 +254,7 @@ async def _serve_until_stopped(
             listener=listener,
             share=share,
             stores=stores,
+            region=engine.region,
         )
         engine.set_address(server.url.removeprefix("http://"))
         shared.start_housekeeping()

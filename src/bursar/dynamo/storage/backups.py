@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
-from bursar.dynamo.storage.table import TABLE_ARN, Table
+from bursar.dynamo.storage.table import Table
 
 USER, SYSTEM = "USER", "SYSTEM"
 SYSTEM_BACKUP_LIFE_S = 35 * 24 * 3600
@@ -113,7 +113,7 @@ class Backups:
             "Items": items,
             "Bytes": size_bytes,
         }
-        arn = f"{TABLE_ARN}{table.name}/backup/{last}"
+        arn = f"{table.arn}/backup/{last}"
         self._connection.execute("INSERT INTO backups (arn, document) VALUES (?, ?)", (arn, orjson.dumps(document)))
         return Backup(self._connection.last_insert_rowid(), arn, document)
 

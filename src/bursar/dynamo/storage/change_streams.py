@@ -19,8 +19,9 @@ import orjson
 
 from bursar.clock import Clock, iso_ms
 from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_size
+from bursar.dynamo.regions import table_arn_prefix
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import TABLE_ARN, ItemWrite
+from bursar.dynamo.storage.table import ItemWrite
 
 RETENTION_S = 24 * 3600
 SHARD_LIFE_S = 4 * 3600
@@ -50,6 +51,8 @@ class Stream:
     id: int
     table_id: int
     document: Mapping[str, Any]
+    region: str
+    """The region of the engine that reads it."""
 
     @property
     def label(self) -> str:
@@ -59,7 +62,7 @@ class Stream:
     @property
     def arn(self) -> str:
         """The stream's Amazon resource name."""
-        return stream_arn(self.document["TableName"], self.label)
+        return f"{table_arn_prefix(self.region)}{self.document['TableName']}/stream/{self.label}"
 
     @property
     def view(self) -> str:
@@ -91,22 +94,18 @@ class Record:
     new: bytes | None
 
 
-def stream_arn(table_name: str, label: str) -> str:
-    """Return the resource name of a table's stream."""
-    return f"{TABLE_ARN}{table_name}/stream/{label}"
-
-
 class Streams:
     """The streams of one store."""
 
     def __init__(self, storage: Storage, randomness: random.Random) -> None:
         self._connection = storage.connection
+        self._region = storage.region
         self._randomness = randomness
 
     def all(self) -> list[Stream]:
         """Return every stream, enabled and disabled, by table name and label."""
         rows: list[tuple[Any, ...]] = self._connection.execute("SELECT id, table_id, document FROM streams").fetchall()
-        streams = [Stream(row[0], row[1], orjson.loads(row[2])) for row in rows]
+        streams = [Stream(row[0], row[1], orjson.loads(row[2]), self._region) for row in rows]
         return sorted(streams, key=lambda stream: (stream.document["TableName"], stream.label))
 
     def enabled(self) -> dict[int, Stream]:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import apsw
 
+from bursar.dynamo.regions import DEFAULT_REGION, check_region, table_arn_prefix
 from bursar.private_files import create_private
 
 APPLICATION_ID = 0x42555253  # "BURS"
@@ -139,11 +140,14 @@ def _read_only_connection(path: str) -> apsw.Connection:
 class Storage:
     """One connection to one file (or to memory). Used by one thread; several processes may each have a connection."""
 
-    def __init__(self, path: str, *, read_only: bool = False) -> None:
+    def __init__(self, path: str, *, read_only: bool = False, region: str = DEFAULT_REGION) -> None:
         """Open the store at ``path``, or create it with mode 600. ``read_only``: open an existing one; write nothing.
 
-        Raises :class:`StoreFormatError`, ``apsw.Error``.
+        ``region`` is the one in ARNs; it is not stored. Raises ``ValueError`` for another text,
+        :class:`StoreFormatError`, ``apsw.Error``.
         """
+        self.region = check_region(region)
+        self.table_arn_prefix = table_arn_prefix(region)
         check_sqlite_version()
         self.path = path
         self.read_only = read_only

@@ -20,10 +20,6 @@ from bursar.dynamo.storage.rows import IndexEntries, ItemRows, StoredRow
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
 from bursar.dynamo.storage.write_denial import denies_all_writes
 
-REGION = "us-east-1"
-ACCOUNT = "000000000000"
-TABLE_ARN = f"arn:aws:dynamodb:{REGION}:{ACCOUNT}:table/"
-
 PARTITION_KEY_BYTES_MAX = 2048
 SORT_KEY_BYTES_MAX = 1024
 
@@ -111,6 +107,7 @@ class Table:
     """One table: its definition and its rows."""
 
     __slots__ = (
+        "_arn_prefix",
         "counted",
         "denies_writes",
         "document",
@@ -135,6 +132,7 @@ class Table:
     def __init__(
         self, storage: Storage, table_id: int, name: str, document: Mapping[str, Any], rules: str | None
     ) -> None:
+        self._arn_prefix = storage.table_arn_prefix
         self.id = table_id
         self.counted: Counted = (table_id, TABLE_ITSELF)
         self.name = name
@@ -168,7 +166,7 @@ class Table:
     @property
     def arn(self) -> str:
         """The table's Amazon resource name."""
-        return TABLE_ARN + self.name
+        return self._arn_prefix + self.name
 
     def follow(self, follower: Follower) -> None:
         """Call ``follower`` after each later change of an item, after the followers that are there already."""

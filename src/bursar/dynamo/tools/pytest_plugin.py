@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 
 SEED = "dynamodb_seed"
 WEATHER = "dynamodb_weather"
+REGION = "dynamodb_region"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the setting ``dynamodb_seed``, and the weather of the fixture ``dynamodb`` as a setting and two options."""
+    """Add the settings ``dynamodb_seed`` and ``dynamodb_region``, and the weather of the fixture ``dynamodb``.
+
+    The weather is a setting and two options.
+    """
     parser.addini(SEED, "files of tables and items with which every test's DynamoDB begins", "paths", [])
     parser.addini(WEATHER, "the weather of the fixture dynamodb: calm, typical, storm or a TOML file", "string", "calm")
+    parser.addini(REGION, "the region of the fixtures' DynamoDB", "string", "us-east-1")
     group = parser.getgroup("bursar")
     group.addoption("--dynamodb-weather", metavar="NAME|FILE", help="the weather of the fixture dynamodb")
     group.addoption("--dynamodb-weather-seed", metavar="N", type=int, help="its seed, instead of each test's own")
@@ -52,16 +57,16 @@ def dynamodb(request: pytest.FixtureRequest) -> "Iterator[InProcess]":
     """
     from bursar.dynamo.tools.testing import InProcess
 
-    with InProcess(*_weather(request)) as isolated:
+    with InProcess(*_weather(request), region=request.config.getini(REGION)) as isolated:
         isolated.seed(*_files(request))
         yield isolated
 
 
 @pytest.fixture(scope="session")
-def _dynamodb_process() -> "Iterator[Server]":
+def _dynamodb_process(request: pytest.FixtureRequest) -> "Iterator[Server]":
     from bursar.dynamo.tools.testing import Server
 
-    with Server() as server:
+    with Server(region=request.config.getini(REGION)) as server:
         yield server
 
 

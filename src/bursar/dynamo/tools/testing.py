@@ -20,6 +20,7 @@ import orjson
 from bursar.dynamo.clients.boto3_in_process import boto3_client, boto3_resource, boto3_streams_client
 from bursar.dynamo.engine.engine import Engine
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.regions import DEFAULT_REGION, check_region
 from bursar.dynamo.server.x_amz_target import DATA_TARGET
 from bursar.dynamo.storage.sqlite_file import MEMORY
 from bursar.dynamo.tools.dump_and_load import table_names
@@ -47,12 +48,18 @@ PROFILE = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
 class InProcess:
     """An engine of its tables only, and boto3 on it (which is imported when it is used). No server, no sockets."""
 
-    def __init__(self, weather: "str | Weather" = "calm", seed: int | None = None) -> None:
+    def __init__(
+        self, weather: "str | Weather" = "calm", seed: int | None = None, *, region: str = DEFAULT_REGION
+    ) -> None:
         """Make an empty one. ``weather`` is calm, typical, storm, a TOML file, or made in Python.
 
-        Raises ``WeatherError`` (a ``ValueError``) for another.
+        ``region`` is the region of the clients, ARNs and stream records. Raises ``WeatherError`` (a ``ValueError``) for
+        another weather, and ``ValueError`` for a text that is no region's name.
         """
-        self.engine = Engine.open(MEMORY) if weather == "calm" else _weather_engine(weather, seed)
+        if weather == "calm":
+            self.engine = Engine.open(MEMORY, region=region)
+        else:
+            self.engine = _weather_engine(weather, seed, region)
 
     @cached_property
     def client(self) -> "DynamoDBClient":
@@ -106,8 +113,9 @@ class InProcess:
 class Server:
     """`bursar dynamo` in a child process, on a free port of loopback, until :meth:`close`."""
 
-    def __init__(self) -> None:
-        command = (sys.executable, "-m", "bursar", "dynamo", "--data", MEMORY, "--port", "0")
+    def __init__(self, *, region: str = DEFAULT_REGION) -> None:
+        self._region = check_region(region)
+        command = (sys.executable, "-m", "bursar", "dynamo", "--data", MEMORY, "--port", "0", "--region", region)
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         said = self._process.stdout.readline()
@@ -124,8 +132,8 @@ class Server:
             "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": self.url,
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_DEFAULT_REGION": "us-east-1",
-            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": self._region,
+            "AWS_REGION": self._region,
         }
 
     def execute(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,8 +174,9 @@ class Server:
         self.close()
 
 
-def _weather_engine(weather: "str | Weather", seed: int | None) -> Engine:
+def _weather_engine(weather: "str | Weather", seed: int | None, region: str) -> Engine:
     from bursar.dynamo.weather.engine import WeatherEngine
     from bursar.dynamo.weather.settings import named_weather
 
-    return WeatherEngine.open(MEMORY, weather=named_weather(weather, seed) if isinstance(weather, str) else weather)
+    chosen = named_weather(weather, seed) if isinstance(weather, str) else weather
+    return WeatherEngine.open(MEMORY, region=region, weather=chosen)

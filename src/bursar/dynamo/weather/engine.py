@@ -25,8 +25,8 @@ from bursar.dynamo.operations.data_plane.statement_requests import only_reads
 from bursar.dynamo.operations.data_plane.streams import ShardIterator
 from bursar.dynamo.operations.dispatch import OPERATIONS, Operation
 from bursar.dynamo.partiql import ExistsStatement, parse_statement
+from bursar.dynamo.regions import DEFAULT_REGION
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import TABLE_ARN
 from bursar.dynamo.weather.conditions import CalmRun, Conditions
 from bursar.dynamo.weather.reads import Reads
 from bursar.dynamo.weather.settings import CALM_WEATHER, Weather
@@ -66,11 +66,13 @@ class WeatherEngine(Engine):
         clock: Clock = system_clock,
         randomness: random.Random | None = None,
         guard_loader: GuardLoader | None = None,
+        region: str = DEFAULT_REGION,
         weather: Weather = CALM_WEATHER,
         sleep: Callable[[float], None] = _wait,
     ) -> Self:
         """Open or create the store at ``path``, as :meth:`Engine.open` does."""
-        return cls(Core(Storage(path), clock, randomness or random.SystemRandom(), guard_loader), weather, sleep)
+        storage = Storage(path, region=region)
+        return cls(Core(storage, clock, randomness or random.SystemRandom(), guard_loader), weather, sleep)
 
     def execute_bytes(self, operation: str, request: Mapping[str, Any]) -> bytes:
         """Carry out one request, and wait if its answer is slow. Raises :class:`DynamoError`."""
@@ -106,7 +108,7 @@ class WeatherEngine(Engine):
     def pause_s(self, operation: str, request: Mapping[str, Any]) -> float:
         """Return how late the answer to a request comes, in seconds; 0 for most."""
         conditions = self.conditions
-        table = _first_table(operation, request)
+        table = _first_table(operation, request, self._storage.table_arn_prefix)
         if table is None or OPERATIONS.get(operation) is None or id(OPERATIONS[operation]) not in self._operations:
             return 0.0
         weather = conditions.weather.of(table)
@@ -153,7 +155,7 @@ def _layers(conditions: Conditions) -> dict[str, Layer]:
     }
 
 
-def _first_table(operation: str, request: Mapping[str, Any]) -> str | None:
+def _first_table(operation: str, request: Mapping[str, Any], arn_prefix: str) -> str | None:
     """Return the name of the first table that a request names, or None for a request that names none."""
     try:
         if "RequestItems" in request:
@@ -161,13 +163,13 @@ def _first_table(operation: str, request: Mapping[str, Any]) -> str | None:
         elif "TransactItems" in request:
             name = next(iter(request["TransactItems"][0].values()))["TableName"]
         elif "ShardIterator" in request:
-            name = ShardIterator.read(request["ShardIterator"]).arn.removeprefix(TABLE_ARN).partition("/")[0]
+            name = ShardIterator.read(request["ShardIterator"]).arn.removeprefix(arn_prefix).partition("/")[0]
         elif "TableName" in request:
             name = request["TableName"]
         else:
             many = request.get("Statements") or request.get("TransactStatements") or [request]
             statement = parse_statement(many[0]["Statement"])
             name = (statement.select if isinstance(statement, ExistsStatement) else statement).table
-        return str(name).removeprefix(TABLE_ARN)
+        return str(name).removeprefix(arn_prefix)
     except (DynamoError, KeyError, IndexError, TypeError, AttributeError, StopIteration):
         return None  # the operation reports the fault

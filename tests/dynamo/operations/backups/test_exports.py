@@ -11,7 +11,7 @@ from bursar.dynamo import DynamoError, Engine
 from bursar.dynamo.buckets import export_files
 from bursar.dynamo.buckets.buckets import FolderBuckets
 from bursar.dynamo.storage.integrity_check import check_store
-from bursar.dynamo.storage.table import TABLE_ARN
+from tests.support.dynamo.arns import TABLE_ARN
 from tests.support.dynamo.export_reader import export_lines, folder_reader
 from tests.support.dynamo.past import TABLE, Held, Request, held, requests, states_at, with_past
 from tests.support.dynamo.stream_readers import START, HandClock, opened

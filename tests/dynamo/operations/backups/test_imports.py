@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bursar.dynamo import Engine
 from bursar.dynamo.buckets.buckets import FolderBuckets
 from bursar.dynamo.storage.integrity_check import check_store
-from bursar.dynamo.storage.table import TABLE_ARN
+from tests.support.dynamo.arns import TABLE_ARN
 from tests.support.dynamo.past import TABLE, held, indexed_table, with_past
 from tests.support.dynamo.stream_readers import START, HandClock, opened
 from tests.support.dynamo.tables import item, put, refusal

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from bursar.dynamo import Engine
-from bursar.dynamo.storage.table import TABLE_ARN
+from tests.support.dynamo.arns import TABLE_ARN
 from tests.support.dynamo.past import TABLE, held, with_past
 from tests.support.dynamo.stream_readers import START, HandClock
 from tests.support.dynamo.tables import item, put, refusal, table

@@ -38,8 +38,9 @@ from bursar.dynamo.operations.control_plane.tables import new_table_id
 from bursar.dynamo.operations.requests.common_members import STRING
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, StringShape, StructureShape
 from bursar.dynamo.operations.requests.timestamps import TIMESTAMP
+from bursar.dynamo.regions import ACCOUNT
 from bursar.dynamo.storage.history import DAY_S, History, micros, recovery_of
-from bursar.dynamo.storage.table import ACCOUNT, TABLE_ARN, Table
+from bursar.dynamo.storage.table import Table
 from bursar.dynamo.storage.table_states import changes_between, items_at
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _exported_table(core: Core, arn: str) -> Table:
         raise DynamoError("AccessDeniedException", "Access is denied")
     if parts[5].count("/") != 1:
         raise invalid_request("Table ARN is invalid.")
-    if not arn.startswith(TABLE_ARN):
+    if not arn.startswith(core.storage.table_arn_prefix):
         raise DynamoError("TableNotFoundException", f"Table not found: {arn}")
     return table_with_backups(core, arn)
 

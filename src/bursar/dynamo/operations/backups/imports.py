@@ -43,7 +43,8 @@ from bursar.dynamo.operations.control_plane.definitions import (
 from bursar.dynamo.operations.control_plane.tables import UNAVAILABLE_MEMBERS, create_table, new_table_id
 from bursar.dynamo.operations.requests.common_members import STRING, TableNameShape
 from bursar.dynamo.operations.requests.shapes import IntegerShape, ListShape, Request, StringShape, StructureShape
-from bursar.dynamo.storage.table import ACCOUNT, TABLE_ARN, ItemWrite, Table
+from bursar.dynamo.regions import ACCOUNT
+from bursar.dynamo.storage.table import ItemWrite, Table
 
 FAILED_ITEMS = (
     "Some of the items failed validation checks and were not imported. Please check CloudWatch error logs for more "
@@ -99,10 +100,11 @@ def import_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     if core.find_table(name) is not None:
         raise DynamoError("ResourceInUseException", f"Table already exists: {name}")
     buckets, now = buckets_of(core), core.clock()
+    table_arn = core.storage.table_arn_prefix + name
     description: dict[str, Any] = {
-        "ImportArn": f"{TABLE_ARN}{name}/import/{new_id(core, now)}",
+        "ImportArn": f"{table_arn}/import/{new_id(core, now)}",
         "ImportStatus": "IN_PROGRESS",
-        "TableArn": TABLE_ARN + name,
+        "TableArn": table_arn,
         "TableId": new_table_id(core),
         "ClientToken": request.get("ClientToken") or new_table_id(core),
         "S3BucketSource": {"S3BucketOwner": ACCOUNT, **request["S3BucketSource"]},

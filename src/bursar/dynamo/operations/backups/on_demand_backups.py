@@ -16,8 +16,8 @@ from bursar.dynamo.operations.control_plane.tables import capacity_units
 from bursar.dynamo.operations.requests.common_members import NAME, TABLE_NAME
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, StringShape
 from bursar.dynamo.operations.requests.timestamps import TIMESTAMP
+from bursar.dynamo.regions import ACCOUNT
 from bursar.dynamo.storage.backups import SYSTEM, USER, Backup
-from bursar.dynamo.storage.table import ACCOUNT, TABLE_ARN
 
 BACKUPS_PER_PAGE_MAX = 100
 _ARN = StringShape(37, 1024)
@@ -49,7 +49,7 @@ def create_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def describe_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return a backup, and its table as it was."""
-    return {"BackupDescription": _described(_existing(core, request), "AVAILABLE")}
+    return {"BackupDescription": _described(core, _existing(core, request), "AVAILABLE")}
 
 
 def delete_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +61,7 @@ def delete_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
             f"It will automatically expire on {iso_s(backup.expires_at)}"
         )
     core.backups.remove(backup)
-    return {"BackupDescription": _described(backup, "DELETED")}
+    return {"BackupDescription": _described(core, backup, "DELETED")}
 
 
 def list_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,14 +69,14 @@ def list_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     lower, upper = request.get("TimeRangeLowerBound"), request.get("TimeRangeUpperBound")
     if lower is not None and upper is not None and lower > upper:
         raise invalid_parameter("Time range lower bound must be less than or equal to upper bound")
-    backups = [backup for backup in core.backups.all() if _is_asked_for(backup, request)]
+    backups = [backup for backup in core.backups.all() if _is_asked_for(core, backup, request)]
     start = request.get("ExclusiveStartBackupArn")
     if start is not None:
         known = [backup.arn for backup in backups]
         backups = backups[known.index(start) + 1 :] if start in known else [one for one in backups if one.arn > start]
     limit = request.get("Limit") or BACKUPS_PER_PAGE_MAX
     page = backups[:limit]
-    response: dict[str, Any] = {"BackupSummaries": [_summary(backup) for backup in page]}
+    response: dict[str, Any] = {"BackupSummaries": [_summary(core, backup) for backup in page]}
     if len(backups) > limit:
         response["LastEvaluatedBackupArn"] = page[-1].arn
     return response
@@ -87,7 +87,7 @@ def restore_from_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any
     backup = _existing(core, request)
     summary = {
         "SourceBackupArn": backup.arn,
-        "SourceTableArn": TABLE_ARN + backup.table_name,
+        "SourceTableArn": core.storage.table_arn_prefix + backup.table_name,
         "RestoreDateTime": backup.created_at,
     }
     return restore(core, request, backup.document["Table"], summary, lambda items: core.backups.fill(items, backup))
@@ -105,11 +105,11 @@ def _existing(core: Core, request: Mapping[str, Any]) -> Backup:
     return backup
 
 
-def _is_asked_for(backup: Backup, request: Mapping[str, Any]) -> bool:
+def _is_asked_for(core: Core, backup: Backup, request: Mapping[str, Any]) -> bool:
     name = request.get("TableName")
     lower, upper = request.get("TimeRangeLowerBound"), request.get("TimeRangeUpperBound")
     return (
-        (name is None or name.removeprefix(TABLE_ARN) == backup.table_name)
+        (name is None or name.removeprefix(core.storage.table_arn_prefix) == backup.table_name)
         and (request.get("BackupType") or USER) in (backup.type, "ALL")
         and (lower is None or backup.created_at >= lower)
         and (upper is None or backup.created_at < upper)
@@ -130,21 +130,21 @@ def _details(backup: Backup, status: str) -> dict[str, Any]:
     return details
 
 
-def _summary(backup: Backup) -> dict[str, Any]:
+def _summary(core: Core, backup: Backup) -> dict[str, Any]:
     return {
         "TableName": backup.table_name,
         "TableId": backup.document["Table"]["TableId"],
-        "TableArn": TABLE_ARN + backup.table_name,
+        "TableArn": core.storage.table_arn_prefix + backup.table_name,
         **_details(backup, "AVAILABLE"),
     }
 
 
-def _described(backup: Backup, status: str) -> dict[str, Any]:
+def _described(core: Core, backup: Backup, status: str) -> dict[str, Any]:
     table = backup.document["Table"]
     source: dict[str, Any] = {
         "TableName": backup.table_name,
         "TableId": table["TableId"],
-        "TableArn": TABLE_ARN + backup.table_name,
+        "TableArn": core.storage.table_arn_prefix + backup.table_name,
         "TableSizeBytes": backup.document["Bytes"],
         "KeySchema": table["KeySchema"],
         "TableCreationDateTime": table["CreationDateTime"],

@@ -161,7 +161,7 @@ def _document(core: Core, request: Mapping[str, Any], source: Mapping[str, Any])
     _set_capacity(document, request)
     for index in indexes[GLOBAL]:
         _set_index_capacity(index, document, overridden=request.get("GlobalSecondaryIndexOverride") is not None)
-    set_encryption(document, request.get("SSESpecificationOverride"))
+    set_encryption(core, document, request.get("SSESpecificationOverride"))
     number = 0
     for member, chosen in indexes.items():
         for index in chosen:

@@ -11,8 +11,8 @@ from bursar.dynamo.buckets.port import BucketDenied, Buckets, NoSuchBucket
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_request
 from bursar.dynamo.operations.requests.shapes import StringShape
+from bursar.dynamo.regions import ACCOUNT
 from bursar.dynamo.storage.backups import ID_BITS, backup_id
-from bursar.dynamo.storage.table import ACCOUNT, REGION
 
 TRANSFER_ARN = StringShape(37, 1024)
 BUCKET = StringShape(0, 255, re.compile(r"^[a-z0-9A-Z]+[\.\-\w]*[a-z0-9A-Z]+$"))
@@ -84,9 +84,9 @@ def found_transfer(core: Core, kind: str, arn: str) -> dict[str, Any]:
         raise invalid(f"Invalid {name} ARN")
     if parts["account"] != ACCOUNT:
         raise DynamoError("AccessDeniedException", "Access is denied")
-    if parts["region"] != REGION:
-        _not_found(name, f"Invalid {kind} arn")
     found = core.transfers.find(arn)
+    if found is None and parts["region"] != core.storage.region:
+        _not_found(name, f"Invalid {kind} arn")
     if found is None:
         _not_found(name, f"{name} not found: {arn}")
     return _answered(found)

@@ -31,11 +31,11 @@ from bursar.dynamo.operations.control_plane.resource_policies import policy_docu
 from bursar.dynamo.operations.control_plane.tags import TAGS, check_tags
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, STRING, TableNameShape
 from bursar.dynamo.operations.requests.shapes import AttributeMapShape, IntegerShape, ListShape, Request, Shape
+from bursar.dynamo.regions import ACCOUNT
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF
-from bursar.dynamo.storage.table import ACCOUNT, REGION, SecondaryIndex, Table
+from bursar.dynamo.storage.table import SecondaryIndex, Table
 
 TABLES_PER_PAGE_MAX = 100
-KMS_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:"
 MANAGED_KEY = "00000000-0000-4000-8000-000000000000"
 """The id of the key that AWS would manage for the account."""
 UUID_BITS = 128
@@ -191,7 +191,7 @@ def _document(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     if document["BillingMode"] == "PAY_PER_REQUEST":
         document["OnDemandSince"] = document["CreationDateTime"]
     set_stream(core, request["TableName"], document, request.get("StreamSpecification"), CREATE_STREAM)
-    set_encryption(document, request.get("SSESpecification"))
+    set_encryption(core, document, request.get("SSESpecification"))
     return document
 
 
@@ -224,7 +224,7 @@ def set_stream(
     document["LatestStreamLabel"] = core.streams.free_label(table_name, core.clock())
 
 
-def set_encryption(document: dict[str, Any], encryption: Mapping[str, Any] | None) -> None:
+def set_encryption(core: Core, document: dict[str, Any], encryption: Mapping[str, Any] | None) -> None:
     """Store the requested encryption at rest; the file is only as encrypted as its disk."""
     if encryption is None:
         return
@@ -233,7 +233,8 @@ def set_encryption(document: dict[str, Any], encryption: Mapping[str, Any] | Non
         return
     key = encryption.get("KMSMasterKeyId") or MANAGED_KEY
     if not key.startswith("arn:"):
-        key = KMS_ARN + (key if key.startswith("alias/") else f"key/{key}")
+        resource = key if key.startswith("alias/") else f"key/{key}"
+        key = f"arn:aws:kms:{core.storage.region}:{ACCOUNT}:{resource}"
     kind = encryption.get("SSEType") or "KMS"
     document["SSEDescription"] = {"Status": "ENABLED", "SSEType": kind, "KMSMasterKeyArn": key}
 

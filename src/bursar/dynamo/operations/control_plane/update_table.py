@@ -107,7 +107,7 @@ def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     _set_billing(core, document, request)
     _set_throughput(document, request)
     _set_stream(core, table, document, request)
-    set_encryption(document, request.get("SSESpecification"))
+    set_encryption(core, document, request.get("SSESpecification"))
     check_on_demand(request)
     check_warm({**document, "WarmThroughput": request.get("WarmThroughput")}, current=warm(table.document))
     if request.get("WarmThroughput"):

@@ -17,7 +17,6 @@ from bursar.dynamo.operations.requests.common_members import NAME
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, StringShape, StructureShape
 from bursar.dynamo.operations.requests.timestamps import TIMESTAMP
 from bursar.dynamo.storage.change_streams import RETENTION_S, Record, Shard, Stream
-from bursar.dynamo.storage.table import REGION
 
 PAGE_MAX = 100
 RECORDS_MAX = 1000
@@ -259,7 +258,7 @@ def _describe_record(stream: Stream, record: Record) -> dict[str, Any]:
         "eventName": record.event,
         "eventVersion": "1.1",
         "eventSource": "aws:dynamodb",
-        "awsRegion": REGION,
+        "awsRegion": stream.region,
         "dynamodb": change,
     }
     if record.by_service:

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
 from bursar.dynamo.operations.requests.shapes import StringShape
-from bursar.dynamo.storage.table import ACCOUNT, REGION, Table
+from bursar.dynamo.regions import ACCOUNT
+from bursar.dynamo.storage.table import Table
 
 RESOURCE_ARN = StringShape(1, 1283)
 
@@ -26,10 +27,9 @@ class Arn:
     kind: str | None
     rest: str | None
 
-    @property
-    def is_ours(self) -> bool:
-        """Return whether partition and region are this engine's."""
-        return self.partition == "aws" and self.region == REGION
+    def is_of(self, region: str) -> bool:
+        """Return whether the ARN has the engine's partition and this region."""
+        return self.partition == "aws" and self.region == region
 
 
 def parse_arn(text: str) -> Arn:
@@ -60,7 +60,7 @@ def tagged_table(core: Core, text: str, operation: str) -> Table:
         raise invalid_parameter(f"Provided Arn is not a DynamoDB resource arn: {text}")
     if arn.account != ACCOUNT:
         raise access_denied(operation, text)
-    if not arn.is_ours:
+    if not arn.is_of(core.storage.region):
         raise invalid(f"Invalid TableArn: Invalid ResourceArn provided as input {text}")
     table = core.find_table(arn.table)
     if table is None:
@@ -77,7 +77,7 @@ def policy_slot(core: Core, text: str) -> tuple[Table, str]:
         raise invalid_parameter(f"Provided Arn is not a DynamoDB resource arn: {text}")
     if arn.account != ACCOUNT:
         raise invalid("This action is only supported by accounts that match the resource owner’s account.")
-    if not arn.is_ours:
+    if not arn.is_of(core.storage.region):
         raise invalid_parameter(f"Invalid resource Arn: {text}")
     table = core.find_table(arn.table)
     if table is None:
