@@ -31,8 +31,10 @@ from bench.dynamo_bench.workload import OPERATIONS, Filling, Operation
 OUT = ROOT / "docs" / "benchmarks" / "dynamo.md"
 ITEMS = 5_000
 PARTITIONS = 150
+SCANNED_ITEMS = 10_000
 ITEMS_SMALL = 500
 PARTITIONS_SMALL = 10
+SCANNED_ITEMS_SMALL = 1_000
 WARM_UP_S = 1
 GROWTH_ROUNDS = 3
 GROWTH_OPERATIONS = ("GetItem", "Query", "PutItem", "UpdateItem")
@@ -87,7 +89,7 @@ def _arguments() -> argparse.Namespace:
 
 def _filling(kind: Kind) -> Filling:
     items, partitions = (ITEMS_SMALL, PARTITIONS_SMALL) if kind.small else (ITEMS, PARTITIONS)
-    return Filling(items, partitions, measures.new_run())
+    return Filling(items, partitions, measures.new_run(), SCANNED_ITEMS_SMALL if kind.small else SCANNED_ITEMS)
 
 
 def _measure(kinds: Sequence[Kind], report: page.Report, arguments: argparse.Namespace, *, pinned: bool) -> None:

@@ -91,7 +91,7 @@ def fill(server: Server, filling: Filling) -> None:
         server.ask("CreateTable", table)
         while server.ask("DescribeTable", {"TableName": table["TableName"]})["Table"]["TableStatus"] != "ACTIVE":
             time.sleep(0.01)
-    for batch in batches(preloaded(filling.items, filling.partitions)):
+    for batch in batches(preloaded(filling.items, filling.partitions, filling.scanned)):
         server.ask("BatchWriteItem", batch)
 
 
@@ -104,7 +104,7 @@ def fill_file(path: Path, filling: Filling) -> float:
         door = AsyncEngine(engine)
         for table in tables():
             await door.call_bytes("CreateTable", table)
-        feed = batches(preloaded(filling.items, filling.partitions))
+        feed = batches(preloaded(filling.items, filling.partitions, filling.scanned))
         while group := list(islice(feed, 20)):
             await asyncio.gather(*(door.call_bytes("BatchWriteItem", batch) for batch in group))
         await door.close()

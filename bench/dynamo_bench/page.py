@@ -81,7 +81,7 @@ class Report:
             f"- Rounds: all servers run at once and are loaded in turn; the median of {self.rounds} rounds of "
             f"{self.seconds:g} s after a warm-up counts."
         )
-        yield "  Rounds of batches are four times as long."
+        yield "  Rounds of batches and scans are four times as long."
         yield (
             f"- Load: wrk with one thread on the same machine, {CONNECTIONS} connections ({CONNECTIONS_SMALL} for "
             f"moto), items of {ITEM_BYTES} bytes."
@@ -112,7 +112,8 @@ class Report:
             peers = [rate for name, rate in rates.items() if name != OURS and name not in MEMORY_ONLY]
             ratio = f"{rates[OURS] / max(peers):.1f}" if OURS in rates and any(peers) else "—"
             cells = [f"{rates[name]:,.0f}" if rates.get(name) else _ABSENT[name in rates] for name in servers]
-            yield f"| {operation.name} | {' | '.join(cells)} | {ratio} | {operation.ratio_min:g} |"
+            target = "—" if operation.ratio_min is None else f"{operation.ratio_min:g}"
+            yield f"| {operation.name} | {' | '.join(cells)} | {ratio} | {target} |"
         yield ""
 
     def _details(self) -> Iterator[str]:

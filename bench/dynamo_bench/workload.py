@@ -1,9 +1,10 @@
-"""The load of every server: three tables, their items of 600 bytes, and one template per operation.
+"""The load of every server: four tables, their items of 600 bytes, and one template per operation.
 
 A template is a request in JSON with marks. wrk fills them in Lua, the in-process run in Python:
 
     @old@   a random existing item           @part@   a random partition of 20 items
     @new@   an id not used before, in no order (one per request)          @any@   a random number
+    @scan@  a random item of the table that is scanned                    @seg@   a random segment of it
 """
 
 import json
@@ -17,15 +18,20 @@ ITEM_BYTES: Final = 600
 PARTITION_ITEMS: Final = 20
 BATCH_ITEMS: Final = 25
 
-SINGLE, MANY, PAYMENTS = "single", "many", "payments"
+SCAN_SEGMENTS: Final = 4
 
-_MARK: Final = re.compile(r"@(old|new|part|any)@")
+SINGLE, MANY, PAYMENTS, SCANNED = "single", "many", "payments", "scanned"
+
+_MARK: Final = re.compile(r"@(old|new|part|any|scan|seg)@")
 
 Json = dict[str, Any]
 
 
 def tables() -> list[Json]:
-    """Return the CreateTable requests: a table of single items, one of partitions, and one like the payments table."""
+    """Return the CreateTable requests: a table of single items, one of partitions, one like the payments table.
+
+    The fourth is read by Scan only, so it does not grow while others write.
+    """
     pk = {"AttributeName": "pk", "KeyType": "HASH"}
     sk = {"AttributeName": "sk", "KeyType": "RANGE"}
     texts = {name: {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "dueShard", "dueAt")}
@@ -36,6 +42,7 @@ def tables() -> list[Json]:
     return [
         {"TableName": SINGLE, "KeySchema": [pk], "AttributeDefinitions": [texts["pk"]], **common},
         {"TableName": MANY, "KeySchema": [pk, sk], "AttributeDefinitions": both, **common},
+        {"TableName": SCANNED, "KeySchema": [pk], "AttributeDefinitions": [texts["pk"]], **common},
         {
             "TableName": PAYMENTS,
             "KeySchema": [pk, sk],
@@ -76,10 +83,12 @@ def partition_key(number: int | str, position: int) -> Json:
     return {"pk": {"S": f"part#{name}"}, "sk": {"S": f"line#{position:04d}"}}
 
 
-def preloaded(items: int, partitions: int) -> Iterator[tuple[str, Json]]:
+def preloaded(items: int, partitions: int, scanned: int) -> Iterator[tuple[str, Json]]:
     """Yield (table, item) for every item before the first measurement."""
     for number in range(items):
         yield SINGLE, item(single_key(number))
+    for number in range(scanned):
+        yield SCANNED, item(single_key(number))
     for number in range(partitions):
         for position in range(PARTITION_ITEMS):
             yield MANY, item(partition_key(number, position))
@@ -90,13 +99,16 @@ def preloaded(items: int, partitions: int) -> Iterator[tuple[str, Json]]:
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One measured operation: the template of its request, and the required ratio to the fastest peer."""
+    """One measured operation: the template of its request, and the required ratio to the fastest peer.
+
+    An operation whose targets have not been set has none.
+    """
 
     name: str
     api_name: str
     template: str
-    ratio_min: float
-    rate_min: int
+    ratio_min: float | None = None
+    rate_min: int | None = None
     """Requests per second at that ratio on the machine where the targets were set."""
     stretch: int = 1
     """Factor of the run time: some servers work on 64 batches at the same time and end none of them for seconds."""
@@ -156,6 +168,15 @@ QUERY: Final = {
     "ExpressionAttributeValues": {":pk": {"S": "part#@part@"}},
 }
 
+
+def _scan(*, parallel: bool) -> str:
+    """Return a Scan of up to 1 MB: from a random item on, or the beginning of a random segment."""
+    if not parallel:
+        return _template({"TableName": SCANNED, "ExclusiveStartKey": single_key("@scan@")})
+    request = {"TableName": SCANNED, "TotalSegments": SCAN_SEGMENTS, "Segment": "@seg@"}
+    return _template(request).replace('"@seg@"', "@seg@")  # a number in JSON
+
+
 OPERATIONS: Final = (
     Operation("GetItem", "GetItem", _template({"TableName": SINGLE, "Key": single_key("@old@")}), 2.5, 20_000),
     Operation("Query of 20", "Query", _template(QUERY), 6.0, 10_800),
@@ -163,16 +184,22 @@ OPERATIONS: Final = (
     Operation("UpdateItem, condition", "UpdateItem", _template(_conditional_update()), 2.5, 5_000),
     Operation("TransactWriteItems, 4 actions", "TransactWriteItems", _template(_payment()), 5.0, 3_500),
     Operation("BatchWriteItem of 25", "BatchWriteItem", _template(_batch()), 3.0, 700, stretch=4),
+    Operation("Scan, pages of 1 MB", "Scan", _scan(parallel=False), stretch=4),
+    Operation(f"Scan, {SCAN_SEGMENTS} segments", "Scan", _scan(parallel=True), stretch=4),
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """The values for the marks: the numbers of items and partitions, and a unique name of the run."""
+    """The values for the marks: the numbers of items and partitions, and a unique name of the run.
+
+    ``scanned`` is the number of items of the table that is scanned; with 0, there is no Scan.
+    """
 
     items: int
     partitions: int
     run: str
+    scanned: int = 0
 
     def requests(self, template: str) -> Iterator[str]:
         """Yield requests endlessly: all different, and the same for the same ``run``."""
@@ -186,6 +213,8 @@ class Filling:
                 "part": f"{luck.randrange(self.partitions):06d}",
                 "new": f"{self.run}{count * 48271 % 2147483647:010d}",
                 "any": f"{luck.randrange(10**6):06d}",
+                "scan": f"{luck.randrange(max(1, self.scanned)):08d}",
+                "seg": f"{luck.randrange(SCAN_SEGMENTS)}",
             }
             yield "".join(values[piece] if at % 2 else piece for at, piece in enumerate(pieces))
 
@@ -195,7 +224,14 @@ class Filling:
         parts = ", ".join(f"[=[{piece}]=]" if at % 2 == 0 else f'"@{piece}"' for at, piece in enumerate(pieces))
         head = ", ".join(f'["{name}"] = "{value}"' for name, value in headers.items())
         return _LUA.format(
-            parts=parts, headers=head, items=self.items, partitions=self.partitions, run=self.run, spread=48271
+            parts=parts,
+            headers=head,
+            items=self.items,
+            partitions=self.partitions,
+            scanned=max(1, self.scanned),
+            segments=SCAN_SEGMENTS,
+            run=self.run,
+            spread=48271,
         )
 
 
@@ -220,6 +256,8 @@ function request()
   value.part = string.format("%06d", math.random({partitions}) - 1)
   value.new = string.format("{run}%d%010.0f", number, count * {spread} % 2147483647)
   value.any = string.format("%06d", math.random(1000000) - 1)
+  value.scan = string.format("%08d", math.random({scanned}) - 1)
+  value.seg = string.format("%d", math.random({segments}) - 1)
   for each = 1, #marked do parts[marked[each][1]] = value[marked[each][2]] end
   return wrk.format(nil, nil, nil, table.concat(parts))
 end
