@@ -96,7 +96,7 @@ def test_polls_of_a_fresh_unknown_outcome_are_close_and_thin_out_by_doubling_aft
     assert [POLICY.next_poll_at(leased, now) - now for now in (10, 20)] == [10, 20], "nothing was lost yet"
 
 
-def test_an_unknown_outcome_is_looked_up_24_times_in_two_minutes_and_30_times_in_the_life_of_its_token(
+def test_an_unknown_outcome_is_looked_up_13_times_in_two_minutes_and_19_times_in_the_life_of_its_token(
     attempt: Attempt,
 ) -> None:
     policy = DuePolicy()
@@ -104,9 +104,9 @@ def test_an_unknown_outcome_is_looked_up_24_times_in_two_minutes_and_30_times_in
     polls = [5.0]
     while polls[-1] < TOKEN_AGE_MAX_S:
         polls.append(policy.next_poll_at(unknown, polls[-1]))
-    assert polls[:4] == [5, 10, 15, 20]
-    assert sum(at <= FRESH_S for at in polls) == 24
-    assert sum(at <= TOKEN_AGE_MAX_S for at in polls) == 30
+    assert polls[:4] == [5, 10, 20, 30]
+    assert sum(at <= FRESH_S for at in polls) == 13
+    assert sum(at <= TOKEN_AGE_MAX_S for at in polls) == 19
 
 
 def test_a_settling_payment_is_asked_about_less_often_than_an_unknown_outcome(attempt: Attempt) -> None:

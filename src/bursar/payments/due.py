@@ -15,8 +15,8 @@ POLL_INTERVAL_MIN_S: Final = 5.0
 POLL_INTERVAL_MAX_S: Final = 3600.0
 FRESH_S: Final = 120.0
 """A lost reply is fresh for so long. A complete that is late is charged, and shown by a lookup, mostly in this time."""
-FRESH_POLL_INTERVAL_MAX_S: Final = 5.0
-"""The longest wait between two questions about a fresh one: 24 questions in two minutes, and 30 while its token lives.
+FRESH_POLL_INTERVAL_MAX_S: Final = 10.0
+"""The longest wait between two questions about a fresh one: 13 questions in two minutes, and 19 while its token lives.
 With doubled waits alone there are 5 and 12, and a charge that is shown in the first minutes waits up to a minute."""
 SETTLING_POLL_GROWTH: Final = 4.0
 """Each question about a settling payment is asked at this multiple of its age at the last one."""
