@@ -50,6 +50,9 @@ BOUNDS = {
 
 DEFAULTS = {
     "commands.CannotServe.exit_code": 2,
+    "commands.simulator(port)": 3_366,
+    "commands.simulator(ach_settle_s)": 15,
+    "commands.probe(wait_s)": 60,
     "config.PayGovConfig.timeout_s": 20,
     "errors.NotSent.http_status": 504,
     "errors.ArgumentRefused.http_status": 400,

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -15,7 +16,7 @@ from click.testing import CliRunner
 from bursar.cli import bursar
 from bursar.paygov.commands import simulator
 from bursar.paygov.protocol import ONLINE_PATH, PAY_PATH
-from bursar.paygov.simulator import Books
+from bursar.paygov.simulator import Books, server
 from bursar.paygov.simulator.server import listen
 
 
@@ -48,6 +49,21 @@ def test_the_command_serves_and_stops_at_ctrl_c(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         assert process.wait(120) == 0
     Books(tmp_path / "paygov-books.jsonl").close()
+
+
+class InterruptedServer:
+    """A server that ends as uvicorn's does at Ctrl-C: it closes its sockets and raises the signal again."""
+
+    async def serve(self, sockets: list[socket.socket]) -> None:
+        for each in sockets:
+            each.close()
+        raise KeyboardInterrupt
+
+
+def test_ctrl_c_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "simulator_server", lambda *_: InterruptedServer())
+    stopped = CliRunner().invoke(simulator, ["--port", "0"])
+    assert (stopped.exit_code, stopped.output.splitlines()[-1]) == (0, "Stopped.")
 
 
 @pytest.mark.parametrize(("offered", "found"), [("none", False), ("details", True)])

@@ -133,6 +133,10 @@ BOUNDS = {
 """Each number that the portal names."""
 
 DEFAULTS = {
+    "commands.sweep(limit)": 200,
+    "commands.sweep(interval_s)": 5,
+    "commands.attention(limit)": 10_000,
+    "reversal_commands.refunds(limit)": 1_000,
     "rate_limits.ClientLimits.__init__(at_once_max)": 256,
     "rate_limits.ClientLimits.__init__(rate_per_s)": 5000,
     "rate_limits.ClientLimits.__init__(burst)": 10_000,

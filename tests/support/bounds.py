@@ -6,14 +6,17 @@ from inspect import signature
 from pathlib import Path
 from typing import Any
 
+import click
+
 SOURCES = Path(__file__).parents[2] / "src"
 
 
 def numbers_of(package: str) -> dict[str, float]:
     """Return ``module.NAME``, ``module.Class.field`` or ``module.function(parameter)`` → number, below ``package``.
 
-    The module is its last name. A default that is a constant, such as ``LEASE_S``, is listed too: it can be the wrong
-    one. Switches and zeros are left out. Raises ``ValueError`` if two numbers have one name.
+    The parameters of a command are its options. The module is its last name. A default that is a constant, such as
+    ``LEASE_S``, is listed too: it can be the wrong one. Switches and zeros are left out. Raises ``ValueError`` if two
+    numbers have one name.
     """
     found: dict[str, float] = {}
     for path in sorted((SOURCES / package.replace(".", "/")).rglob("*.py")):
@@ -58,8 +61,10 @@ def _numbers_of_class(node: ast.ClassDef, made: Any) -> list[tuple[str, Any]]:
 
 
 def _defaults(name: str, function: Any) -> list[tuple[str, Any]]:
+    if isinstance(function, click.Command):
+        return [(f"{name}({option.name})", option.default) for option in function.params]
     try:
         parameters = signature(function).parameters
-    except (TypeError, ValueError):  # a command of click has no signature
+    except (TypeError, ValueError):  # some callables have no signature
         return []
     return [(f"{name}({each.name})", each.default) for each in parameters.values()]
