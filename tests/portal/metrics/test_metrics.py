@@ -4,8 +4,10 @@ import asyncio
 import logging
 import random
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -109,6 +111,30 @@ async def test_the_stores_latency_is_seen_by_operation_and_outcome(stage: Stage)
     text = (await metrics.text(stage.portal)).decode()
     assert 'bursar_store_seconds_count{operation="DescribeTable",outcome="ok"} 1.0' in text
     assert 'outcome="ResourceNotFoundException"' in text
+
+
+class FailingStore:
+    """A store whose calls end with ``error``, which is no answer of DynamoDB's."""
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        raise self._error
+
+    async def close(self) -> None:
+        pass
+
+
+@on_stage
+async def test_a_call_of_the_store_without_an_answer_is_seen_by_the_name_of_its_error(stage: Stage) -> None:
+    metrics = Metrics()
+    for error in (StoreUnreachable("no connection"), TimeoutError(), asyncio.CancelledError()):
+        with pytest.raises(type(error)):
+            await ObservedStore(FailingStore(error), metrics, stage.loop.clock).call("GetItem", {})
+    text = (await metrics.text(stage.portal)).decode()
+    counted = re.findall(r'^bursar_store_seconds_count{operation="GetItem",outcome="(\w+)"} 1.0$', text, re.MULTILINE)
+    assert sorted(counted) == ["CancelledError", "StoreUnreachable", "TimeoutError"]
 
 
 class _Observed(ObservedStore):
