@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 import pytest
 
+from bursar.paygov.simulator import SimulatorSettings
 from bursar.payments.due import RECEIVED_AGE_MAX_S
 from bursar.portal.contract.errors import GatewayTimeout, PortalError
 from bursar.portal.upkeep.attention import attention
@@ -45,6 +46,31 @@ async def test_polls_become_rarer_with_age(stage: Stage) -> None:
     await _sweep_for(stage, 24 * HOUR_S, every=300)
     asked = stage.watcher.calls.count(("details", "answered"))
     assert 6 <= asked <= 9
+
+
+@on_stage(settings=SimulatorSettings(ach_settle_s=24 * HOUR_S))
+async def test_the_next_questions_about_payments_of_one_age_are_spread_over_a_fifth_of_the_wait(stage: Stage) -> None:
+    tokens = [await stage.paid("ACH") for _ in range(5)]
+    for token in tokens:
+        await stage.process(token)
+    await asyncio.sleep(HOUR_S)
+    asked_at, asked = stage.loop.clock(), await stage.attempt(tokens[0])
+    wait_s = stage.ledger.due_policy.next_poll_at(asked, asked_at) - asked_at
+    assert (await sweep(stage.portal)).results == {"still_open": 5}
+    waits = {((await stage.attempt(token)).due_at or 0.0) - asked_at for token in tokens}
+    assert len(waits) == 5
+    assert wait_s < min(waits) < max(waits) < 1.2 * wait_s
+
+
+@on_stage
+async def test_an_attempt_whose_lease_is_late_is_asked_about_again_when_the_lease_ends(stage: Stage) -> None:
+    attempt = await stage.attempt(await stage.paid())
+    leased = await stage.ledger.take_lease(attempt, "a dead worker", 90.0)
+    await asyncio.sleep(60)
+    await sweep(stage.portal)
+    after = await stage.ledger.reread(leased)
+    assert (after.due_at, after.lease_until) == (leased.lease_until, leased.lease_until)
+    assert ("query", "answered") in stage.watcher.calls
 
 
 @on_stage

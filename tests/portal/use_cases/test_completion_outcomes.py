@@ -162,6 +162,14 @@ def test_a_collection_listed_twice_counts_once(words: tuple[str, str]) -> None:
     assert (judgement.row.name, judgement.others) == ("paid", ())
 
 
+@pytest.mark.parametrize("words", [("Success", "Received"), ("Received", "Success")])
+def test_of_a_collection_listed_twice_beside_another_one_the_paid_listing_is_recorded(words: tuple[str, str]) -> None:
+    judgement = judge_collections(ATTEMPT, [*(replace(PAID, transaction_status=word) for word in words), OTHER])
+    assert judgement.reason.endswith(": 3FOR8CGH (Success), 3FOTHER (Success)")
+    assert judgement.outcome is not None
+    assert judgement.outcome.status == "processed"
+
+
 @pytest.mark.parametrize("word", ["Failed", "Cancelled", "Retired"])
 def test_a_failed_collection_beside_a_paid_one_raises_no_alert(word: str) -> None:
     judgement = judge_collections(ATTEMPT, [replace(OTHER, transaction_status=word), PAID])

@@ -157,6 +157,17 @@ def test_a_line_with_other_values_than_columns_is_named(tmp_path: Path) -> None:
     assert unclosed.problem.startswith("a record: must have at most 20 lines; is a quote unclosed?")
 
 
+def test_a_line_that_is_no_csv_is_named_and_stops_no_other(tmp_path: Path) -> None:
+    path = write_rows(tmp_path / "rows.csv", [old_row(), old_row(2)])
+    header, first, second = path.read_text().splitlines()
+    path.write_text("\n".join([header, first, '"old3"x,3FPA3', second]))
+    before, broken, after = read(path)
+    assert isinstance(before, ImportRow)
+    assert isinstance(broken, RowProblem)
+    assert (broken.place, broken.problem.startswith("the line: must be CSV: ")) == ("rows.csv:3", True)
+    assert isinstance(after, ImportRow)
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300), st.sampled_from([b"", b"{", b"agency_tracking_id,client_name\n"]))
 def test_any_bytes_are_read_to_the_end_without_an_error(tmp_path: Path, content: bytes, begin: bytes) -> None:
