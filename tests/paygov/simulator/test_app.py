@@ -339,13 +339,14 @@ def test_the_templates_are_packaged_beside_the_code() -> None:
 
 
 async def test_an_answer_that_is_under_way_is_sent_before_the_simulator_stops() -> None:
-    asked = asyncio.Event()
+    asked, answered = asyncio.Event(), asyncio.Event()
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         asked.set()
         await asyncio.sleep(0.5)
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"2")]})
         await send({"type": "http.response.body", "body": b"ok"})
+        answered.set()
 
     config = simulator_config(slow)
     config.timeout_graceful_shutdown = 120  # a loaded machine may need long
@@ -353,6 +354,7 @@ async def test_an_answer_that_is_under_way_is_sent_before_the_simulator_stops() 
         async with serving_config(config) as where:
             asking = asyncio.create_task(_text(session, where.base))
             await asked.wait()
+        assert answered.is_set(), "a caller may end the event loop now"
         assert await asking == "ok"
 
 
