@@ -114,9 +114,15 @@ def check_index_capacity(index: Mapping[str, Any], *, on_demand: bool) -> None:
 
 def check_on_demand(request: Mapping[str, Any], of: str = "table") -> None:
     """Raise ValidationException for a maximum of on-demand units below 1; -1 removes the maximum."""
-    for name, units in (request.get("OnDemandThroughput") or {}).items():
+    for name, units in known_members(request, "OnDemandThroughput", ON_DEMAND).items():
         if units is not None and units < 1 and units != NO_MAXIMUM:
             raise invalid_parameter(f"Requested {name} for OnDemandThroughput for {of} is outside of valid range")
+
+
+def known_members(request: Mapping[str, Any], member: str, shape: StructureShape) -> dict[str, Any]:
+    """Return the members of a structure that DynamoDB knows: it ignores others, whatever they hold."""
+    given = request.get(member) or {}
+    return {name: given[name] for name in shape.members if name in given}
 
 
 def warm_units(request: Mapping[str, Any]) -> dict[str, int]:
@@ -136,7 +142,7 @@ def check_warm(request: Mapping[str, Any], of: str = "table", current: Mapping[s
     Texts: terraform-provider-aws, moto.
     """
     least, provisioned = warm_units(request), request.get("ProvisionedThroughput") is not None
-    for name, units in (request.get("WarmThroughput") or {}).items():
+    for name, units in known_members(request, "WarmThroughput", WARM).items():
         asked = f"Requested {name} for WarmThroughput for {of} is lower than"
         if units is not None and current is not None and units < current[name]:
             raise invalid_parameter(f"{asked} current WarmThroughput, decreasing WarmThroughput is not supported")

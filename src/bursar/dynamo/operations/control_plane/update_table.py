@@ -23,6 +23,7 @@ from bursar.dynamo.operations.control_plane.definitions import (
     check_on_demand,
     check_units,
     check_warm,
+    known_members,
     too_many_global_indexes,
 )
 from bursar.dynamo.operations.control_plane.tables import (
@@ -111,7 +112,10 @@ def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     check_on_demand(request)
     check_warm({**document, "WarmThroughput": request.get("WarmThroughput")}, current=warm(table.document))
     if request.get("WarmThroughput"):
-        document["WarmThroughput"] = {**document.get("WarmThroughput", {}), **request["WarmThroughput"]}
+        document["WarmThroughput"] = {
+            **document.get("WarmThroughput", {}),
+            **known_members(request, "WarmThroughput", WARM),
+        }
     for member in ("TableClass", "DeletionProtectionEnabled", "OnDemandThroughput"):
         if request.get(member) is not None:
             document[member] = request[member]
