@@ -65,7 +65,7 @@ def test_a_card_payment_is_a_success_at_once_and_in_the_transactions(page: Page,
     begin(page, up)
     pay(page, "PLASTIC_CARD")
     expect(page.locator("#status")).to_have_text("Success")
-    expect(page.get_by_text("Credit or debit card")).to_be_visible()
+    expect(page.get_by_text("Credit or debit card").first).to_be_visible()
     assert events(page) == ["started", "token_given", "claimed", "completed"]
     page.get_by_role("link", name="The whole payment").click()
     expect(page.get_by_text("The chain of the history is intact: 4 events were verified.")).to_be_visible()

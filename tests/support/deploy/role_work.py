@@ -49,7 +49,7 @@ def later(seconds: float) -> Iterator[None]:
 
 
 def work_of_the_portal(backend: Backend) -> None:
-    """Pay by card; and try again to pay an obligation whose first attempt failed."""
+    """Pay by card; and fail to pay an obligation twice: a further attempt has a sentinel, which its end removes."""
     door = portal.make_handler()
     try:
         reference, token = begun(door)
@@ -60,7 +60,9 @@ def work_of_the_portal(backend: Backend) -> None:
         reference, token = begun(door)
         backend.simulator.pay(token, "PLASTIC_CARD", "Failed")
         expect(asked(door, "POST", "/process", {"token": token})[1]["paymentStatus"], "failed")
-        begun(door, reference)
+        _, token = begun(door, reference)
+        backend.simulator.pay(token, "PLASTIC_CARD", "Failed")
+        expect(asked(door, "POST", "/process", {"token": token})[1]["paymentStatus"], "failed")
     finally:
         door.instance.close()
 
