@@ -114,7 +114,7 @@ async def test_the_stores_latency_is_seen_by_operation_and_outcome(stage: Stage)
 
 
 class FailingStore:
-    """A store whose calls end with ``error``, which is no answer of DynamoDB's."""
+    """A store whose calls end with ``error``, which DynamoDB did not answer."""
 
     def __init__(self, error: BaseException) -> None:
         self._error = error

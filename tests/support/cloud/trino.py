@@ -87,11 +87,27 @@ class Trino:
             statement = f"EXECUTE IMMEDIATE '{quoted}' USING {', '.join(parameters)}"
         with closing(self.connection(catalog)) as connection:
             cursor = connection.cursor()
-            cursor.execute(statement)
+            _execute(cursor, statement)
             rows = [tuple(row) for row in cursor.fetchall()]
             described = cursor.description or []
             names, types = tuple(each[0] for each in described), tuple(each[1] for each in described)
             return TrinoAnswer(names, types, rows, cursor.stats)
+
+
+def _execute(cursor: Any, statement: str) -> None:
+    """Execute a statement. For a while after its start, the only node does not offer each catalog yet: ask again."""
+    from trino.exceptions import TrinoQueryError
+
+    ends = time.monotonic() + START_S_MAX
+    while True:
+        try:
+            cursor.execute(statement)
+        except TrinoQueryError as error:
+            if error.error_name != "NO_NODES_AVAILABLE" or time.monotonic() >= ends:
+                raise
+            time.sleep(POLL_S)
+        else:
+            return
 
 
 def catalog_of_folder(folder: Path) -> str:

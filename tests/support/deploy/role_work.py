@@ -13,6 +13,7 @@ from bursar.bootstrap.lambda_functions import dashboard, portal
 from bursar.bootstrap.lambda_functions import environment as function_environment
 from bursar.bootstrap.lambda_functions.lake import LakeWriting
 from bursar.bootstrap.lambda_functions.sweep import ScheduledSweep
+from bursar.portal.doors.aws_lambda import LambdaDoor
 from bursar.portal.webhooks.sender import ReceiverReply
 from bursar.portal.webhooks.targets import AllowedTargets
 from tests.support.bootstrap.backend import Backend
@@ -58,20 +59,26 @@ def work_of_the_portal(backend: Backend) -> None:
         expect(asked(door, "GET", f"/details/{reference}")[1]["paymentStatus"], "success")
         expect(asked(door, "GET", f"/details/{reference}/events")[0], 200)
         reference, token = begun(door)
-        backend.simulator.pay(token, "PLASTIC_CARD", "Failed")
-        expect(asked(door, "POST", "/process", {"token": token})[1]["paymentStatus"], "failed")
+        fail(door, backend, token)
         _, token = begun(door, reference)
-        backend.simulator.pay(token, "PLASTIC_CARD", "Failed")
-        expect(asked(door, "POST", "/process", {"token": token})[1]["paymentStatus"], "failed")
+        fail(door, backend, token)
     finally:
         door.instance.close()
 
 
+def fail(door: LambdaDoor, backend: Backend, token: str) -> None:
+    """Let Pay.gov decline a payment, and process it."""
+    backend.simulator.pay(token, "PLASTIC_CARD", "Failed")
+    expect(asked(door, "POST", "/process", {"token": token})[1]["paymentStatus"], "failed")
+
+
 def prepare_sweep(backend: Backend) -> None:
-    """Begin what a sweep four hours later ends: a payment that was never paid, and a debit that settles."""
+    """Begin what a sweep four hours later ends: a second attempt that was never paid, and a debit that settles."""
     door = portal.make_handler()
     try:
-        begun(door)
+        reference, token = begun(door)
+        fail(door, backend, token)
+        begun(door, reference)
         _, token = begun(door)
         backend.simulator.pay(token, "ACH", "Success")
         asked(door, "POST", "/process", {"token": token})
