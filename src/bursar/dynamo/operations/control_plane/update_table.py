@@ -116,7 +116,9 @@ def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
             **document.get("WarmThroughput", {}),
             **known_members(request, "WarmThroughput", WARM),
         }
-    for member in ("TableClass", "DeletionProtectionEnabled", "OnDemandThroughput"):
+    if on_demand := known_members(request, "OnDemandThroughput", ON_DEMAND):
+        document["OnDemandThroughput"] = on_demand
+    for member in ("TableClass", "DeletionProtectionEnabled"):
         if request.get(member) is not None:
             document[member] = request[member]
     _set_indexes(table, document, request)
