@@ -12,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from tests.support.bootstrap.backend import Backend
-from tests.support.bootstrap.function_calls import CLIENTS
+from tests.support.bootstrap.function_calls import CLIENTS, init_body
 from tests.support.deploy.ministack import MINISTACK, Cloud, eventually, running
 
 PACKAGES: Final = MINISTACK.parents[1] / "packages"
@@ -64,14 +64,7 @@ class Deployed:
 
     def begin(self) -> tuple[str, str]:
         reference = str(uuid.uuid4())
-        order = {
-            "transactionReferenceId": reference,
-            "fee": "PETITION_FILING_FEE",
-            "urlSuccess": "https://client.example/success",
-            "urlCancel": "https://client.example/cancel",
-            "metadata": {"docketNumber": "123-26"},
-        }
-        status, answer = self.call("POST", "/init", order)
+        status, answer = self.call("POST", "/init", init_body(reference))
         assert status == 200, answer
         return reference, answer["token"]
 

@@ -23,16 +23,6 @@ HOME = "/dashboard/transactions"
 LOGOUT = "/dashboard/sign-in/back-channel-logout"
 
 
-@pytest.fixture
-def fake(office: Office) -> FakeProvider:
-    return FakeProvider(office.wall)
-
-
-@pytest.fixture
-def browser(office: Office, fake: FakeProvider) -> Visitor:
-    return visitor_of(office, fake)
-
-
 async def send(browser: Visitor, token: str, **more: str) -> Page:
     """Send a logout token as the provider does: without cookies, without our form, with other fields."""
     body = urlencode({"logout_token": token, "other": "ignored", **more}).encode()

@@ -29,16 +29,6 @@ from tests.support.dashboard.provider import (
 HOME = "/dashboard/transactions"
 
 
-@pytest.fixture
-def fake(office: Office) -> FakeProvider:
-    return FakeProvider(office.wall)
-
-
-@pytest.fixture
-def browser(office: Office, fake: FakeProvider) -> Visitor:
-    return visitor_of(office, fake)
-
-
 def refusal(office: Office) -> str:
     """Return why the last sign-in failed, as the access log has it."""
     return str(office.visitor_log("sign_in_failed")[-1].detail["refusal"])

@@ -22,16 +22,20 @@ def asked(portal: LambdaDoor, method: str, path: str, body: Any = None, arn: str
     return reply["statusCode"], json.loads(reply["body"])
 
 
-def begun(portal: LambdaDoor, reference: str | None = None) -> tuple[str, str]:
-    """Return (reference, token) of a payment that the payer has not paid yet."""
-    reference = reference or str(uuid.uuid4())
-    order = {
+def init_body(reference: str) -> dict[str, Any]:
+    """Return the body of a valid `POST /init`."""
+    return {
         "transactionReferenceId": reference,
         "fee": "PETITION_FILING_FEE",
         "urlSuccess": "https://client.example/success",
         "urlCancel": "https://client.example/cancel",
         "metadata": {"docketNumber": "123-26"},
     }
-    status, answer = asked(portal, "POST", "/init", order)
+
+
+def begun(portal: LambdaDoor, reference: str | None = None) -> tuple[str, str]:
+    """Return (reference, token) of a payment that the payer has not paid yet."""
+    reference = reference or str(uuid.uuid4())
+    status, answer = asked(portal, "POST", "/init", init_body(reference))
     assert status == 200, answer
     return reference, answer["token"]

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
+from tests.support.bootstrap.function_calls import init_body
 from tests.support.deploy.template import ROOT
 
 CLOUD: Final = ROOT / ".tools" / "cloud"
@@ -60,14 +61,7 @@ class Function:
     def begin(self) -> tuple[str, str]:
         """Return (reference, token) of a payment that the payer has not paid yet."""
         reference = str(uuid.uuid4())
-        order = {
-            "transactionReferenceId": reference,
-            "fee": "PETITION_FILING_FEE",
-            "urlSuccess": "https://client.example/success",
-            "urlCancel": "https://client.example/cancel",
-            "metadata": {"docketNumber": "123-26"},
-        }
-        status, answer = self.ask("POST", "/init", order)
+        status, answer = self.ask("POST", "/init", init_body(reference))
         assert status == 200, (answer, self.log.read_text())
         return reference, answer["token"]
 
