@@ -6,6 +6,7 @@ a connection per use: a use is short, and a connection belongs to one thread.
 
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -13,7 +14,8 @@ from typing import Final
 
 from bursar.private_files import create_private, make_private_folder, require_private
 
-BUSY_TIMEOUT_S: Final = 5.0
+BUSY_TIMEOUT_S: Final = 10.0
+_LEAVE_WAL_WAIT_S: Final = 0.01
 KEY_BYTES: Final = 32
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS keys (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -72,13 +74,29 @@ class StateFile:
         make_private_folder(path.parent)
         create_private(path)
         require_private(path)
-        with self.writing() as connection:
-            connection.execute("PRAGMA journal_mode = WAL")
+        self._leave_wal()
         with self.writing() as connection:
             connection.executescript(_SCHEMA)
             columns = {row["name"] for row in connection.execute("PRAGMA table_info(provider_sessions)")}
             if "sid" not in columns:  # the file is of an earlier version
                 connection.execute("ALTER TABLE provider_sessions ADD COLUMN sid TEXT")
+
+    def _leave_wal(self) -> None:
+        """Give the file a rollback journal. Raises ``sqlite3.Error`` if others hold a file in WAL mode too long.
+
+        Earlier versions used WAL mode. Python's own SQLite may be of a version that loses commits in it when several
+        processes write ("WAL-reset bug" of sqlite.org/wal.html). SQLite does not wait for the other processes here.
+        """
+        tries = int(BUSY_TIMEOUT_S / _LEAVE_WAL_WAIT_S)
+        for left in reversed(range(tries)):
+            try:
+                with self.writing() as connection:
+                    connection.execute("PRAGMA journal_mode = DELETE")
+                return
+            except sqlite3.OperationalError:
+                if not left:
+                    raise
+                time.sleep(_LEAVE_WAL_WAIT_S)
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
