@@ -49,15 +49,26 @@ class AccessLog:
                 row,
             )
 
-    def entries(self, *, search: str = "", before: int | None = None, limit: int = ENTRIES_MAX) -> list[AccessEntry]:
-        """Return the newest entries that contain ``search``, at most ``limit``; ``before``: only older ones."""
+    def entries(
+        self,
+        *,
+        search: str = "",
+        since: float = float("-inf"),
+        until: float = float("inf"),
+        before: int | None = None,
+        limit: int = ENTRIES_MAX,
+    ) -> list[AccessEntry]:
+        """Return the newest entries that contain ``search``, at most ``limit``.
+
+        ``since`` is inside and ``until`` is outside, Unix seconds; ``before``: only entries with a smaller number.
+        """
         like = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         with self._state.writing() as connection:
             rows = connection.execute(
                 "SELECT * FROM access WHERE (?1 = '%%' OR name LIKE ?1 ESCAPE '\\' OR target LIKE ?1 ESCAPE '\\' "
                 "OR action LIKE ?1 ESCAPE '\\' OR detail LIKE ?1 ESCAPE '\\' OR address LIKE ?1 ESCAPE '\\') "
-                "AND id < ?2 ORDER BY id DESC LIMIT ?3",
-                (like, before if before is not None else 1 << 62, limit),
+                "AND at >= ?2 AND at < ?3 AND id < ?4 ORDER BY id DESC LIMIT ?5",
+                (like, since, until, before if before is not None else 1 << 62, limit),
             ).fetchall()
         return [_entry(row) for row in rows]
 

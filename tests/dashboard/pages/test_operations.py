@@ -1,12 +1,7 @@
-"""Operations and the access log: what they show, and that no entry of the log can be changed."""
+"""Operations: what the page shows, to whom, and what it counts."""
 
-import csv
-import io
 import re
-import sqlite3
 from pathlib import Path
-
-import pytest
 
 from bursar.dashboard.upkeep_notes import UpkeepNotes
 from bursar.reports.lake.upkeep import UpkeepFile
@@ -51,35 +46,3 @@ async def test_operations_show_the_last_audit_and_the_last_backup(office: Office
     assert "altered: &lt;i&gt;" in page.text
     assert "This list is cut." in page.text
     assert page.text.count("Not run on this server yet") == 1
-
-
-async def test_the_access_log_is_searched_and_exported(office: Office) -> None:
-    attempt = await office.initiated("PETITION_FILING_FEE", "60.00", docketNumber="1-26")
-    await office.visitor("viewer").get(f"/dashboard/payments/{attempt.client}/{attempt.reference}")
-    await office.visitor("viewer").get("/dashboard/access-log")
-    browser = office.visitor("auditor")
-    page = await browser.get("/dashboard/access-log")
-    assert attempt.reference in page.text
-    assert "Refused" in page.text
-    assert "<bdi>page</bdi></span> <bdi>access_log</bdi>" in page.text
-    assert attempt.reference not in (await browser.get("/dashboard/access-log?search=access-log")).text
-    assert "No entry matches." in (await browser.get("/dashboard/access-log?search=100%25")).text
-    rows = list(csv.DictReader(io.StringIO((await browser.get("/dashboard/access-log.csv")).text)))
-    assert [row["action"] for row in rows] == ["exported", "refused", "viewed"]
-    assert rows[-1]["target"].endswith(attempt.reference)
-
-
-@pytest.mark.parametrize("before", ["9" * 19, "9" * 5_000, "-1", "one"])
-async def test_the_access_log_begins_at_its_newest_entry_for_an_impossible_number(office: Office, before: str) -> None:
-    await office.visitor("viewer").get("/dashboard/access-log")
-    page = await office.visitor("auditor").get(f"/dashboard/access-log?before={before}")
-    assert page.status == 200
-    assert "Refused" in page.text
-
-
-@pytest.mark.parametrize("statement", ["DELETE FROM access", "UPDATE access SET name = 'eve'"])
-async def test_no_entry_is_changed_or_removed(office: Office, statement: str) -> None:
-    await office.visitor("viewer").get("/dashboard/access-log")
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"), office.state.writing() as connection:
-        connection.execute(statement)
-    assert len(office.visitor_log()) == 1

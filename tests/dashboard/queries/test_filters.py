@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bursar.dashboard.queries.filters import SORTS, STATUS_CHOICES, TransactionFilter, read_dollars, read_filter
+from bursar.dashboard.queries.filters import SORTS, STATUS_CHOICES, TransactionFilter, read_filter
+from bursar.dashboard.queries.url_reader import read_dollars
 
 TODAY = date(2026, 11, 22)
 days = st.dates(date(1990, 1, 1), date(2200, 12, 31))

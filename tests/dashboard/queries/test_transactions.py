@@ -12,7 +12,7 @@ import pytest
 
 from bursar.dashboard.formatting import eastern
 from bursar.dashboard.queries import transactions
-from bursar.dashboard.queries.filters import SORTS, Dated, TransactionFilter, read_dollars
+from bursar.dashboard.queries.filters import SORTS, Dated, TransactionFilter
 from bursar.dashboard.queries.search import ID_PREFIX_CHARS_MIN, Search, read_search
 from bursar.dashboard.queries.transactions import (
     NO_SEARCH,
@@ -23,6 +23,7 @@ from bursar.dashboard.queries.transactions import (
     every_transaction,
     transactions_page,
 )
+from bursar.dashboard.queries.url_reader import read_dollars
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.payments import Attempt
 from bursar.reports.sql.answer import Question, SqlAnswer

@@ -6,21 +6,16 @@ Two URLs with the same filter show the same transactions: a period that is chose
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, Literal
 
-from bursar.dashboard.queries.as_of import AS_OF, PRESENT, AsOf, read_as_of
+from bursar.dashboard.queries.as_of import PRESENT, AsOf
 from bursar.dashboard.queries.conditions import SqlCondition, one_of
-from bursar.dashboard.queries.periods import PERIODS, days_of_period
+from bursar.dashboard.queries.url_reader import FilterProblem, UrlReader
 from bursar.payments.status import STATUSES
-from bursar.portal.contract.periods import YEAR_MAX, YEAR_MIN
-from bursar.reports.errors import BadParameter
 
 Dated = Literal["started", "collected"]
 
-CHOICES_MAX: Final = 100
-TEXT_CHARS_MAX: Final = 200
-AMOUNT_MAX: Final = Decimal("999999999999.99")
 UNKNOWN: Final = "unknown"
 """The choice of attempts whose outcome is unknown, beside the statuses."""
 NO_CODE: Final = "none"
@@ -143,15 +138,6 @@ class TransactionFilter:
         return pairs + shown.as_of.query
 
 
-@dataclass(frozen=True, slots=True)
-class FilterProblem:
-    """A field of the filter that cannot be used: its name, the key of the text that says why, and its value."""
-
-    field: str
-    key: str
-    value: str
-
-
 def read_filter(
     pairs: Iterable[tuple[str, str]], today: date, now: float = float("inf")
 ) -> tuple[TransactionFilter, list[FilterProblem]]:
@@ -159,16 +145,8 @@ def read_filter(
 
     An instant after ``now``, Unix seconds, is such a field.
     """
-    read = _Reader(pairs)
-    first, last = read.day("from"), read.day("to")
-    period = read.one("period")
-    if period in PERIODS:
-        first, last = days_of_period(period, today)
-    elif period not in ("", "any"):
-        read.add_problem("period", "choice", period)
-    if first is not None and last is not None and first > last:
-        read.add_problem("to", "order_of_days", last.isoformat())
-        last = None
+    read = UrlReader(pairs)
+    first, last = read.days(today)
     low, high = read.amount("min"), read.amount("max")
     if low is not None and high is not None and low > high:
         read.add_problem("max", "order_of_amounts", f"{high:f}")
@@ -191,82 +169,6 @@ def read_filter(
         as_of=read.as_of(today, now),
     )
     return found, read.problems
-
-
-class _Reader:
-    def __init__(self, pairs: Iterable[tuple[str, str]]) -> None:
-        self._pairs = list(pairs)
-        self.problems: list[FilterProblem] = []
-
-    def add_problem(self, field: str, key: str, value: str) -> None:
-        self.problems.append(FilterProblem(field, key, value))
-
-    def one(self, name: str) -> str:
-        value = next((value.strip() for key, value in self._pairs if key == name), "")
-        if len(value) > TEXT_CHARS_MAX:
-            self.add_problem(name, "too_long", f"{value[:20]}…")
-            return ""
-        return value
-
-    def many(self, name: str) -> tuple[str, ...]:
-        values = dict.fromkeys(value.strip() for key, value in self._pairs if key == name and value.strip())
-        return tuple(value for value in list(values)[:CHOICES_MAX] if len(value) <= TEXT_CHARS_MAX)
-
-    def choice(self, name: str, choices: tuple[str, ...], default: str) -> str:
-        value = self.one(name)
-        if value and value not in choices:
-            self.add_problem(name, "choice", value)
-        return value if value in choices else default
-
-    def choices(self, name: str, choices: tuple[str, ...]) -> tuple[str, ...]:
-        values = self.many(name)
-        for value in values:
-            if value not in choices:
-                self.add_problem(name, "choice", value)
-        return tuple(value for value in choices if value in values)
-
-    def day(self, name: str) -> date | None:
-        value = self.one(name)
-        if not value:
-            return None
-        try:
-            found = date.fromisoformat(value)
-        except ValueError:
-            found = None
-        if found is None or not YEAR_MIN <= found.year <= YEAR_MAX:
-            self.add_problem(name, "day", value)
-            return None
-        return found
-
-    def as_of(self, today: date, now: float) -> AsOf:
-        text = self.one(AS_OF)
-        try:
-            return read_as_of(text, today, now)
-        except BadParameter:
-            self.add_problem(AS_OF, "as_of", text)
-            return PRESENT
-
-    def amount(self, name: str) -> Decimal | None:
-        value = self.one(name)
-        if not value:
-            return None
-        found = read_dollars(value)
-        if found is None:
-            self.add_problem(name, "amount", value)
-        return found
-
-
-def read_dollars(text: str) -> Decimal | None:
-    """Return the amount in a text such as ``$1,234.50``; None if it is not an amount of at most two decimals."""
-    plain = text.strip().removeprefix("$").replace(",", "").strip()
-    if not plain.isascii() or not plain.replace(".", "", 1).isdigit():
-        return None
-    try:
-        found = Decimal(plain)
-    except InvalidOperation:
-        return None
-    exponent = found.as_tuple().exponent
-    return found if isinstance(exponent, int) and exponent >= -2 and found <= AMOUNT_MAX else None
 
 
 def _status_condition(statuses: tuple[str, ...]) -> SqlCondition:

@@ -17,8 +17,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bursar.dashboard.queries.conditions import SqlCondition, all_of, one_of
-from bursar.dashboard.queries.filters import UNKNOWN, read_dollars
+from bursar.dashboard.queries.filters import UNKNOWN
 from bursar.dashboard.queries.periods import PERIODS, days_of_period, month_of
+from bursar.dashboard.queries.url_reader import read_dollars
 from bursar.dashboard.text.catalogue import LANGUAGES, text_in
 from bursar.paygov.protocol import AGENCY_TRACKING_ID_CHARACTERS_MAX
 from bursar.payments.status import STATUSES

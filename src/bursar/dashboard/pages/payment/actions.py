@@ -14,7 +14,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from bursar.dashboard.pages.payment.evidence import contradictions_of
-from bursar.dashboard.queries.filters import read_dollars
+from bursar.dashboard.queries.url_reader import read_dollars
 from bursar.dashboard.site import PageHandler
 from bursar.dashboard.visit import PageError, Visit
 from bursar.payments.records import ZERO, Attempt
