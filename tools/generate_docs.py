@@ -16,6 +16,7 @@ PAGES = {
     "payments.md": "tools.pages.payments_page",
     "reports.md": "tools.pages.reports_page",
     "errors.md": "tools.pages.errors_page",
+    "return-codes.md": "tools.pages.return_codes_page",
     "acr.yaml": "tools.pages.acr_page",
 }
 

@@ -17,6 +17,7 @@ from bursar.dashboard.sign_in.roles import SEE_PERSONAL_DATA
 from bursar.dashboard.sign_in.sessions import PersonSession
 from bursar.dashboard.site import PREFIX, PageRoute, Site
 from bursar.dashboard.text.catalogue import LANGUAGES, Text, chosen_language, text_in
+from bursar.dashboard.text.reason_codes import meaning_of
 from bursar.web.binding import is_loopback
 from bursar.web.pages.csrf import csrf_token
 
@@ -204,6 +205,7 @@ class Visit:
             "duration": lambda seconds: formatting.duration_text(text, seconds),
             "iso": lambda at: formatting.eastern(at).isoformat(timespec="milliseconds"),
             "fee_name": self.parts.fees.name,
+            "code_meaning": lambda code: meaning_of(code, text.language),
             "environment": self.parts.environment,
             "keys_on": self.request.cookies.get(KEYS_COOKIE) != "off",
             "here": self.request.url.path + (f"?{self.request.url.query}" if self.request.url.query else ""),

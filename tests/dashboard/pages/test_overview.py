@@ -258,3 +258,9 @@ async def test_no_attempt_is_counted_twice_and_each_count_has_its_rows(office: O
     every = [row for found in rows.values() for row in found]
     assert len(set(every)) == 3
     assert listed.text.count("the reply was lost; ") == 1  # both reasons, in one row
+
+
+async def test_the_reasons_of_failures_have_the_meaning_of_their_codes(busy_office: Office) -> None:
+    page = (await busy_office.visitor("viewer").get("/dashboard/?period=last_quarter")).text
+    reasons = page[page.index('id="reasons-heading"') :]
+    assert '<bdi>4019</bdi> <span class="quiet">Pay.gov has no such application of the agency</span>' in reasons

@@ -173,3 +173,15 @@ async def test_a_printed_page_names_its_filter(office: Office) -> None:
     for part in ("Search: failed", "Collected: Oct 1, 2026 – Oct 31, 2026", "Status: Outcome unknown", "Fee: Copy fee"):
         assert part in words[1]
     assert 'id="filter-words"' not in (await browser.get("/dashboard/transactions")).text
+
+
+async def test_return_codes_have_their_meaning_in_the_list_the_filter_and_its_words(busy_office: Office) -> None:
+    page = (await busy_office.visitor("viewer").get("/dashboard/transactions?code=4019")).text
+    meaning = "Pay.gov has no such application of the agency"
+    failed = [each for each in busy_office.attempts if each.return_code == "4019"]
+    assert page.count(f'<bdi>4019</bdi> <span class="quiet">{meaning}</span>') == len(failed) > 0
+    assert f"4019: {meaning}." in page
+    assert f"Return code: 4019 ({meaning})" in page
+    assert '<option value="R01" label="R01 · Insufficient funds">' in page
+    part = (await busy_office.visitor("viewer").get("/dashboard/transactions?code=40")).text
+    assert "Return code: 40</p>" in part

@@ -18,6 +18,7 @@ from bursar.dashboard.queries.search import Search, read_search
 from bursar.dashboard.queries.transactions import Cursor, choices_of, count_of, every_transaction, transactions_page
 from bursar.dashboard.sign_in.roles import ROLES
 from bursar.dashboard.statement_runs import new_run_id
+from bursar.dashboard.text.reason_codes import RETURN_CODES, codes_of, meaning_of
 from bursar.dashboard.visit import PageError, Visit
 from bursar.portal.contract.periods import court_day
 from bursar.reports.output.head import USD, ReportColumn, Subject
@@ -77,6 +78,7 @@ async def show_transactions(visit: Visit) -> Response:
         payment_path=lambda row: visit.path(
             "payment", found.as_of.query, client=row["client"], reference=row["reference"]
         ),
+        return_codes=codes_of(RETURN_CODES, visit.text.language),
         status_label=lambda value: visit.text.label("status", value),
         money_choices=list(MONEY_CHOICES),
         money_label=lambda value: visit.text(f"overview.{value}"),
@@ -128,10 +130,15 @@ def _filter_words(visit: Visit, found: TransactionFilter) -> list[str]:
         "columns.client": found.clients,
         "columns.method": [text.label("methods", each) for each in found.methods],
         "overview.money": [text(f"overview.{each}") for each in found.money],
-        "filters.code": [text("overview.no_code") if found.code == NO_CODE else found.code],
+        "filters.code": [text("overview.no_code") if found.code == NO_CODE else _code_words(visit, found.code)],
         "filters.amount": [f"{lowest} – {highest}" if lowest or highest else ""],
     }
     return [f"{text(key)}: {', '.join(values)}" for key, values in parts.items() if any(values)]
+
+
+def _code_words(visit: Visit, code: str) -> str:
+    meaning = meaning_of(code, visit.text.language)
+    return f"{code} ({meaning})" if meaning else code
 
 
 def _cursor_of(visit: Visit) -> Cursor | None:

@@ -1,9 +1,12 @@
 """The page of a payment: its facts, its personal data on request, its chain, and who may see it."""
 
+import re
+
 from bursar.dashboard.formatting import eastern
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.visit import LANGUAGE_COOKIE
 from bursar.payments import Attempt, Outcome
+from bursar.payments.reversals import ReversalReport
 from tests.support.dashboard.office import HOSTILE, Office
 
 
@@ -141,3 +144,31 @@ async def test_the_page_says_why_an_attempt_needs_a_person_and_writes_facts_as_f
     assert "overdue: no sweeper runs" in page
     history = page[page.index('id="history"') :]
     assert ("Petition filing fee" in history, "PETITION_FILING_FEE" in history) == (True, False)
+
+
+async def test_codes_have_their_meaning_in_the_language_of_the_person(office: Office) -> None:
+    declined = Outcome("failed", "P1", "Failed", "ACH", "R02", "Returned")
+    unknown = Outcome("failed", "P2", "Failed", "PLASTIC_CARD", "4902", "Declined")
+    first, second = [
+        await office.completed(outcome, "PETITION_FILING_FEE", "60.00", docketNumber="1-26")
+        for outcome in (declined, unknown)
+    ]
+    browser = office.visitor("viewer")
+    page = (await browser.get(path(first))).text
+    assert page.count('<bdi>R02</bdi> <span class="quiet">Account closed</span>') == 2, "the attempt and its event"
+    assert page.count("<bdi>4902</bdi>") == 0
+    assert "<bdi>4902</bdi></dd>" in (await browser.get(path(second))).text
+    browser.cookies[LANGUAGE_COOKIE] = "es"
+    assert "Cuenta cerrada" in (await browser.get(path(first))).text
+
+
+async def test_a_chargeback_has_its_code_its_meaning_and_names_for_each_fact(office: Office) -> None:
+    paid = Outcome("processed", "P1", "Success", "PLASTIC_CARD")
+    attempt = await office.completed(paid, "PETITION_FILING_FEE", "60.00", docketNumber="1-26")
+    report = ReversalReport("charged_back", attempt.amount, "operator", by="ada", reason="disputed", reason_code="10.4")
+    await office.ledger.reversals.record(attempt, report, actor="operator")
+    page = (await office.visitor("viewer").get(path(attempt))).text
+    assert page.count('<bdi>10.4</bdi> <span class="quiet">Visa: other fraud, card not present</span>') == 2
+    assert "<dt>Amount that went back</dt><dd>$60.00</dd>" in page
+    names = set(re.findall(r"<dt>([^<]*)</dt>", page))
+    assert {name for name in names if "_" in name} == set(), "no raw name of a fact"

@@ -16,6 +16,7 @@ from starlette.responses import Response
 from bursar.dashboard.pages.payment.evidence import contradictions_of
 from bursar.dashboard.queries.url_reader import read_dollars
 from bursar.dashboard.site import PageHandler
+from bursar.dashboard.text.reason_codes import REVERSAL_CODES, codes_of
 from bursar.dashboard.visit import PageError, Visit
 from bursar.payments.records import ZERO, Attempt
 from bursar.payments.reversals import CHARGED_BACK, RETURNED, ReversalReport
@@ -196,6 +197,7 @@ async def _confirmation(visit: Visit, action: PaymentAction, attempt: Attempt, r
         refusal=refusal.message if refusal else "",
         target=visit.path(f"send_{action.name}", attempt=attempt.agency_tracking_id, number=number),
         left=attempt.net_amount,
+        reason_codes=codes_of(REVERSAL_CODES, visit.text.language),
         section="transactions",
     )
 
