@@ -165,6 +165,20 @@ def test_the_command_has_the_region(engine: Engine, tmp_path: Path) -> None:
     assert json.loads(done.stdout)["TableArn"] == TABLE_ARN.replace(REGION, "sa-east-1")
 
 
+@pytest.mark.parametrize(("chosen", "signed"), [((), None), (("--region", "us-east-1"), "us-east-1")])
+def test_only_a_region_that_was_chosen_binds_the_signatures(
+    chosen: tuple[str, ...], signed: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = tmp_path / "keys.toml"
+    keys.write_text('[[key]]\naccess_key = "AKIA"\nsecret = "secret"\n')
+    keys.chmod(0o600)
+    served: list[Any] = []
+    monkeypatch.setattr("bursar.dynamo.commands.serve", lambda _settings, **given: served.append(given["access"]))
+    done = CliRunner().invoke(dynamo, ["--credentials", str(keys), *chosen])
+    assert done.exit_code == 0, done.output
+    assert [access.signed_region for access in served] == [signed]
+
+
 def test_the_command_refuses_a_text_that_is_no_regions_name() -> None:
     done = CliRunner().invoke(dynamo, ["--region", "Paris", "ls"])
     assert done.exit_code == 2

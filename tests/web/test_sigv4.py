@@ -189,7 +189,7 @@ def test_an_unknown_key_is_refused() -> None:
 def test_the_scope_must_be_this_service_and_region() -> None:
     with pytest.raises(InvalidSignature, match="scoped to correct service: 'execute-api'"):
         Signed().verify(service="execute-api")
-    with pytest.raises(InvalidSignature, match="scoped to a valid Region, not 'us-east-1'"):
+    with pytest.raises(InvalidSignature, match="scoped to a valid region, not 'us-east-1'"):
         Signed().verify(region="eu-west-1")
     signed = Signed()
     signed.headers["authorization"] = signed.headers["authorization"].replace("aws4_request", "aws5_request")

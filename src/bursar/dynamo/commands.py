@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from bursar.dynamo.command_inputs import (
     BUCKETS,
@@ -162,7 +163,9 @@ def dynamo(
     if weather != "calm":
         context.meta[WEATHER] = weather_of(weather, weather_seed, workers)
         settings = replace(settings, shared_by_loop=weather_for_a_loop(reports))
-    access = access_of(credentials, region) if credentials else None
+    # Without --region, clients of every region are served: SDKs are configured with any.
+    only_region = context.get_parameter_source("region") is not ParameterSource.DEFAULT
+    access = access_of(credentials, region, only_region=only_region) if credentials else None
     try:
         if console:
             settings = replace(settings, beside=console_beside(settings, access, console_port))

@@ -83,13 +83,16 @@ def region_of(name: str) -> str:
         raise DynamoCommandRefused(f"--{error}") from None
 
 
-def access_of(credentials: Path, region: str) -> "AccessKeys":
-    """Return the access keys of a credentials file; their policies are on the ARNs of ``region``."""
+def access_of(credentials: Path, region: str, *, only_region: bool) -> "AccessKeys":
+    """Return the access keys of a credentials file; their policies are on the ARNs of ``region``.
+
+    With ``only_region``, a request that is signed for another region is refused.
+    """
     # Imported here: a server without access keys starts faster without it.
     from bursar.dynamo.server.credentials import AccessKeys, CredentialsError
 
     try:
-        return AccessKeys.load(credentials, region)
+        return AccessKeys.load(credentials, region, only_region=only_region)
     except CredentialsError as error:
         raise DynamoCommandRefused(str(error)) from None
 

@@ -232,7 +232,7 @@ def _check_scope(
     if scope_service != service:
         raise InvalidSignature(f"Credential should be scoped to correct service: '{service}'.")
     if region is not None and scope_region != region:
-        raise InvalidSignature(f"Credential should be scoped to a valid Region, not '{scope_region}'.")
+        raise InvalidSignature(f"Credential should be scoped to a valid region, not '{scope_region}'.")
     if date != timestamp[:8]:
         raise InvalidSignature(
             "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP: "

@@ -133,6 +133,36 @@ async def test_an_sdk_is_admitted_by_its_key_and_policy(write: Write) -> None:
     await shared.close()
 
 
+@pytest.mark.parametrize("signed_for", ["us-east-1", "eu-west-1"])
+@pytest.mark.parametrize("only_region", [True, False])
+async def test_a_server_of_one_region_refuses_a_signature_for_another(
+    write: Write, signed_for: str, only_region: bool
+) -> None:
+    shared = AsyncEngine(Engine.open(":memory:", region="eu-west-1"))
+    access = AccessKeys.load(write(WHOLE), "eu-west-1", only_region=only_region)
+    async with (
+        serving(shared, access=access) as server,
+        aiobotocore.session.get_session().create_client(
+            "dynamodb",
+            endpoint_url=server.url,
+            region_name=signed_for,
+            aws_access_key_id="AKIAROOT",
+            aws_secret_access_key="root-secret",
+        ) as client,
+    ):
+        if signed_for == "eu-west-1" or not only_region:
+            assert (await client.list_tables())["TableNames"] == []
+        else:
+            with pytest.raises(ClientError) as refused:
+                await client.list_tables()
+            assert refused.value.response["Error"] == {
+                "Code": "InvalidSignatureException",
+                "Message": "Credential should be scoped to a valid region, not 'us-east-1'.",
+            }
+            assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 400
+    await shared.close()
+
+
 async def test_with_keys_web_pages_are_answered_as_amazon_answers_them(write: Write) -> None:
     shared = AsyncEngine(Engine.open(":memory:"))
     async with serving(shared, access=AccessKeys.load(write(WHOLE))) as server, connected(server) as raw:

@@ -78,7 +78,7 @@ async def test_a_portal_of_one_region_refuses_a_signature_for_another() -> None:
     lower = {name.lower(): value for name, value in _signed("POST", "/init").items()}
     call = Call("POST", "/init", "", lower)
     assert await sigv4(CLIENTS, clock=system_clock, region="us-east-1")(call) is not None
-    with pytest.raises(Forbidden, match="should be scoped to a valid Region"):
+    with pytest.raises(Forbidden, match="should be scoped to a valid region"):
         await sigv4(CLIENTS, clock=system_clock, region="us-gov-west-1")(call)
 
 

@@ -76,6 +76,10 @@ class Guarded:
         """The text of each request that a policy did not allow."""
         self.url = ""
 
+    @property
+    def signed_region(self) -> str | None:
+        return self._access.signed_region
+
     def secret_for(self, access_key: str) -> str | None:
         return self._access.secret_for(access_key)
 

@@ -41,6 +41,10 @@ _NO_BROWSERS: Final = responses.coral_error(
 class Access(Protocol):
     """The access keys that the server knows, and the requests that each of them allows."""
 
+    @property
+    def signed_region(self) -> str | None:
+        """Return the region that signatures must be for; None accepts any."""
+
     def secret_for(self, access_key: str) -> str | None:
         """Return the secret of an access key, or None if the key is not known."""
 
@@ -130,7 +134,7 @@ class Admission:
                 request.body,
                 secret_for=self._access.secret_for,
                 service=SERVICE,
-                region=None,  # one store serves every region, because SDKs are configured with any
+                region=self._access.signed_region,
                 now=self._clock(),
             )
         except SignatureRefused as refusal:

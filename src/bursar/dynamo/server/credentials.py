@@ -40,13 +40,18 @@ class KeyGrant:
 class AccessKeys:
     """The access keys that a server knows. Their policies are on the ARNs of ``region``."""
 
-    def __init__(self, keys: Mapping[str, KeyGrant], region: str = DEFAULT_REGION) -> None:
+    def __init__(
+        self, keys: Mapping[str, KeyGrant], region: str = DEFAULT_REGION, *, only_region: bool = False
+    ) -> None:
+        """Take the keys by name. With ``only_region``, a signature for another region is refused."""
         self._keys = dict(keys)
         self._region = region
+        self.signed_region = region if only_region else None
+        """The region that signatures must be for; None accepts any."""
 
     @classmethod
-    def load(cls, path: Path, region: str = DEFAULT_REGION) -> "AccessKeys":
-        """Return the keys of a credentials file.
+    def load(cls, path: Path, region: str = DEFAULT_REGION, *, only_region: bool = False) -> "AccessKeys":
+        """Return the keys of a credentials file. With ``only_region``, a signature for another region is refused.
 
         Raises:
             CredentialsError: the file cannot be read, is not private, or does not describe keys.
@@ -74,7 +79,7 @@ class AccessKeys:
                     f"{path}: key {number}: access_key: must differ from those of the other keys; got {name}"
                 )
             keys[name] = key
-        return cls(keys, region)
+        return cls(keys, region, only_region=only_region)
 
     def secret_for(self, access_key: str) -> str | None:
         """Return the secret of an access key, or None."""
