@@ -89,7 +89,7 @@ Exit codes:
     metavar="NAME",
     default=DEFAULT_REGION,
     show_default=True,
-    help="The region in ARNs and stream records; the file does not store it.",
+    help="The region in ARNs, stream records and the words of errors; the file does not store it.",
 )
 @click.option("--read-only", is_flag=True, help="Open the file for reading; it may be on read-only media.")
 @click.option(

@@ -1,9 +1,11 @@
-"""The region and the account in the engine's ARNs.
+"""The region and the account in the engine's ARNs, and the answers in which regions differ.
 
 An engine has one region for its life, given when it is opened. The file does not store it.
 """
 
 import re
+from collections.abc import Mapping
+from enum import Enum
 from typing import Final
 
 DEFAULT_REGION: Final = "us-east-1"
@@ -22,3 +24,25 @@ def check_region(region: str) -> str:
 def table_arn_prefix(region: str) -> str:
     """Return the ARN of a region's tables, up to a table's name."""
     return f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/"
+
+
+class RegionDifference(Enum):
+    """A group of answers in which some regions differ from us-east-1."""
+
+    OLDER_WRITES = "PutItem, UpdateItem and DeleteItem are checked by the older layer"
+    OLDER_BATCH_GET = "BatchGetItem without tables is reported by the older layer"
+    NEWER_SCAN = "the parameters of Scan are checked by the newer layer"
+
+
+DIFFERENCES: Final[Mapping[RegionDifference, frozenset[str]]] = {
+    RegionDifference.OLDER_WRITES: frozenset({"eu-south-2", "me-central-1"}),
+    RegionDifference.OLDER_BATCH_GET: frozenset({"me-central-1"}),
+    RegionDifference.NEWER_SCAN: frozenset({"ap-east-2", "ap-northeast-2", "eu-central-1", "eu-west-2", "us-west-1"}),
+}
+"""The regions with each difference, of the 33 regions that paritysuite/dynamodb-conformance recorded until October 2026
+(registry/splits.json). A region that it did not record answers as us-east-1."""
+
+
+def differences_of(region: str) -> frozenset[RegionDifference]:
+    """Return the differences between a region's answers and those of us-east-1."""
+    return frozenset(difference for difference, regions in DIFFERENCES.items() if region in regions)

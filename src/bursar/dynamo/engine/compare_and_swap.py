@@ -32,6 +32,7 @@ from bursar.dynamo.operations.data_plane.read_pages import ROWS_UNLIMITED
 from bursar.dynamo.operations.data_plane.transactions import ACTIONS_MAX
 from bursar.dynamo.operations.dispatch import Operation
 from bursar.dynamo.operations.requests.shapes import Request
+from bursar.dynamo.regions import RegionDifference
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import ItemWrite, Table
 
@@ -226,7 +227,7 @@ def _read_row(write: _PlannedWrite) -> None:
 class _PlanRequest(Request):
     """The request of a swap, which this module makes: there is nothing to check."""
 
-    def check(self, request: Any) -> None:
+    def check(self, request: Any, differences: frozenset[RegionDifference] = frozenset()) -> None:
         """Accept the request."""
 
 

@@ -128,7 +128,7 @@ class Engine:
 
     def read(self, operation: Operation, request: Mapping[str, Any]) -> bytes:
         """Carry out one reading request and return the serialised response. Raises :class:`DynamoError`."""
-        operation.shape.check(request)
+        operation.shape.check(request, self._storage.differences)
         try:
             return orjson.dumps(self.read_committed(self._read_once, operation, request))
         except UnicodeEncodeError:
@@ -205,7 +205,7 @@ class Engine:
             core.refresh()
             for operation, request in requests:
                 try:
-                    operation.shape.check(request)
+                    operation.shape.check(request, storage.differences)
                     outcomes.append(orjson.dumps(operation.run(core, request)))
                 except DynamoError as refusal:
                     outcomes.append(refusal)

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import apsw
 
-from bursar.dynamo.regions import DEFAULT_REGION, check_region, table_arn_prefix
+from bursar.dynamo.regions import DEFAULT_REGION, check_region, differences_of, table_arn_prefix
 from bursar.private_files import create_private
 
 APPLICATION_ID = 0x42555253  # "BURS"
@@ -147,6 +147,8 @@ class Storage:
         :class:`StoreFormatError`, ``apsw.Error``.
         """
         self.region = check_region(region)
+        self.differences = differences_of(region)
+        """How the region's answers differ from those of us-east-1."""
         self.table_arn_prefix = table_arn_prefix(region)
         check_sqlite_version()
         self.path = path

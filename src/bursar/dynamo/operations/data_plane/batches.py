@@ -24,7 +24,8 @@ from bursar.dynamo.operations.requests.common_members import (
     TableNamesOfAMap,
 )
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
-from bursar.dynamo.operations.requests.shapes import FAILED, ListShape, MapShape, Request, StructureShape
+from bursar.dynamo.operations.requests.shapes import FAILED, ListShape, MapShape, Request, Shape, StructureShape
+from bursar.dynamo.regions import RegionDifference
 from bursar.dynamo.storage.table import KEY_MISMATCH, DoesNotFitTable, ItemWrite, Table
 
 KEYS_MAX = 100
@@ -38,26 +39,28 @@ NOT_ONE_KIND = (
 )
 """Amazon's error for a request that is neither a put nor a delete, or is both."""
 
-BATCH_GET_ITEM = Request(
+_TABLE_READ = StructureShape(
     {
-        "RequestItems": MapShape(
-            StructureShape(
-                {
-                    "Keys": ListShape(ATTRIBUTE_MAP, fewest=1, most=KEYS_MAX, unlabelled=True),
-                    "AttributesToGet": legacy_parameters.ATTRIBUTES_TO_GET,
-                    "ConsistentRead": BOOLEAN,
-                    "ProjectionExpression": STRING,
-                    "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],
-                },
-                ("Keys",),
-            ),
-            fewest=1,
-            required_message=f"{ENVELOPE}Value at 'RequestItems' {FAILED} have length greater than or equal to 1",
-            names=TableNamesOfAMap(),
-        ),
-        "ReturnConsumedCapacity": CAPACITY,
+        "Keys": ListShape(ATTRIBUTE_MAP, fewest=1, most=KEYS_MAX, unlabelled=True),
+        "AttributesToGet": legacy_parameters.ATTRIBUTES_TO_GET,
+        "ConsistentRead": BOOLEAN,
+        "ProjectionExpression": STRING,
+        "ExpressionAttributeNames": EXPRESSIONS["ExpressionAttributeNames"],
     },
-    required=("RequestItems",),
+    ("Keys",),
+)
+
+
+def _batch_get(without_tables: str, elsewhere: Mapping[RegionDifference, Request] | None = None) -> Request:
+    """Return the shape of BatchGetItem; ``without_tables`` is the error of an empty ``RequestItems``."""
+    tables = MapShape(_TABLE_READ, fewest=1, required_message=without_tables, names=TableNamesOfAMap())
+    members: dict[str, Shape] = {"RequestItems": tables, "ReturnConsumedCapacity": CAPACITY}
+    return Request(members, required=("RequestItems",), elsewhere=elsewhere)
+
+
+BATCH_GET_ITEM = _batch_get(
+    f"{ENVELOPE}Value at 'RequestItems' {FAILED} have length greater than or equal to 1",
+    {RegionDifference.OLDER_BATCH_GET: _batch_get("The requestItems parameter is required for BatchGetItem")},
 )
 _WRITE_REQUEST = StructureShape(
     {

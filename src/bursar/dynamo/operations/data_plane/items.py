@@ -46,6 +46,7 @@ from bursar.dynamo.operations.requests.common_members import (
 )
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
 from bursar.dynamo.operations.requests.shapes import Request, Shape
+from bursar.dynamo.regions import RegionDifference
 from bursar.dynamo.storage.rows import Span
 from bursar.dynamo.storage.table import ItemWrite, Table
 
@@ -62,31 +63,34 @@ _WRITE: dict[str, Shape] = {
     "ReturnValuesOnConditionCheckFailure": ON_FAILURE,
     **EXPRESSIONS,
 }
-PUT_ITEM = Request(
-    {**_WRITE, "Item": ATTRIBUTE_MAP},
-    required=("TableName", "Item"),
-    newer=NEWER_ENUMS,
-    alone=("ConditionalOperator",),
-    envelope=ENVELOPE,
-)
-DELETE_ITEM = Request(
-    {**_WRITE, "Key": ATTRIBUTE_MAP},
-    required=("TableName", "Key"),
-    newer=NEWER_ENUMS,
-    alone=("ConditionalOperator",),
-    envelope=ENVELOPE,
-)
-UPDATE_ITEM = Request(
+
+
+def _write_request(members: dict[str, Shape], required: str, alone: tuple[str, ...]) -> Request:
+    """Return the shape of a write of one item; ``required`` is its other required member."""
+    older = {"ReturnConsumedCapacity": CAPACITY, "ReturnValues": RETURN_VALUES, **members}
+    return Request(
+        members,
+        required=("TableName", required),
+        newer=NEWER_ENUMS,
+        alone=alone,
+        envelope=ENVELOPE,
+        elsewhere={
+            RegionDifference.OLDER_WRITES: Request(older, required=("TableName", required), joins_table_name=True),
+        },
+    )
+
+
+PUT_ITEM = _write_request({**_WRITE, "Item": ATTRIBUTE_MAP}, "Item", alone=("ConditionalOperator",))
+DELETE_ITEM = _write_request({**_WRITE, "Key": ATTRIBUTE_MAP}, "Key", alone=("ConditionalOperator",))
+UPDATE_ITEM = _write_request(
     {
         **_WRITE,
         "AttributeUpdates": legacy_parameters.ATTRIBUTE_UPDATES,
         "UpdateExpression": STRING,
         "Key": ATTRIBUTE_MAP,
     },
-    required=("TableName", "Key"),
-    newer=NEWER_ENUMS,
+    "Key",
     alone=("ReturnValues", "ConditionalOperator"),
-    envelope=ENVELOPE,
 )
 GET_ITEM = Request(
     {
@@ -138,7 +142,7 @@ def put_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         _check_all_old_or_none(request)
         read = read_put(request, _WRITING)
     except DynamoError as error:
-        raise enveloped(error) from None
+        raise _worded(core, error) from None
     return _decide_and_apply(core, request, fit_put(core, request, read))
 
 
@@ -148,11 +152,11 @@ def delete_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         _check_all_old_or_none(request)
         condition = read_condition(request, _WRITING)
     except DynamoError as error:
-        raise enveloped(error) from None
+        raise _worded(core, error) from None
     try:
         action = fit_delete(core, request, condition)
     except DynamoError as error:
-        raise _first_fault(request, error) from None
+        raise _first_fault(core, request, error) from None
     return _decide_and_apply(core, request, action)
 
 
@@ -161,22 +165,28 @@ def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         read = read_update(request, _UPDATING)
     except DynamoError as error:
-        raise enveloped(error) from None
+        raise _worded(core, error) from None
     try:
         action = fit_update(core, request, read)
     except DynamoError as error:
-        raise _first_fault(request, error) from None
-    check_charge(request)
+        raise _first_fault(core, request, error) from None
+    if RegionDifference.OLDER_WRITES not in core.storage.differences:
+        check_charge(request)
     return _decide_and_apply(core, request, action)
 
 
-def _first_fault(request: Mapping[str, Any], misfit: DynamoError) -> DynamoError:
+def _worded(core: Core, error: DynamoError) -> DynamoError:
+    """Return an error of the request alone in the words of the engine's region."""
+    return error if RegionDifference.OLDER_WRITES in core.storage.differences else enveloped(error)
+
+
+def _first_fault(core: Core, request: Mapping[str, Any], misfit: DynamoError) -> DynamoError:
     """Return the error of an invalid value in the request's key; ``misfit``, an error of the table, without one."""
     try:
         for value in request["Key"].values():
             normalise(value)
     except DynamoError as error:
-        return enveloped(error)
+        return _worded(core, error)
     return misfit
 
 

@@ -32,6 +32,7 @@ from bursar.dynamo.storage.table import SecondaryIndex, Table
 
 PAGE_BYTES_MAX = 1024 * 1024
 ROWS_UNLIMITED = -1
+NO_ATTRIBUTES = "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
 
 READ_MEMBERS: dict[str, Shape] = {
     "ReturnConsumedCapacity": CAPACITY,
@@ -147,9 +148,7 @@ def check_select(request: Mapping[str, Any]) -> None:
     named = [name for name in ("AttributesToGet", "ProjectionExpression") if request.get(name) is not None]
     if select == "SPECIFIC_ATTRIBUTES":
         if not named:
-            raise invalid(
-                "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
-            )
+            raise invalid(NO_ATTRIBUTES)
     elif named:
         raise invalid(
             f"Cannot specify the {named[0]} when choosing to get {'only the Count' if select == 'COUNT' else select}"

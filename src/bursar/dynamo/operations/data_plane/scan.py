@@ -9,10 +9,11 @@ from typing import Any
 from zlib import crc32
 
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.errors import invalid
+from bursar.dynamo.errors import DynamoError, enveloped, invalid
 from bursar.dynamo.items.key_encoding import END
 from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.data_plane.read_pages import (
+    NO_ATTRIBUTES,
     READ_MEMBERS,
     ROWS_UNLIMITED,
     Reading,
@@ -24,7 +25,8 @@ from bursar.dynamo.operations.data_plane.read_pages import (
     read_page,
 )
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
-from bursar.dynamo.operations.requests.shapes import IntegerShape, Request
+from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, Shape
+from bursar.dynamo.regions import RegionDifference
 from bursar.dynamo.storage.rows import Span
 
 _PARAMETERS = ExpressionParameters(
@@ -32,36 +34,49 @@ _PARAMETERS = ExpressionParameters(
 )
 SEGMENTS_MAX = 1_000_000
 
+_MEMBERS: dict[str, Shape] = {
+    **READ_MEMBERS,
+    "Limit": IntegerShape(1),
+    "Segment": IntegerShape(0, SEGMENTS_MAX - 1),
+    "TotalSegments": IntegerShape(1, SEGMENTS_MAX),
+    "ScanFilter": legacy_parameters.CONDITIONS,
+}
+_NEWER_MEMBERS: dict[str, Shape] = {
+    **_MEMBERS,
+    "Limit": IntegerShape(1, label="Value at 'Limit'"),
+    "Segment": IntegerShape(0, SEGMENTS_MAX - 1, label="Value at 'Segment'"),
+}
 SCAN = Request(
-    {
-        **READ_MEMBERS,
-        "Limit": IntegerShape(1),
-        "Segment": IntegerShape(0, SEGMENTS_MAX - 1),
-        "TotalSegments": IntegerShape(1, SEGMENTS_MAX),
-        "ScanFilter": legacy_parameters.CONDITIONS,
-    },
+    _MEMBERS,
     required=("TableName",),
+    elsewhere={RegionDifference.NEWER_SCAN: Request(_NEWER_MEMBERS, required=("TableName",))},
 )
 
 INVALID_START = "The provided starting key is invalid: The provided key element does not match the schema"
+NEWER_INVALID_START = "The provided starting key is invalid"
+BEYOND_TOTAL = "The Segment parameter is zero-based and must be less than parameter TotalSegments"
 
 
 def scan(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return one page of the items of a table or an index."""
-    segment = _segment(request)
+    newer = RegionDifference.NEWER_SCAN in core.storage.differences
+    segment = _segment(request, newer=newer)
     binding = _PARAMETERS.binding(request)
     projection = condition = None
     if binding is not None:
         condition = bound_filter(request, binding, "ScanFilter")
         projection = bound_projection(request, binding)
         binding.check_all_used()
-    check_select(request)
+    try:
+        check_select(request)
+    except DynamoError as error:
+        raise enveloped(error) if newer and error.message == NO_ATTRIBUTES else error from None
     read = prepare_read(core, request, condition, projection)
     read.check_projected()
     span = Span(b"", True, None)
     start = request.get("ExclusiveStartKey")
     if start is not None:
-        _, index_key, table_key = read.position(start, invalid(INVALID_START))
+        _, index_key, table_key = read.position(start, invalid(NEWER_INVALID_START if newer else INVALID_START))
         span = Span(index_key + table_key, False, None)
         partition = _partition(span.low, _partition_types(read))
         if segment is not None and crc32(partition) % segment[1] != segment[0]:
@@ -78,7 +93,7 @@ def scan(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     return read_page(read, rows, limit, request)
 
 
-def _segment(request: Mapping[str, Any]) -> tuple[int, int] | None:
+def _segment(request: Mapping[str, Any], *, newer: bool) -> tuple[int, int] | None:
     """Return (segment, total segments), or None for a scan that is not parallel."""
     segment, total = request.get("Segment"), request.get("TotalSegments")
     if segment is None and total is None:
@@ -94,10 +109,8 @@ def _segment(request: Mapping[str, Any]) -> tuple[int, int] | None:
             "when parameter TotalSegments is present"
         )
     if segment >= total:
-        raise invalid(
-            "The Segment parameter is zero-based and must be less than parameter TotalSegments: "
-            f"Segment: {segment} is not less than TotalSegments: {total}"
-        )
+        detail = f": Segment: {segment} is not less than TotalSegments: {total}"
+        raise invalid(BEYOND_TOTAL if newer else BEYOND_TOTAL + detail)
     return segment, total
 
 

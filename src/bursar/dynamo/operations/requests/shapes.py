@@ -17,6 +17,7 @@ from typing import Any, Protocol
 import orjson
 
 from bursar.dynamo.errors import DynamoError, invalid, unreadable
+from bursar.dynamo.regions import RegionDifference
 
 JAVA_MAX = {"Integer": 2**31 - 1, "Long": 2**63 - 1}
 FAILED = "failed to satisfy constraint: Member must"
@@ -383,23 +384,29 @@ class Request(StructureShape):
         newer: Mapping[str, str] | None = None,
         alone: tuple[str, ...] = (),
         envelope: str = "",
+        joins_table_name: bool = False,
+        elsewhere: Mapping[RegionDifference, "Request"] | None = None,
     ) -> None:
         """Take the members, in the order in which their violations are reported.
 
         ``missing`` is Amazon's special text for an absent required member, with ``{}`` for its name. ``newer`` has the
         texts of the members that Amazon's newer layer of checks reports; those in ``alone`` are reported before all
-        others, after ``envelope``.
+        others, after ``envelope``. With ``joins_table_name``, a bad table name is reported with the other violations.
+        ``elsewhere`` has the shapes that accept the same requests and report violations in the words of other regions.
         """
         super().__init__(members, required)
         self._missing = missing
         self._newer = newer or {}
         self._alone = alone
         self._envelope = envelope
+        self._joins_table_name = joins_table_name
+        self._elsewhere = elsewhere or {}
 
-    def check(self, request: Any) -> None:
-        """Raise Amazon's error for a request that does not have this shape."""
+    def check(self, request: Any, differences: frozenset[RegionDifference] = frozenset()) -> None:
+        """Raise Amazon's error, in the words of a region, for a request that does not have this shape."""
         if not self.fast_accepts(request):
-            self._report(request)
+            reporting = next((shape for of, shape in self._elsewhere.items() if of in differences), self)
+            reporting._report(request)
 
     def _report(self, request: Any) -> None:
         self.check_type(request)
@@ -411,7 +418,8 @@ class Request(StructureShape):
         if complete:
             self._report_newer(request)
         table_name = self.members.get("TableName")
-        if table_name is not None and (complete or request.get("TableName") is None):
+        alone = complete and not self._joins_table_name
+        if table_name is not None and (alone or request.get("TableName") is None):
             _raise(list(self.member_violations(request, "TableName", table_name, "tableName")))
         _raise(
             [
