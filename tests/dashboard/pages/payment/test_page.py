@@ -172,3 +172,10 @@ async def test_a_chargeback_has_its_code_its_meaning_and_names_for_each_fact(off
     assert "<dt>Amount that went back</dt><dd>$60.00</dd>" in page
     names = set(re.findall(r"<dt>([^<]*)</dt>", page))
     assert {name for name in names if "_" in name} == set(), "no raw name of a fact"
+
+
+async def test_a_fact_that_is_yes_or_no_is_written_as_a_word(office: Office) -> None:
+    leased = await office.ledger.take_lease(await office.initiated("PETITION_FILING_FEE", "60.00"), "worker-1", 30)
+    attempt = await office.ledger.record_unknown(leased, "the reply was lost", actor="portal", repeat_used=True)
+    page = (await office.visitor("viewer").get(path(attempt))).text
+    assert "<dt>Complete sent again</dt><dd>yes</dd>" in page
