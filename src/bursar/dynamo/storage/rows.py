@@ -26,6 +26,14 @@ class Span(NamedTuple):
     high: bytes | None
 
 
+class Segment(NamedTuple):
+    """One of the ``total`` segments of a parallel scan; ``partition_types``: the key types of a partition, as "NS"."""
+
+    number: int
+    total: int
+    partition_types: str
+
+
 class ItemRows:
     """The items of one table, by encoded key. Its SQL texts are made once: apsw caches statements by their text."""
 
@@ -36,7 +44,6 @@ class ItemRows:
         self._items = items
         self._get = f"SELECT id, size, item FROM {items} WHERE key = ?"
         self._ranges = _Ranges(f"SELECT size, item FROM {items}", "key")
-        self._by_id = f"SELECT size, item FROM {items} WHERE id = ?"
         self._insert = f"INSERT INTO {items} (key, size, item) VALUES (?, ?, ?)"
         self._update = f"UPDATE {items} SET size = ?, item = ? WHERE id = ?"
         self._delete = f"DELETE FROM {items} WHERE id = ?"
@@ -64,15 +71,9 @@ class ItemRows:
         """Return (size, item) in key order; the caller stops when it has enough."""
         return self._connection.execute(*self._ranges.statement(span, forward=forward, limit=limit))
 
-    def keys(self, span: Span) -> Iterator[tuple[int, bytes]]:
-        """Return (id, key) in key order, from the key index alone."""
-        where, bindings = _bounds("key", span)
-        return self._connection.execute(f"SELECT id, key FROM {self._items} WHERE {where} ORDER BY key", bindings)
-
-    def by_id(self, row_id: int) -> SizedItem:
-        """Return (size, item) of an existing row."""
-        row: SizedItem = self._cursor.execute(self._by_id, (row_id,)).get
-        return row
+    def segment(self, span: Span, segment: Segment, *, limit: int) -> Iterator[SizedItem]:
+        """Return (size, item) of one segment in key order."""
+        return self._connection.execute(*self._ranges.segment_statement(span, segment, limit=limit))
 
     def all_rows(self) -> Iterator[tuple[int, bytes, bytes]]:
         """Return (id, key, item) of every row, in no particular order."""
@@ -95,7 +96,6 @@ class IndexEntries:
         self._connection = storage.connection
         self._insert = f"INSERT INTO {entries} (entry, id) VALUES (?, ?)"
         self._delete = f"DELETE FROM {entries} WHERE entry = ?"
-        self._entries = entries
         self._ranges = _Ranges(
             f"SELECT i.size, i.item FROM {entries} e JOIN items_{table_id} i ON i.id = e.id", "e.entry"
         )
@@ -112,16 +112,17 @@ class IndexEntries:
         """Return (size, item), both of the whole item, in the index's order."""
         return self._connection.execute(*self._ranges.statement(span, forward=forward, limit=limit))
 
-    def keys(self, span: Span) -> Iterator[tuple[int, bytes]]:
-        """Return (id, entry) in the index's order."""
-        where, bindings = _bounds("entry", span)
-        return self._connection.execute(f"SELECT id, entry FROM {self._entries} WHERE {where} ORDER BY entry", bindings)
+    def segment(self, span: Span, segment: Segment, *, limit: int) -> Iterator[SizedItem]:
+        """Return (size, item) of one segment, both of the whole item, in the index's order."""
+        return self._connection.execute(*self._ranges.segment_statement(span, segment, limit=limit))
 
 
 class _Ranges:
     """The statements that read a range, one for each form of range."""
 
     def __init__(self, select: str, column: str) -> None:
+        self._select = select
+        self._column = column
         self._texts = {
             (low_inclusive, high, forward): (
                 f"{select} WHERE {column} {'>=' if low_inclusive else '>'} ?"
@@ -137,6 +138,12 @@ class _Ranges:
         if span.high is None:
             return self._texts[span.low_inclusive, False, forward], (span.low, limit)
         return self._texts[span.low_inclusive, True, forward], (span.low, span.high, limit)
+
+    def segment_statement(self, span: Span, segment: Segment, *, limit: int) -> tuple[str, tuple[Any, ...]]:
+        """Return the text and its bindings; the function ``segment_of`` is registered by the storage."""
+        where, bounds = _bounds(self._column, span)
+        text = f"{self._select} WHERE {where} AND segment_of({self._column}, ?, ?) = ? ORDER BY {self._column} LIMIT ?"
+        return text, (*bounds, segment.partition_types, segment.total, segment.number, limit)
 
 
 def _bounds(column: str, span: Span) -> tuple[str, tuple[Any, ...]]:

@@ -17,6 +17,7 @@ from urllib.parse import quote
 import apsw
 
 from bursar.dynamo.regions import DEFAULT_REGION, check_region, differences_of, table_arn_prefix
+from bursar.dynamo.storage.segments import segment_of
 from bursar.private_files import create_private
 
 APPLICATION_ID = 0x42555253  # "BURS"
@@ -157,6 +158,7 @@ class Storage:
         self.connection = _connection(path, read_only=read_only)
         # Without this option, SQLite compiles a statement with a bound LIMIT again at each use, to find a better plan.
         self.connection.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
+        self.connection.create_scalar_function("segment_of", _segment_of, 3, deterministic=True)
         self._waits_for_write_lock = True
         self.connection.set_busy_handler(self._busy)
         try:
@@ -437,6 +439,11 @@ class Storage:
     def release(self, space: str, value: bytes) -> None:
         """Free ``value``."""
         self.cursor.execute("DELETE FROM owners WHERE space = ? AND value = ?", (space, value))
+
+
+def _segment_of(*values: Any) -> int:
+    """Return the segment of a key; SQLite passes the values of :func:`segment_of` in its order."""
+    return segment_of(*values)
 
 
 def wait_while_busy(waits: int) -> bool:

@@ -1,23 +1,20 @@
 """Scan: read all items of a table or an index, in the order of their encoded keys.
 
 A parallel scan assigns each partition to one segment by a hash of its key, so every item is in exactly one segment,
-also during writes. A segment reads only the keys of the other segments, which are in the key index.
+also during writes. A segment passes the keys of the other segments in the key index, and reads none of their items.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-from zlib import crc32
 
 from bursar.dynamo.core.catalogue import Core
 from bursar.dynamo.errors import DynamoError, enveloped, invalid
-from bursar.dynamo.items.key_encoding import END
 from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.data_plane.read_pages import (
     NO_ATTRIBUTES,
     READ_MEMBERS,
     ROWS_UNLIMITED,
     Reading,
-    Rows,
     bound_filter,
     bound_projection,
     check_select,
@@ -27,7 +24,8 @@ from bursar.dynamo.operations.data_plane.read_pages import (
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, Shape
 from bursar.dynamo.regions import RegionDifference
-from bursar.dynamo.storage.rows import Span
+from bursar.dynamo.storage.rows import Segment, Span
+from bursar.dynamo.storage.segments import segment_of
 
 _PARAMETERS = ExpressionParameters(
     ("ProjectionExpression", "FilterExpression"), ("AttributesToGet", "ScanFilter", "ConditionalOperator")
@@ -60,7 +58,7 @@ BEYOND_TOTAL = "The Segment parameter is zero-based and must be less than parame
 def scan(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return one page of the items of a table or an index."""
     newer = RegionDifference.NEWER_SCAN in core.storage.differences
-    segment = _segment(request, newer=newer)
+    counted = _segment(request, newer=newer)
     binding = _PARAMETERS.binding(request)
     projection = condition = None
     if binding is not None:
@@ -78,19 +76,25 @@ def scan(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     if start is not None:
         _, index_key, table_key = read.position(start, invalid(NEWER_INVALID_START if newer else INVALID_START))
         span = Span(index_key + table_key, False, None)
-        partition = _partition(span.low, _partition_types(read))
-        if segment is not None and crc32(partition) % segment[1] != segment[0]:
+    limit = request.get("Limit") or ROWS_UNLIMITED
+    source = read.table.rows if read.index is None else read.index.entries
+    if counted is None:
+        rows = source.span(span, forward=True, limit=limit)
+    else:
+        segment = Segment(*counted, _partition_types(read))
+        if start is not None and segment_of(span.low, segment.partition_types, segment.total) != segment.number:
             raise invalid(
                 "The provided starting key is invalid: Invalid ExclusiveStartKey. Please use ExclusiveStartKey "
-                f"with correct Segment. TotalSegments: {segment[1]} Segment: {segment[0]}"
+                f"with correct Segment. TotalSegments: {segment.total} Segment: {segment.number}"
             )
-    limit = request.get("Limit")
-    source = read.table.rows if read.index is None else read.index.entries
-    if segment is None:
-        rows: Rows = source.span(span, forward=True, limit=limit or ROWS_UNLIMITED)
-    else:
-        rows = _of_segment(read, span, segment, limit)
-    return read_page(read, rows, limit, request)
+        rows = source.segment(span, segment, limit=limit)
+    return read_page(read, rows, request.get("Limit"), request)
+
+
+def _partition_types(read: Reading) -> str:
+    if read.index is None:
+        return read.table.partition_type
+    return "".join(kind for _, kind in read.index.key_types[: len(read.index.partition_names)])
 
 
 def _segment(request: Mapping[str, Any], *, newer: bool) -> tuple[int, int] | None:
@@ -112,44 +116,3 @@ def _segment(request: Mapping[str, Any], *, newer: bool) -> tuple[int, int] | No
         detail = f": Segment: {segment} is not less than TotalSegments: {total}"
         raise invalid(BEYOND_TOTAL if newer else BEYOND_TOTAL + detail)
     return segment, total
-
-
-def _of_segment(read: Reading, span: Span, segment: tuple[int, int], limit: int | None) -> Rows:
-    """Yield the rows of one segment: the keys of all segments are read, but only the items of this one."""
-    number, total = segment
-    source = read.table.rows if read.index is None else read.index.entries
-    types = _partition_types(read)
-    found = 0
-    partition, in_segment = b"", False
-    for row_id, key in source.keys(span):
-        if not partition or not key.startswith(partition):
-            partition = _partition(key, types)
-            in_segment = crc32(partition) % total == number
-        if in_segment:
-            yield read.table.rows.by_id(row_id)
-            found += 1
-            if found == limit:
-                return
-
-
-def _partition_types(read: Reading) -> list[str]:
-    if read.index is None:
-        return [read.table.partition_type]
-    return [kind for _, kind in read.index.key_types[: len(read.index.partition_names)]]
-
-
-def _partition(key: bytes, types: Sequence[str]) -> bytes:
-    """Return the partition's part of an encoded key; ``types`` are those of the partition's attributes."""
-    end = 0
-    for kind in types:
-        end = _NUMBER_ENDS[key[end]](key, end) if kind == "N" else key.index(END, end) + len(END)
-    return key[:end]
-
-
-# The end of a number's bytes, by their first byte (see numbers.number_key). The second byte is the
-# exponent, which may be equal to an end mark.
-_NUMBER_ENDS: dict[int, Callable[[bytes, int], int]] = {
-    0x00: lambda key, at: key.index(b"\xff", at + 2) + 1,
-    0x80: lambda key, at: at + 1,
-    0xFF: lambda key, at: key.index(b"\x00", at + 2) + 1,
-}
