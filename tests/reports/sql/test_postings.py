@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -11,15 +12,32 @@ from hypothesis import strategies as st
 
 from bursar.payments.classification import Share, split
 from bursar.payments.records import ZERO
+from bursar.reports.named_reports import named_report
 from bursar.reports.reports import Reports
 from bursar.reports.sql.answer import Question
 from bursar.reports.sql.postings import ACCOUNTS
 from tests.support.hypothesis_profiles import examples
-from tests.support.reports.book import DAY_S, Book
+from tests.support.reports.book import DAY_S, FEES, Book
 from tests.support.reports.postings_model import balances, postings
 
 LINES = "SELECT agency_tracking_id, entry, account, classification_id, deposit_ticket, amount FROM payment_postings"
 UNBALANCED = "SELECT agency_tracking_id, entry FROM payment_postings GROUP BY 1, 2 HAVING sum(amount) <> 0"
+IN_TRANSIT = """
+WITH held AS (
+    SELECT
+        client,
+        fee,
+        sum(CASE WHEN account = 'in_transit' THEN amount ELSE 0 END) AS in_transit,
+        sum(CASE WHEN account = 'unsettled' THEN -amount ELSE 0 END) AS unsettled,
+        min(CASE WHEN account = 'in_transit' THEN posted_on END) AS since
+    FROM payment_postings
+    WHERE account IN ('in_transit', 'unsettled')
+    GROUP BY client, fee, agency_tracking_id
+)
+SELECT client, fee, count(*), sum(in_transit), sum(unsettled), min(since)
+FROM held WHERE in_transit <> 0 GROUP BY client, fee ORDER BY client, fee
+"""
+"""The plain twin of the report ``in_transit``, which does not read the lines."""
 SHARES = (Share("1", percent=Decimal("33.3")), Share("2", percent=Decimal("66.7")))
 WAYS: dict[str, tuple[str, ...]] = {
     "paid": ("initiated", "processing", "processed"),
@@ -32,7 +50,14 @@ WAYS: dict[str, tuple[str, ...]] = {
 
 steps = st.lists(
     st.one_of(
-        st.tuples(st.just("pay"), st.sampled_from(sorted(WAYS)), st.integers(1, 99_999), st.booleans()),
+        st.tuples(
+            st.just("pay"),
+            st.sampled_from(sorted(WAYS)),
+            st.integers(1, 99_999),
+            st.booleans(),
+            st.sampled_from(FEES),
+            st.sampled_from((1, 50_000)),
+        ),
         st.tuples(st.just("reverse"), st.integers(0, 9), st.sampled_from(("returned", "charged_back", "refunded"))),
         st.tuples(st.just("deposit"), st.integers(0, 9), st.sampled_from(("T1", "T2"))),
         st.tuples(st.just("write")),
@@ -42,11 +67,11 @@ steps = st.lists(
 )
 
 
-def pay(book: Book, way: str, cents: int, classified: bool) -> None:
+def pay(book: Book, way: str, cents: int, classified: bool, fee: str = FEES[0], step_s: float = 1) -> None:
     amount = Decimal(cents) / 100
-    attempt = book.start(f"{amount:.2f}", classification=split(amount, SHARES) if classified else None)
+    attempt = book.start(f"{amount:.2f}", fee, classification=split(amount, SHARES) if classified else None)
     for status in WAYS[way]:
-        book.now += 1
+        book.now += step_s
         attempt = book.move(attempt, status)  # type: ignore[arg-type] # one of the statuses
 
 
@@ -80,8 +105,12 @@ async def run(history: list[tuple[Any, ...]], folder: str) -> None:
                 await reports.write_lake()
             else:
                 ACTS[name](book, *arguments)
-        lines, unbalanced = await reports.answers([Question(LINES), Question(UNBALANCED)])
+        report = named_report("in_transit").sql
+        lines, unbalanced, plain, found = await reports.answers(
+            [Question(LINES), Question(UNBALANCED), Question(IN_TRANSIT), Question(report, {"fee": "*", "client": "*"})]
+        )
         assert unbalanced.rows == []
+        assert found.rows == plain.rows
         assert sorted(lines.rows, key=repr) == postings(book)
         instants = {each.at for each in book.events} | {each.at for each in book.reversals}
         for instant in instants | {each.at for each in book.deposits}:
@@ -126,3 +155,17 @@ async def test_the_three_books_questions_tie_out_by_ticket(book: Book, reports: 
     assert found == balances(postings(book))
     collected = (await reports.sql("SELECT sum(net_amount) FROM payments")).rows[0][0]
     assert found["in_transit"] - -found["unsettled"] + found["deposited"] == collected
+
+
+async def test_money_is_in_transit_from_its_acceptance_or_without_one_from_its_settlement(
+    book: Book, reports: Reports
+) -> None:
+    pay(book, "settled", 2500, classified=False, step_s=DAY_S)  # accepted on 2 April, settled on 3 April
+    pay(book, "paid", 6000, classified=False, fee=FEES[1], step_s=DAY_S)  # completed on 6 April
+    pay(book, "settling", 1000, classified=False, fee=FEES[2], step_s=DAY_S)  # accepted on 9 April
+    rows = (await reports.report("in_transit")).dicts()
+    assert {row["fee"]: row["oldest_on"] for row in rows} == {
+        FEES[0]: date(2026, 4, 2),
+        FEES[1]: date(2026, 4, 6),
+        FEES[2]: date(2026, 4, 9),
+    }

@@ -2,39 +2,92 @@
 -- parameters: fee, client
 -- a day is a timestamp such as 2026-11-22 05:00:00.000+00:00: its beginning (since) or its end (until)
 
-WITH payment_postings AS (
-  {payment_postings}
+/* These are balances of payment_postings, whose lines would need every event. Only oldest_on needs events: those of */
+/* payments that had started when the first one was paid. */
+WITH back AS (
+  SELECT
+    agency_tracking_id,
+    SUM(amount) AS amount
+  FROM reversals
+  GROUP BY
+    agency_tracking_id
 ), held AS (
+  SELECT
+    attempts.client,
+    attempts.fee,
+    attempts.agency_tracking_id,
+    attempts.created_on,
+    attempts.final_on,
+    CAST(attempts.amount - CASE
+      WHEN tickets.agency_tracking_id IS NULL
+      THEN COALESCE(back.amount, 0)
+      ELSE tickets.amount
+    END AS DECIMAL(18, 2)) AS in_transit,
+    CASE WHEN attempts.status = 'pending' THEN attempts.amount ELSE 0 END AS unsettled
+  FROM payments AS attempts
+  LEFT JOIN back
+    ON attempts.agency_tracking_id = back.agency_tracking_id
+  LEFT JOIN deposits AS tickets
+    ON attempts.agency_tracking_id = tickets.agency_tracking_id
+  WHERE
+    attempts.status IN ('pending', 'processed')
+    AND CAST(? AS VARCHAR) IN ('*', attempts.fee)
+    AND CAST(? AS VARCHAR) IN ('*', attempts.client)
+), sums AS (
   SELECT
     client,
     fee,
-    agency_tracking_id,
-    SUM(CASE WHEN account = 'in_transit' THEN amount ELSE 0 END) AS in_transit,
-    SUM(CASE WHEN account = 'unsettled' THEN -amount ELSE 0 END) AS unsettled,
-    MIN(CASE WHEN account = 'in_transit' THEN posted_on END) AS since
-  FROM payment_postings
+    COUNT(*) AS payments,
+    SUM(in_transit) AS in_transit,
+    SUM(unsettled) AS not_settled,
+    CAST(COALESCE(MIN(final_on), CAST('2999-12-30' AS DATE)) + INTERVAL '1' DAY AS DATE) AS oldest_until /* one day more, because the clocks of two machines may differ at midnight */
+  FROM held
   WHERE
-    account IN ('in_transit', 'unsettled')
-    AND CAST(? AS VARCHAR) IN ('*', fee)
-    AND CAST(? AS VARCHAR) IN ('*', client)
+    in_transit <> 0
   GROUP BY
     client,
-    fee,
-    agency_tracking_id
+    fee
+), accepted AS (
+  SELECT
+    agency_tracking_id,
+    occurred_on
+  FROM payment_events
+  WHERE
+    to_status = 'pending'
+    AND occurred_on <= (
+      SELECT
+        MAX(oldest_until)
+      FROM sums
+    )
+), oldest AS (
+  SELECT
+    held.client,
+    held.fee,
+    MIN(COALESCE(accepted.occurred_on, held.final_on)) AS oldest_on
+  FROM held
+  LEFT JOIN accepted
+    ON held.agency_tracking_id = accepted.agency_tracking_id
+  WHERE
+    held.in_transit <> 0
+    AND held.created_on <= (
+      SELECT
+        MAX(oldest_until)
+      FROM sums
+    )
+  GROUP BY
+    held.client,
+    held.fee
 )
 SELECT
-  client,
-  fee,
-  COUNT(*) AS payments,
-  SUM(in_transit) AS in_transit,
-  SUM(unsettled) AS not_settled,
-  MIN(since) AS oldest_on
-FROM held
-WHERE
-  in_transit <> 0
-GROUP BY
-  client,
-  fee
+  sums.client,
+  sums.fee,
+  sums.payments,
+  sums.in_transit,
+  sums.not_settled,
+  oldest.oldest_on
+FROM sums
+INNER JOIN oldest
+  ON sums.client = oldest.client AND sums.fee = oldest.fee
 ORDER BY
-  client,
-  fee
+  sums.client,
+  sums.fee
