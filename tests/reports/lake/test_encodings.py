@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from bursar.reports.lake.encodings import DIFFERENCES, IDS, TIMES, in_stored_order
+from bursar.reports.lake.encodings import CHARACTERS, DIFFERENCES, IDS, TIMES, in_stored_order
 from bursar.reports.lake.rows import arrow_table, event_row, plain_rows
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS
 from bursar.reports.reports import Reports
@@ -32,6 +32,7 @@ async def test_columns_of_files_have_their_encodings(book: Book, reports: Report
             has_dictionary = "RLE_DICTIONARY" in column.encodings
             assert has_dictionary == (name not in IDS | TIMES and column.physical_type != "BOOLEAN"), name
             assert (DIFFERENCES in column.encodings) == (name in TIMES), name
+            assert (CHARACTERS in column.encodings) == (name in IDS), name
             assert column.compression == "ZSTD"
 
 
