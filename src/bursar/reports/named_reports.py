@@ -19,7 +19,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any, Final
 
 from bursar.reports.errors import BadParameter, NoSuchReport
@@ -129,6 +128,8 @@ def parse_report(name: str, content: str) -> NamedReport:
 
 @cache
 def _load() -> dict[str, NamedReport]:
+    from importlib.resources import files  # a cold `bursar sql` needs no report
+
     folder = files("bursar.reports") / "named"
     found = sorted((entry for entry in folder.iterdir() if entry.name.endswith(".sql")), key=lambda e: e.name)
     return {
