@@ -1,5 +1,6 @@
 """The pages in a real browser: keys, filters without a reload, narrow screens, both themes and languages, print."""
 
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, expect
+from pypdf import PdfReader
 
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.sign_in.roles import EVERY_ROLE
@@ -252,6 +254,20 @@ def test_print_has_the_content_and_not_the_frame(browser: Browser, running: Serv
         expect(page.locator("header.top")).to_be_hidden()
         expect(page.locator(".filters")).to_be_hidden()
         expect(page.locator("#total-amount")).to_be_visible()
+
+
+def test_a_printed_chart_has_its_numbers(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        page.goto("/dashboard/?period=last_quarter")
+        expect(page.locator("#chart-sum")).to_be_hidden()
+        page.emulate_media(media="print")
+        assert page.locator("#chart-sum").evaluate("(row) => row.checkVisibility({contentVisibilityAuto: true})")
+        page.emulate_media(media="screen")
+        printed = "".join(each.extract_text() for each in PdfReader(io.BytesIO(page.pdf())).pages)
+        total = page.locator("#chart-sum td").last.text_content() or ""
+        assert "$" in total
+        assert total.strip() in printed
+        expect(page.locator("#chart-sum")).to_be_hidden()
 
 
 def test_dark_and_light_are_the_persons_choice(browser: Browser, running: Served) -> None:

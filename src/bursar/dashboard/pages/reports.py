@@ -11,6 +11,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from bursar.dashboard.exports.downloads import EXPORT_FORMS, PDF, document, export
+from bursar.dashboard.pages.answer_columns import number_text, shown_columns
 from bursar.dashboard.pages.exports import begun
 from bursar.dashboard.queries.as_of import AS_OF, PRESENT, AsOf, read_as_of
 from bursar.dashboard.statement_runs import new_run_id
@@ -18,7 +19,6 @@ from bursar.dashboard.visit import PageError, Visit
 from bursar.portal.contract.periods import court_day
 from bursar.reports.errors import BadParameter, NoSuchReport
 from bursar.reports.named_reports import NamedReport, named_report, named_reports
-from bursar.reports.output.head import USD, heading
 from bursar.reports.report_questions import report_question
 from bursar.reports.sql.answer import SqlAnswer
 
@@ -62,10 +62,9 @@ async def show_report(visit: Visit) -> Response:
         given=given,
         problem=problem,
         answer=answer,
-        headings=_headings(report, answer) if answer else (),
+        columns=shown_columns(visit.text, answer, {each.name: each for each in report.columns}) if answer else (),
+        number_text=number_text,
         totals=_totals(report, answer) if answer else (),
-        units={column.name: column.unit for column in report.columns},
-        usd=USD,
         input_types=_INPUT_TYPES,
         forms=REPORT_FORMS,
         run=new_run_id(),
@@ -143,11 +142,6 @@ def _is_ready(visit: Visit, report: NamedReport) -> bool:
     """Return whether the report can be asked: the form was sent, or no parameter is required."""
     sent = any(name in visit.request.query_params for name in report.parameter_names)
     return sent or all(each.default is not None for each in report.parameters)
-
-
-def _headings(report: NamedReport, answer: SqlAnswer) -> list[str]:
-    columns = {column.name: column for column in report.columns}
-    return [heading(columns.get(name), name) for name in answer.columns]
 
 
 def _totals(report: NamedReport, answer: SqlAnswer) -> list[Any]:

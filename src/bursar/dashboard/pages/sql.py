@@ -11,8 +11,10 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from bursar.dashboard.drawing import MARKS
 from bursar.dashboard.exports.downloads import EXPORT_FORMS, export
 from bursar.dashboard.formatting import short_day_text, time_text
+from bursar.dashboard.pages.answer_columns import number_text, shown_columns
 from bursar.dashboard.pages.exports import begun
 from bursar.dashboard.pages.reports import asked_as_of, require_no_limits
 from bursar.dashboard.queries.answer_chart import chart_of
@@ -132,6 +134,7 @@ async def _page(
     http_status: int | None = None,
     notice: str = "",
 ) -> Response:
+    columns = shown_columns(visit.text, answer, {}) if answer else []
     return visit.page(
         "sql.html",
         http_status=http_status or (400 if problem else 200),
@@ -140,7 +143,11 @@ async def _page(
         as_of=as_of,
         today=court_day(visit.parts.clock()),
         answer=answer,
+        columns=columns,
+        heads={each.name: each.head for each in columns},
+        number_text=number_text,
         drawn=chart_of(answer) if answer else None,
+        marks=MARKS,
         label=lambda value: _label(visit, value),
         problem=problem,
         notice=notice,

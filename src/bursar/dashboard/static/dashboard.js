@@ -47,6 +47,16 @@ function showExport(path) {
   window.setTimeout(() => htmx.ajax("GET", path, { target: "#export", select: "#export", swap: "outerHTML" }), EXPORT_BEGINS_MS);
 }
 
+// A printed page has the numbers behind a chart, also in browsers whose style sheets cannot open details.
+function openForPrint(isOpen) {
+  for (const each of document.querySelectorAll("details[data-printed]")) {
+    if (isOpen) each.dataset.wasOpen = each.open;
+    each.open = isOpen || each.dataset.wasOpen === "true";
+  }
+}
+
+window.addEventListener("beforeprint", () => openForPrint(true));
+window.addEventListener("afterprint", () => openForPrint(false));
 document.addEventListener("keydown", onKey);
 document.addEventListener("click", (event) => {
   const exported = event.target.closest("[data-export]");
