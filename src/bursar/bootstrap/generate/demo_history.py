@@ -25,6 +25,8 @@ MADE_UP_CLIENTS: Final = (
 def fill_for_demo(settings: Settings, print_line: Callable[[str], None]) -> None:
     """Fill a store that does not exist yet with a year of made-up payments, of which some wait for a person.
 
+    The last months are reconciled and deposited; the last week has differences.
+
     An existing store stays as it is.
 
     Raises:
@@ -34,6 +36,7 @@ def fill_for_demo(settings: Settings, print_line: Callable[[str], None]) -> None
     from bursar.bootstrap.generate.history import HistoryPlan
     from bursar.bootstrap.generate.new_store import generate_store
     from bursar.bootstrap.generate.open_cases import add_open_cases
+    from bursar.bootstrap.generate.reconciled_months import add_reconciliations
     from bursar.dynamo.clients.store import file_of
 
     store = file_of(settings.store_url)
@@ -43,6 +46,7 @@ def fill_for_demo(settings: Settings, print_line: Callable[[str], None]) -> None
     last = yesterday(datetime.now(UTC))
     plan = HistoryPlan(DEMO_PAYMENTS, DEMO_MONTHS, DEMO_SEED, last, settings.fees, clients_of(settings))
     generate_store(plan, settings, lambda _: None)
+    asyncio.run(add_reconciliations(plan, settings))
     asyncio.run(add_open_cases(plan, settings))
 
 

@@ -73,15 +73,15 @@ def _records_of(simulator: Simulator, entry: Entry) -> Iterator[ActivityRecord]:
         agency_tracking_id=entry.agency_tracking_id,
         paygov_tracking_id=entry.paygov_tracking_id,
         transaction_status=simulator.status(entry),
-        at=_local(entry.completed_at),
+        at=local_time(entry.completed_at),
         amount=f"{entry.amount:.2f}",
-        ticket=_ticket(entry.completed_at, entry.payment_type or ""),
+        ticket=deposit_ticket(entry.completed_at, entry.payment_type or ""),
     )
     if entry.returned_at is None:
         yield collected
         return
     yield replace(collected, transaction_status=SUCCESS)
-    yield replace(collected, transaction_status=STATUS_RETURNED, at=_local(entry.returned_at))
+    yield replace(collected, transaction_status=STATUS_RETURNED, at=local_time(entry.returned_at))
 
 
 def as_xml(records: Sequence[ActivityRecord]) -> str:
@@ -165,11 +165,12 @@ def planted(
     return lines, [(kind, records[place]) for place, kind in where.items()]
 
 
-def _local(seconds: float) -> datetime:
+def local_time(seconds: float) -> datetime:
+    """Return an instant, Unix seconds, as New York's time without an offset."""
     return datetime.fromtimestamp(seconds, UTC).astimezone(_ZONE).replace(tzinfo=None)
 
 
-def _ticket(seconds: float, payment_type: str) -> str:
+def deposit_ticket(seconds: float, payment_type: str) -> str:
     """Return the deposit ticket of a day and a payment type: six digits."""
-    day = _local(seconds).date().toordinal() * len(GROUPS) + list(GROUPS).index(payment_type)
+    day = local_time(seconds).date().toordinal() * len(GROUPS) + list(GROUPS).index(payment_type)
     return f"{day % TICKETS:06d}"
