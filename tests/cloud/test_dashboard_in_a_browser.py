@@ -270,6 +270,16 @@ def test_a_printed_chart_has_its_numbers(browser: Browser, running: Served) -> N
         expect(page.locator("#chart-sum")).to_be_hidden()
 
 
+def test_a_long_table_is_printed_from_the_first_page_on(browser: Browser, running: Served) -> None:
+    with open_page(browser, running) as page:
+        for _ in range(30):
+            page.goto("/dashboard/transactions?q=nothing")  # each search is an entry
+        page.goto("/dashboard/access-log")
+        pages = [each.extract_text() for each in PdfReader(io.BytesIO(page.pdf())).pages]
+        assert len(pages) > 1
+        assert pages[0].count("nothing") > 5
+
+
 def test_dark_and_light_are_the_persons_choice(browser: Browser, running: Served) -> None:
     shades = {}
     for theme in ("light", "dark"):

@@ -94,6 +94,12 @@ async def test_a_period_by_name_becomes_its_days_and_stays_chosen(three_days: Vi
     assert f'href="/dashboard/access-log.csv?{days.replace("&", "&amp;")}"' in shown.text
 
 
+async def test_a_printed_log_names_its_filter(three_days: Visitor) -> None:
+    page = await three_days.get("/dashboard/access-log?search=sql&from=2026-10-31&to=2026-11-01")
+    words = page.text[page.text.index('id="filter-words"') :].partition("</p>")[0]
+    assert words.endswith("Search: sql. From: Oct 31, 2026. To: Nov 1, 2026.")
+
+
 async def test_an_older_page_keeps_the_days_and_the_search(
     three_days: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -50,7 +50,7 @@ def test_heads_have_units_and_names_of_a_statement_stay() -> None:
         ("amount", "DECIMAL(38,2)"), ("n", "BIGINT"), ("settled_at", "TIMESTAMP WITH TIME ZONE"), ("fee", "VARCHAR"),
         ("return_code", "VARCHAR"), ("net_amount", "DOUBLE"), ("month", "DATE"),
     )  # fmt: skip
-    shown = shown_columns(text_in("es"), answer, {})
+    shown = shown_columns(text_in("es"), answer)
     assert [(each.head, each.unit, each.is_number) for each in shown] == [
         ("Importe (dólares de EE. UU.)", USD, True), ("n", "", True), ("Liquidado (hora del Este)", "", False),
         ("Tasa", "", False), ("Código de devolución", CODE, False), ("Importe neto", "", True), ("Mes", MONTH, False),
@@ -60,7 +60,7 @@ def test_heads_have_units_and_names_of_a_statement_stay() -> None:
 def test_a_report_names_the_unit_of_its_column() -> None:
     report = named_report("sla")
     answer = answer_of(("measure", "VARCHAR"), ("met", "DOUBLE"), ("p95_s", "DOUBLE"), ("attempts", "BIGINT"))
-    shown = shown_columns(text_in("en"), answer, {each.name: each for each in report.columns})
+    shown = shown_columns(text_in("en"), answer, report)
     assert [each.head for each in shown] == ["Step", "Target met (%)", "95th percentile", "Attempts"]
     assert [number_text(*each) for each in ((0.03125, SHARE), (3700.0, DURATION), (1234, "attempts"))] == [
         "3.12%", "1 h 01 min", "1,234",
@@ -79,6 +79,20 @@ async def test_no_report_shows_a_plain_name(busy_office: Office, language: Any) 
     assert [head for head in chain(*shown) if "_" in head or head[0].islower()] == []
 
 
+async def test_a_report_has_the_words_of_the_language_and_a_statement_the_stored_ones(busy_office: Office) -> None:
+    browser = busy_office.visitor("finance")
+    browser.cookies[LANGUAGE_COOKIE] = "es"
+    page = (await browser.get("/dashboard/reports/payments_of_fee?fee=COPY_FEE")).text
+    assert {"Procesado", "Tarjeta de crédito o débito"} <= set(re.findall(r"<td [^>]*><bdi>([^<]*)</bdi>", page))
+    monthly = (await browser.get("/dashboard/reports/monthly_finance")).text
+    assert "<bdi>Copy fee</bdi>" in monthly
+    assert "septiembre 2026" in monthly.replace(" de ", " ")
+    await browser.get("/dashboard/sql")
+    answer = (await browser.post("/dashboard/sql", {"text": "SELECT DISTINCT fee, status FROM payments"})).text
+    assert "<bdi>COPY_FEE</bdi>" in answer
+    assert "<bdi>processed</bdi>" in answer
+
+
 async def test_a_file_has_the_plain_names(busy_office: Office) -> None:
     browser = busy_office.visitor("finance")
     page = (await browser.get("/dashboard/reports/monthly_finance")).text
@@ -95,5 +109,5 @@ async def test_a_statement_has_names_money_and_the_meaning_of_codes(busy_office:
     text = "SELECT return_code, amount, count(*) AS n FROM payments WHERE return_code IS NOT NULL GROUP BY ALL"
     page = (await browser.post("/dashboard/sql", {"text": text})).text
     assert heads(page) == ["Return code", "Amount (US dollars)", "n"]
-    assert '<bdi>4019</bdi> <span class="quiet">Pay.gov has no such application of the agency</span>' in page
+    assert '<bdi>4019</bdi> <span class="quiet meaning">Pay.gov has no such application of the agency</span>' in page
     assert '<td class="number">$60.00</td>' in page

@@ -263,4 +263,4 @@ async def test_no_attempt_is_counted_twice_and_each_count_has_its_rows(office: O
 async def test_the_reasons_of_failures_have_the_meaning_of_their_codes(busy_office: Office) -> None:
     page = (await busy_office.visitor("viewer").get("/dashboard/?period=last_quarter")).text
     reasons = page[page.index('id="reasons-heading"') :]
-    assert '<bdi>4019</bdi> <span class="quiet">Pay.gov has no such application of the agency</span>' in reasons
+    assert '<bdi>4019</bdi> <span class="quiet meaning">Pay.gov has no such application of the agency</span>' in reasons

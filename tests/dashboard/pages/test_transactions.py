@@ -179,7 +179,7 @@ async def test_return_codes_have_their_meaning_in_the_list_the_filter_and_its_wo
     page = (await busy_office.visitor("viewer").get("/dashboard/transactions?code=4019")).text
     meaning = "Pay.gov has no such application of the agency"
     failed = [each for each in busy_office.attempts if each.return_code == "4019"]
-    assert page.count(f'<bdi>4019</bdi> <span class="quiet">{meaning}</span>') == len(failed) > 0
+    assert page.count(f'<bdi>4019</bdi> <span class="quiet meaning">{meaning}</span>') == len(failed) > 0
     assert f"4019: {meaning}." in page
     assert f"Return code: 4019 ({meaning})" in page
     assert '<option value="R01" label="R01 · Insufficient funds">' in page

@@ -1,11 +1,11 @@
 """The columns of an answer as people read them: a name in their language, with its unit. Files have the plain names."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from bursar.dashboard.text.catalogue import Text
-from bursar.reports.output.head import COUNTED_UNITS, DURATION, SHARE, USD, ReportColumn
+from bursar.reports.named_reports import NamedReport
+from bursar.reports.output.head import COUNTED_UNITS, DURATION, SHARE, USD
 from bursar.reports.output.table import NUMBERS
 from bursar.reports.output.values import duration
 from bursar.reports.schema_text import readable_tables
@@ -17,6 +17,14 @@ CODE: Final = "code"
 """The unit of a return code or a reason code, which has a meaning."""
 _UNITS: Final = {"month": MONTH, "month_started": MONTH, "return_code": CODE, "reason_code": CODE}
 
+_WORDS: Final = {
+    "fee": "fee",
+    "status": "status",
+    "payment_status": "payment_status",
+    "payment_method": "methods",
+    "kind": "reversals",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class ShownColumn:
@@ -26,22 +34,32 @@ class ShownColumn:
     head: str
     unit: str
     is_number: bool
+    words: str = ""
+    """The group of the catalogue that has the words of the column; ``fee`` for keys of fees."""
+
+    @property
+    def is_id(self) -> bool:
+        """Whether the column holds ids, which are long."""
+        return self.name == "reference" or self.name.endswith("_id")
 
 
-def shown_columns(text: Text, answer: SqlAnswer, columns: Mapping[str, ReportColumn]) -> list[ShownColumn]:
-    """Return the columns of an answer; ``columns`` are those of its report that have a unit.
+def shown_columns(text: Text, answer: SqlAnswer, report: NamedReport | None = None) -> list[ShownColumn]:
+    """Return the columns of an answer, of ``report`` or of a statement.
 
     A column with a name of the schema has the catalogue's name and its unit; a name that a statement made up stays.
+    The words of a report's cells are those of the catalogue; a statement's are the stored ones, as the next one needs.
     """
+    columns = {} if report is None else {column.name: column for column in report.columns}
     money = _money_columns()
     found = []
     for name, kind in zip(answer.columns, answer.types, strict=True):
-        unit = _UNITS.get(name, "")
+        unit = _UNITS.get(name, name if name in COUNTED_UNITS else "")
         if name in columns:
             unit = columns[name].unit
         elif name in money and kind.startswith("DECIMAL"):
             unit = USD
-        found.append(ShownColumn(name, _head(text, name, unit, kind), unit, kind.startswith(NUMBERS)))
+        words = "" if report is None else _WORDS.get(name, "")
+        found.append(ShownColumn(name, _head(text, name, unit, kind), unit, kind.startswith(NUMBERS), words))
     return found
 
 

@@ -62,7 +62,7 @@ async def show_report(visit: Visit) -> Response:
         given=given,
         problem=problem,
         answer=answer,
-        columns=shown_columns(visit.text, answer, {each.name: each for each in report.columns}) if answer else (),
+        columns=shown_columns(visit.text, answer, report) if answer else (),
         number_text=number_text,
         totals=_totals(report, answer) if answer else (),
         input_types=_INPUT_TYPES,

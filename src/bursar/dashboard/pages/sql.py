@@ -134,7 +134,7 @@ async def _page(
     http_status: int | None = None,
     notice: str = "",
 ) -> Response:
-    columns = shown_columns(visit.text, answer, {}) if answer else []
+    columns = shown_columns(visit.text, answer) if answer else []
     return visit.page(
         "sql.html",
         http_status=http_status or (400 if problem else 200),

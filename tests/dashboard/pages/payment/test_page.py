@@ -155,7 +155,9 @@ async def test_codes_have_their_meaning_in_the_language_of_the_person(office: Of
     ]
     browser = office.visitor("viewer")
     page = (await browser.get(path(first))).text
-    assert page.count('<bdi>R02</bdi> <span class="quiet">Account closed</span>') == 2, "the attempt and its event"
+    assert page.count('<bdi>R02</bdi> <span class="quiet meaning">Account closed</span>') == 2, (
+        "the attempt and its event"
+    )
     assert page.count("<bdi>4902</bdi>") == 0
     assert "<bdi>4902</bdi></dd>" in (await browser.get(path(second))).text
     browser.cookies[LANGUAGE_COOKIE] = "es"
@@ -168,7 +170,7 @@ async def test_a_chargeback_has_its_code_its_meaning_and_names_for_each_fact(off
     report = ReversalReport("charged_back", attempt.amount, "operator", by="ada", reason="disputed", reason_code="10.4")
     await office.ledger.reversals.record(attempt, report, actor="operator")
     page = (await office.visitor("viewer").get(path(attempt))).text
-    assert page.count('<bdi>10.4</bdi> <span class="quiet">Visa: other fraud, card not present</span>') == 2
+    assert page.count('<bdi>10.4</bdi> <span class="quiet meaning">Visa: other fraud, card not present</span>') == 2
     assert "<dt>Amount that went back</dt><dd>$60.00</dd>" in page
     names = set(re.findall(r"<dt>([^<]*)</dt>", page))
     assert {name for name in names if "_" in name} == set(), "no raw name of a fact"
