@@ -50,6 +50,8 @@ RETRY_AFTER_S: Final = 2.0
 REQUEST_S: Final = 0.01
 TRIES_MAX: Final = 1_000
 INDEXES: Final = {"due": ("dueShard", "dueAt"), "changes": ("changeBucket", "changedAt")}
+KEYS_ONLY: Final = ("pk", "sk", *INDEXES["due"])
+"""All that the index `due` holds of an item."""
 
 Partition = tuple[str, str]
 """(table or index, partition key)."""
@@ -109,6 +111,8 @@ class LimitedStore(Store):
     def _add_indexes(self, charges: Charges, key: Item, old: Item | None, new: Item | None) -> None:
         for name, attributes in INDEXES.items():
             entries = [each if each and all(a in each for a in attributes) else None for each in (old, new)]
+            if name == "due":
+                entries = [each and {a: each[a] for a in KEYS_ONLY} for each in entries]
             index_keys = [None if each is None else tuple(each[a]["S"] for a in attributes) for each in entries]
             if entries[0] == entries[1]:
                 continue

@@ -95,9 +95,9 @@ weaken(
 weaken(
     "due-by-shard",
     "the sweeper gets the attempts of the first shards first, and not the longest overdue",
-    "bursar.payments.ledger.lookups:Lookups.due",
-    "merge(*shards, key=lambda attempt: attempt.due_at or 0.0)",
-    "(attempt for shard in shards for attempt in shard)",
+    "bursar.payments.ledger.lookups:Lookups._due_entries",
+    "merge(*shards, key=_due_at)",
+    "(entry for shard in shards for entry in shard)",
     f"{LEDGER}/test_lookups.py",
 )
 weaken(

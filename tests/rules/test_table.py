@@ -8,7 +8,7 @@ import pytest
 
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
 from bursar.rules import Contention, Delete, Put, RuledTable, RuleRefused, StoreBusy, Update
-from bursar.rules.table import TOKEN_AGE_MAX_S, RetryLimits
+from bursar.rules.table import KEYS_PER_BATCH_MAX, TOKEN_AGE_MAX_S, RetryLimits
 from bursar.rules.transactions.cancellations import BUSY_CODES, BUSY_REASONS, UNCLEAR_CODES
 from tests.support.rules.samples import ORDERS, changed, item, line, order
 from tests.support.rules.worlds import TABLE, PlainStore, finish, ruled
@@ -305,3 +305,52 @@ def test_a_partition_is_read_to_its_last_page(begins: str) -> None:
     whole = [each for (_, sort), each in sorted(store.items().items()) if sort.startswith(begins)]
     assert found == whole
     assert len(found) == (4 if not begins else 3)
+
+
+# --- several items ---------------------------------------------------------------------------------------------------
+
+
+class SparingStore(MisbehavingStore):
+    """A store that answers at most ``most`` keys of a BatchGetItem, and leaves out the others."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.most = most
+
+    async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        if operation != "BatchGetItem":
+            return await super().call(operation, request)
+        keys = request["RequestItems"][TABLE]["Keys"]
+        left = {"UnprocessedKeys": {TABLE: {"Keys": keys[self.most :]}} if keys[self.most :] else {}}
+        if self.most == 0:
+            return {"Responses": {}, **left}
+        answer = await super().call(operation, {"RequestItems": {TABLE: {"Keys": keys[: self.most]}}})
+        return {**answer, **left}
+
+
+def orders(count: int) -> list[dict[str, Any]]:
+    return [{"pk": {"S": f"o{number}"}, "sk": {"S": "order"}} for number in range(count)]
+
+
+@pytest.mark.parametrize("swaps", [False, True])
+def test_several_items_are_read_a_hundred_at_once_and_those_that_are_not_there_are_left_out(swaps: bool) -> None:
+    store = SparingStore(100)
+    keys = orders(2 * KEYS_PER_BATCH_MAX + 1)
+    finish(ruled(store, ORDERS).write([Put(order(f"o{number}", number=f"n-{number}")) for number in (0, 100, 200)]))
+    store.requests.clear()
+    reading = ruled(store, ORDERS, swaps=swaps)
+    found = finish(reading.get_several(keys))
+    assert sorted(each["pk"]["S"] for each in found) == ["o0", "o100", "o200"]
+    assert [operation for operation, _ in store.requests] == ([] if swaps else ["BatchGetItem"] * 3)
+    assert finish(reading.get_several([])) == []
+
+
+def test_items_that_the_store_leaves_out_are_asked_for_again() -> None:
+    store = SparingStore(2)
+    keys = orders(5)
+    finish(table(store).write([Put(order(f"o{number}", number=f"n-{number}")) for number in range(5)]))
+    assert len(finish(table(store).get_several(keys))) == 5
+    assert [tries for tries, _, _ in store.waits] == [1, 2]
+    store.most = 0
+    with pytest.raises(StoreBusy, match="5 of 5 items were left out 4 times"):
+        finish(table(store, busy_tries_max=4).get_several(keys))

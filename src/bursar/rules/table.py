@@ -49,6 +49,9 @@ if TYPE_CHECKING:
 TOKEN_AGE_MAX_S = 600.0
 """The time for which DynamoDB remembers a ClientRequestToken (API reference, TransactWriteItems)."""
 
+KEYS_PER_BATCH_MAX = 100
+"""DynamoDB's quota of BatchGetItem."""
+
 
 @dataclass(frozen=True)
 class RetryLimits:
@@ -149,6 +152,28 @@ class RuledTable:
         answer = await self.store.call("GetItem", request)
         item: dict[str, Any] | None = answer.get("Item")
         return item
+
+    async def get_several(self, keys: Sequence[Item]) -> list[dict[str, Any]]:
+        """Return the items at ``keys`` that exist, in any order. On a remote store they may be slightly behind.
+
+        Raises ``StoreBusy`` if the store leaves out the same keys again and again.
+        """
+        if self._compare_and_swap is not None:
+            return [item for key in keys if (item := await self.get(key)) is not None]
+        groups = (keys[at : at + KEYS_PER_BATCH_MAX] for at in range(0, len(keys), KEYS_PER_BATCH_MAX))
+        return [item for group in groups for item in await self._get_group(group)]
+
+    async def _get_group(self, keys: Sequence[Item]) -> list[dict[str, Any]]:
+        items: list[dict[str, Any]] = []
+        left: Mapping[str, Any] = {self.name: {"Keys": [dict(key) for key in keys]}}
+        for tries in range(1, self.retry_limits.busy_tries_max + 1):
+            answer = await self.store.call("BatchGetItem", {"RequestItems": left})
+            items += answer["Responses"].get(self.name, [])
+            left = answer.get("UnprocessedKeys") or {}
+            if not left:
+                return items
+            await self.wait(tries, self.retry_limits.busy_wait_first_s, self.retry_limits.busy_wait_max_s)
+        raise StoreBusy(f"{len(left[self.name]['Keys'])} of {len(keys)} items were left out {tries} times")
 
     async def partition(self, value: Mapping[str, Any], begins: str = "") -> list[dict[str, Any]]:
         """Return every item whose partition key is ``value`` (``{"S": …}``), strongly consistent, in sort key order.

@@ -56,7 +56,7 @@ def test_where_items_may_be_removed_deletes_are_left_to_the_rules() -> None:
 def test_the_reader_reads_everything_and_writes_nothing() -> None:
     (statement,) = iam_policies(ORDERS, ARN, (ROLE,))["reader"]["Statement"]
     assert statement["Resource"] == [ARN, f"{ARN}/index/*"]
-    actions = ["DescribeTable", "GetItem", "Query", "Scan"]
+    actions = ["DescribeTable", "GetItem", "BatchGetItem", "Query", "Scan"]
     assert statement["Action"] == [f"dynamodb:{action}" for action in actions]
 
 

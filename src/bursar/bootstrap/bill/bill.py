@@ -15,6 +15,7 @@ from bursar.bootstrap.bill.units import (
     SECRET_READS,
     SWEEP_PASSES,
     UNITS,
+    WATCH_MONTHS,
     Units,
 )
 
@@ -86,6 +87,7 @@ def bill(
         ("DynamoDB", "ACH payments, 72 h", ach * units.ach_payment_write_units, "write_unit"),
         ("DynamoDB", "watch for returns, 61 days", ach * units.ach_watch_write_units, "write_unit"),
         ("DynamoDB", "reads of calls", payments * _call_read_units(units), "read_unit"),
+        ("DynamoDB", "reads of due debits", ach * _question_read_units(units), "read_unit"),
         ("DynamoDB", "sweeps", SWEEP_PASSES * units.sweep_pass_read_units, "read_unit"),
         ("DynamoDB", "lake", _lake_read_units(payments, units), "read_unit"),
         (
@@ -95,7 +97,8 @@ def bill(
             "read_unit",
         ),
         ("DynamoDB", "storage", stored_gb, "store_gb_month"),
-        ("DynamoDB", "storage of indexes", stored_payments * units.payment_index_bytes / GIB, "store_gb_month"),
+        ("DynamoDB", "storage of `changes`", stored_payments * units.payment_index_bytes / GIB, "store_gb_month"),
+        ("DynamoDB", "storage of `due`", ach * WATCH_MONTHS * units.due_entry_bytes / GIB, "store_gb_month"),
         ("DynamoDB", "point-in-time recovery", stored_gb, "backup_gb_month"),
         ("API Gateway", "calls", calls, "api_request"),
         ("Lambda", "invocations", calls + SWEEP_PASSES + LAKE_PASSES + proofs, "lambda_request"),
@@ -135,6 +138,11 @@ def free_usd(lines: Sequence[BillLine], prices: Prices) -> float:
 
 def _call_read_units(units: Units) -> float:
     return units.init_read_units + units.process_read_units + units.details_calls * units.details_read_units
+
+
+def _question_read_units(units: Units) -> float:
+    settling = units.settling_questions * units.settling_question_read_units
+    return settling + units.watch_questions * units.watch_question_read_units
 
 
 def _lake_read_units(payments: float, units: Units) -> float:

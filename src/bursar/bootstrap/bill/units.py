@@ -19,11 +19,17 @@ class Units:
     """Quantities per payment, per pass or per month. Names end with what they count."""
 
     # Measured.
-    init_write_units: float = 18
+    init_write_units: float = 17
     process_write_units: float = 15
-    ach_payment_write_units: float = 117
+    ach_payment_write_units: float = 116
     """An ACH payment that settles after 72 hours, with all its questions."""
     ach_watch_write_units: float = 31
+    settling_questions: float = 19
+    """Passes of the sweeper that find an ACH payment due while it settles."""
+    settling_question_read_units: float = 1.5
+    """The index `due` has keys alone, so the attempt is read: 0.5. The mark of a restore is read once a pass: 1."""
+    watch_questions: float = 7
+    watch_question_read_units: float = 0.5
     init_read_units: float = 1
     process_read_units: float = 3
     details_read_units: float = 1
@@ -34,7 +40,9 @@ class Units:
     payment_item_bytes: float = 3583
     """Obligation, attempt, events and sentinels of one payment."""
     payment_index_bytes: float = 1873
-    """The events of one payment in the index `changes`. The index `due` has live attempts and watched debits alone."""
+    """The events of one payment in the index `changes`."""
+    due_entry_bytes: float = 141
+    """The entry of an attempt in the index `due`, which has live attempts and watched debits."""
     lake_pass_s3_writes: float = 26
     lake_pass_s3_reads: float = 100
     """Of a pass that has something to write, over two tables; the bill counts every pass as such a one."""
@@ -60,6 +68,8 @@ class Units:
 
 
 UNITS: Final = Units()
+WATCH_MONTHS: Final = (3 + 61) / DAYS_A_MONTH
+"""How long an ACH payment is in the index `due`."""
 SWEEP_PASSES: Final = MINUTES_A_MONTH
 LAKE_PASSES: Final = MINUTES_A_MONTH / 60
 LAKE_OVERLAP_PASSES: Final = 1 + 2

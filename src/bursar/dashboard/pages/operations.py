@@ -72,8 +72,8 @@ def open_findings(visit: Visit) -> list[UpkeepNote]:
 
 async def _sweeper(portal: Portal) -> SweeperState:
     now = portal.clock()
-    due = await portal.ledger.due(now, DUE_READ_MAX)
-    oldest = min((each.due_at for each in due if each.due_at is not None), default=now)
+    due = await portal.ledger.due_times(now, DUE_READ_MAX)
+    oldest = min(due, default=now)
     return SweeperState(len(due), len(due) >= DUE_READ_MAX, now - oldest)
 
 

@@ -4,8 +4,9 @@
 |---|---|
 | an obligation with its attempts (and events) | 1 Query, strongly consistent (more when it exceeds 1 MB) |
 | the attempt with this token, agency or Pay.gov tracking id | 2 GetItem, strongly consistent: sentinel, attempt |
-| what is due | 1 Query of the ``due`` index per shard, at once |
-| settled debits to ask about; open refunds | 1 Query of the ``due`` index |
+| what is due | 1 Query of the ``due`` index per shard, at once; 1 BatchGetItem for each 100 attempts found |
+| settled debits to ask about; open refunds | 1 Query of the ``due`` index, and the same BatchGetItem |
+| when something was due | 1 Query of the ``due`` index per shard, at once |
 | the reversals of an obligation | 1 Query, strongly consistent |
 | the events of a time | 1 Query of the ``changes`` index per hour, in order |
 | what changed | the same, and 1 Query, strongly consistent, for each obligation among the events of a page |
@@ -18,7 +19,7 @@ from heapq import merge
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from bursar.clock import iso_ms
+from bursar.clock import from_iso_ms, iso_ms
 from bursar.payments import rules
 from bursar.payments.ledger.table import CHANGES_INDEX, DUE_INDEX
 from bursar.payments.obligation_view import ObligationView
@@ -40,6 +41,7 @@ from bursar.payments.records import (
     change_bucket,
     event_from_item,
     from_item,
+    item_key,
     obligation_from_item,
     obligation_of,
     partition_key,
@@ -136,29 +138,22 @@ class Lookups:
     async def due(self, now: float, limit: int) -> list[Attempt]:
         """Return at most ``limit`` attempts that are due at ``now``, longest overdue first.
 
-        They are read from an index that may be behind. A later write checks the attempt's version.
+        They are read through an index that may be behind. A later write checks the attempt's version.
         """
-        shards = await asyncio.gather(*(self._due_in(str(shard), now, limit) for shard in range(DUE_SHARDS)))
-        return list(islice(merge(*shards, key=lambda attempt: attempt.due_at or 0.0), limit))
+        return await self._attempts_behind(await self._due_entries(now, limit), now)
+
+    async def due_times(self, now: float, limit: int) -> list[float]:
+        """Return when the attempts of :meth:`due` became due, in Unix seconds, without reading the attempts."""
+        return [from_iso_ms(entry["dueAt"]["S"]) for entry in await self._due_entries(now, limit)]
 
     async def due_returns(self, now: float, limit: int) -> list[Attempt]:
         """Return at most ``limit`` settled debits that must be asked about at ``now``, longest overdue first."""
-        return await self._due_in(RETURNS_SHARD, now, limit)
+        return await self._attempts_behind(await self._entries_in(RETURNS_SHARD, now, limit), now)
 
     async def open_refunds(self, limit: int) -> list[RefundRequest]:
         """Return at most ``limit`` open requests for refunds, oldest first, from an index that may be behind."""
-        request = {
-            "IndexName": DUE_INDEX,
-            "KeyConditionExpression": "dueShard = :shard",
-            "ExpressionAttributeValues": {":shard": {"S": REFUNDS_SHARD}},
-            "Limit": limit,
-        }
-        found: list[RefundRequest] = []
-        async for item in self._query(request):
-            found.append(refund_from_item(item))
-            if len(found) >= limit:
-                break
-        return found
+        items = await self._behind(await self._entries_in(REFUNDS_SHARD, None, limit))
+        return [refund_from_item(item) for item in items]
 
     async def changes(self, since: float, until: float) -> AsyncIterator[Attempt | Event]:
         """Yield the events in ``since`` ≤ t < ``until``, in order, and their attempts, as :meth:`changed_items`.
@@ -259,27 +254,49 @@ class Lookups:
                 yield found
             last = found
 
-    async def _due_in(self, shard: str, now: float, limit: int) -> list[Attempt]:
-        request = {
+    async def _due_entries(self, now: float, limit: int) -> list[Item]:
+        """Return at most ``limit`` entries of the ``due`` index for live attempts that are due at ``now``, in order."""
+        shards = await asyncio.gather(*(self._entries_in(str(shard), now, limit) for shard in range(DUE_SHARDS)))
+        return list(islice(merge(*shards, key=_due_at), limit))
+
+    async def _entries_in(self, shard: str, now: float | None, limit: int) -> list[Item]:
+        """Return at most ``limit`` entries of one shard of the ``due`` index, up to ``now`` if it is given."""
+        request: dict[str, Any] = {
             "IndexName": DUE_INDEX,
-            "KeyConditionExpression": "dueShard = :shard AND dueAt <= :now",
-            "ExpressionAttributeValues": {":shard": {"S": shard}, ":now": {"S": iso_ms(now)}},
+            "KeyConditionExpression": "dueShard = :shard",
+            "ExpressionAttributeValues": {":shard": {"S": shard}},
             "Limit": limit,
         }
-        found: list[Attempt] = []
-        async for item in self._query(request):
-            found.append(attempt_from_item(item))
+        if now is not None:
+            request["KeyConditionExpression"] += " AND dueAt <= :now"
+            request["ExpressionAttributeValues"][":now"] = {"S": iso_ms(now)}
+        found: list[Item] = []
+        async for page in self._pages("Query", request):
+            found += page
             if len(found) >= limit:
                 break
-        return found
+        return found[:limit]
+
+    async def _attempts_behind(self, entries: Sequence[Item], now: float) -> list[Attempt]:
+        """Return the attempts behind ``entries`` that are still due at ``now``, longest overdue first."""
+        until = iso_ms(now)
+        return [attempt_from_item(item) for item in await self._behind(entries) if _due_at(item) <= until]
+
+    async def _behind(self, entries: Sequence[Item]) -> list[Item]:
+        """Return the items behind entries of the ``due`` index that are still in the shards of their entries, in order.
+
+        In a table of an earlier version an entry is the item itself.
+        """
+        shards = {(entry["pk"]["S"], entry["sk"]["S"]): entry["dueShard"] for entry in entries}
+        whole = all("kind" in entry for entry in entries)
+        items = entries if whole else await self._ruled.get_several([item_key(*place) for place in shards])
+        there = [item for item in items if item.get("dueShard") == shards[item["pk"]["S"], item["sk"]["S"]]]
+        return sorted(there, key=_due_at)
 
     async def _attempt_holding(self, rule: str, value: str) -> Attempt | None:
         key = await self._ruled.owner_of(rule, value)
         item = None if key is None else await self._ruled.get(key)
         return None if item is None else attempt_from_item(item)
-
-    def _query(self, request: Mapping[str, Any]) -> AsyncIterator[Item]:
-        return self._items("Query", request)
 
     async def _items(self, operation: str, request: Mapping[str, Any]) -> AsyncIterator[Item]:
         """Yield the items of all pages."""
@@ -295,6 +312,11 @@ class Lookups:
             if "LastEvaluatedKey" not in reply:
                 return
             page["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+
+
+def _due_at(item: Item) -> str:
+    at: str = item["dueAt"]["S"]
+    return at
 
 
 def _is_event(item: Item) -> bool:

@@ -22,7 +22,7 @@ _OTHER_WRITES = (
     "dynamodb:PartiQLUpdate",
     "dynamodb:PartiQLDelete",
 )
-_READS = ("dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query")
+_READS = ("dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query")
 _READS_OF_ALL = (*_READS, "dynamodb:Scan")
 
 
