@@ -44,7 +44,7 @@ async def test_a_payment_that_becomes_final_during_the_scan_is_no_difference(boo
     await reports.write_lake()
     page, scanned = book.source.scan, 0
 
-    async def scan() -> Any:
+    async def scan(*, consistent: bool = True) -> Any:
         nonlocal scanned
         async for changes in page():
             scanned += 1
@@ -56,6 +56,33 @@ async def test_a_payment_that_becomes_final_during_the_scan_is_no_difference(boo
     book.source.scan = scan
     verification = await reports.verify_lake()
     assert verification.equal, verification.lines()
+
+
+async def test_rows_that_only_a_scan_of_the_past_lacks_are_no_difference(book: Book, reports: Reports) -> None:
+    book.pay(20)
+    book.now += 3 * OVERLAP_S
+    await reports.write_lake()
+    scan, asked = book.source.scan, []
+
+    async def lagging(*, consistent: bool = True) -> Any:
+        asked.append(consistent)
+        async for changes in scan(consistent=consistent):
+            yield changes if consistent else changes[5:]
+
+    book.source.scan = lagging
+    assert (await reports.verify_lake()).equal
+    assert asked == [False, True]
+    asked.clear()
+    book.source.scan = scan
+    read, consistently = book.call, []
+
+    async def noted(operation: str, request: Any) -> Any:
+        consistently.append(request["ConsistentRead"])
+        return await read(operation, request)
+
+    book.call = noted
+    assert (await reports.verify_lake()).equal
+    assert set(consistently) == {False}, "what is equal is read once, at half the price"
 
 
 async def test_a_change_that_no_source_showed_is_found_and_its_month_rebuilt(book: Book, reports: Reports) -> None:

@@ -20,7 +20,8 @@ from bursar.bootstrap.bill.units import (
 )
 
 PRICES_FILE: Final = Path(__file__).with_name("prices.toml")
-READ_UNIT_BYTES: Final = 4096
+PROOF_UNIT_BYTES: Final = 2 * 4096
+"""A read unit reads 4 KB, and twice as much eventually consistent, as the proof of the lake does."""
 YEAR_MONTHS: Final = 12
 
 
@@ -93,7 +94,7 @@ def bill(
         (
             "DynamoDB",
             "proofs of the lake",
-            proofs * stored_payments * units.payment_item_bytes / READ_UNIT_BYTES,
+            proofs * stored_payments * units.payment_item_bytes / PROOF_UNIT_BYTES,
             "read_unit",
         ),
         ("DynamoDB", "storage", stored_gb, "store_gb_month"),

@@ -63,8 +63,11 @@ class ExportSource:
             yield ChangePage(page, position)
         yield ChangePage([], self._end)
 
-    async def scan(self) -> AsyncIterator[Sequence[RowChange]]:
-        """Yield every row of a full export. Raises :class:`BadExport` for an incremental one."""
+    async def scan(self, *, consistent: bool = True) -> AsyncIterator[Sequence[RowChange]]:
+        """Yield every row of a full export. Raises :class:`BadExport` for an incremental one.
+
+        An export is of one instant, so it is always ``consistent``.
+        """
         if self._export.since is not None:
             raise BadExport("the export: must be a full one to found a lake; got an incremental one")
         async for page in self._pages():

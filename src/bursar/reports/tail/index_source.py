@@ -86,9 +86,14 @@ class IndexSource:
             page.append(change)
         yield ChangePage(page, Position(SOURCE, min(newest, settled)))
 
-    def scan(self) -> AsyncIterator[Sequence[RowChange]]:
+    def scan(self, *, consistent: bool = True) -> AsyncIterator[Sequence[RowChange]]:
         """Yield every row of the table."""
-        return scan_table(self._store, self._table, lambda schema, row: row[schema.position(schema.change_time)])
+        return scan_table(
+            self._store,
+            self._table,
+            lambda schema, row: row[schema.position(schema.change_time)],
+            consistent=consistent,
+        )
 
 
 async def changes_between(ledger: LedgerChanges, since: float, until: float) -> AsyncIterator[Item]:

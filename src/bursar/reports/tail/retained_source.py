@@ -35,10 +35,10 @@ class RetainedSource:
         async for page in self._source.changes(position):
             yield page._replace(changes=_kept(page.changes, first))
 
-    async def scan(self) -> AsyncIterator[Sequence[RowChange]]:
+    async def scan(self, *, consistent: bool = True) -> AsyncIterator[Sequence[RowChange]]:
         """Yield every kept row of the store."""
         first = self._retention.first_days(self._clock())
-        async for page in self._source.scan():
+        async for page in self._source.scan(consistent=consistent):
             yield _kept(page, first)
 
 

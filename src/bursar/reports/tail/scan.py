@@ -1,4 +1,4 @@
-"""Read the rows of a whole table by strongly consistent scans."""
+"""Read the rows of a whole table by scans."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -17,10 +17,14 @@ PAGE_ITEMS: Final = 500
 
 
 async def scan_table(
-    store: "Store", table: str, order_of: Callable[[TableSchema, TableRow], int]
+    store: "Store", table: str, order_of: Callable[[TableSchema, TableRow], int], *, consistent: bool = True
 ) -> AsyncIterator[Sequence[RowChange]]:
-    """Yield the rows of ``table``, page by page, each with its ``order_of``. The store's errors are raised."""
-    request: dict[str, Any] = {"TableName": table, "ConsistentRead": True, "Limit": PAGE_ITEMS}
+    """Yield the rows of ``table``, page by page, each with its ``order_of``. The store's errors are raised.
+
+    The scans are strongly ``consistent`` or eventually. Source of the latter's half price: Developer Guide, "DynamoDB
+    read consistency".
+    """
+    request: dict[str, Any] = {"TableName": table, "ConsistentRead": consistent, "Limit": PAGE_ITEMS}
     while True:
         reply = await store.call("Scan", request)
         found = (item_row(item) for item in reply["Items"])

@@ -66,6 +66,9 @@ class ChangeSource(Protocol):
         """
         ...
 
-    def scan(self) -> AsyncIterator[Sequence[RowChange]]:
-        """Yield every row of the store, each once, with its order as far as the source knows it."""
+    def scan(self, *, consistent: bool = True) -> AsyncIterator[Sequence[RowChange]]:
+        """Yield every row of the store, each once, with its order as far as the source knows it.
+
+        Without ``consistent``, a store on the network may answer with rows that are slightly behind, at half the price.
+        """
         ...

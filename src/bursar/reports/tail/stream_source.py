@@ -59,8 +59,8 @@ class StreamSource:
             at = after
             await asyncio.sleep(0)
 
-    def scan(self) -> AsyncIterator[Sequence[RowChange]]:
-        """Yield every row of the table."""
+    def scan(self, *, consistent: bool = True) -> AsyncIterator[Sequence[RowChange]]:
+        """Yield every row of the table. In this process every read is consistent."""
         return scan_table(self._store, self._table, lambda schema, row: FOUND_ORDER)
 
     def _feed(self) -> "ChangeFeed":
