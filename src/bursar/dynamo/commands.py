@@ -197,7 +197,8 @@ def list_command(context: click.Context, path: str | None) -> None:
     with store(context, path) as engine:
         for name in table_names(engine.execute):
             described = describe(engine.execute, name)
-            indexes = described.get("GlobalSecondaryIndexes", []) + described.get("LocalSecondaryIndexes", [])
+            kinds = ("GlobalSecondaryIndexes", "LocalSecondaryIndexes", "VectorIndexes")
+            indexes = [index for kind in kinds for index in described.get(kind, [])]
             drawn.add_row(
                 name,
                 f"{described['ItemCount']:,}",

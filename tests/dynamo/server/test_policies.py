@@ -212,6 +212,20 @@ def test_condition_operators(condition: dict[str, Any], expected: bool) -> None:
     assert allowed(statement(Condition=condition), "PutItem", PUT) is expected
 
 
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({"Resource": f"{ARN}orders/index/by-meaning"}, True),
+        ({"Resource": f"{ARN}orders"}, False),
+        ({"Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["ann"]}}}, False),
+        ({"Condition": {"ForAllValues:StringEquals": {"dynamodb:Attributes": ["embedding"]}}}, False),
+    ],
+)
+def test_a_search_of_vectors_is_allowed_on_its_index_alone(members: dict[str, Any], expected: bool) -> None:
+    request = {"TableName": "orders", "IndexName": "by-meaning"}
+    assert allowed(statement(**members), "SearchVectors", request) is expected
+
+
 def test_a_request_without_a_table_needs_every_resource() -> None:
     on_one = statement(Resource=f"{ARN}invoices")
     assert not allowed(on_one, "ListTables", {"TableName": "invoices"})

@@ -16,16 +16,19 @@ from bursar.dynamo.buckets.port import Buckets
 from bursar.dynamo.core.guard_overlay import GuardOverlay
 from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Refusal, TableCheck, TransactionView
 from bursar.dynamo.errors import EXPLICIT_DENY, DynamoError, invalid
-from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, item_size
+from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX
 from bursar.dynamo.storage.backups import Backups
 from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
 from bursar.dynamo.storage.history import HistoryRecorder, TransactionInstant, history_of
+from bursar.dynamo.storage.secondary_index import Counted, SecondaryIndex
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import Counted, Follower, ItemWrite, SecondaryIndex, Table, no_such_table
+from bursar.dynamo.storage.table import Follower, ItemWrite, Table, no_such_table
 from bursar.dynamo.storage.transfers import Transfers
 from bursar.dynamo.storage.ttl_index import TtlIndex, ttl_index_of
 
 UNKNOWN_VERSION = -1
+INDEX_MEMBERS = ("LocalSecondaryIndexes", "GlobalSecondaryIndexes", "VectorIndexes")
+"""The members of a table's document with its indexes."""
 
 
 class GuardRefused(Exception):
@@ -132,7 +135,7 @@ class Core:
     def create_table(self, name: str, document: dict[str, Any]) -> Table:
         """Add a table with its indexes."""
         table_id = self.storage.add_table(name, orjson.dumps(document))
-        for member in ("LocalSecondaryIndexes", "GlobalSecondaryIndexes"):
+        for member in INDEX_MEMBERS:
             for index in document.get(member, ()):
                 self.storage.add_index(table_id, index["Number"])
         if "StreamSpecification" in document:
@@ -144,16 +147,15 @@ class Core:
         """Let ``fill`` insert the items of a new table into its SQLite table; then count them and fill the indexes."""
         fill(f"items_{table.id}")
         self.storage.add_counts([(*self.storage.measure_items(table.id), *table.counted)])
-        for index in table.indexes.values():
+        for index in table.every_index:
             self._fill(table, index)
 
     def change_table(self, table: Table, document: dict[str, Any]) -> Table:
         """Replace a table's definition; fill added indexes from the items, and drop the entries of removed ones."""
         self.flush_counts()
-        before = {index.number for index in table.indexes.values()}
+        before = {index.number for index in table.every_index}
         self.storage.replace_document(table.id, orjson.dumps(document))
-        after = {index["Number"] for index in document.get("GlobalSecondaryIndexes", ())}
-        after |= {index["Number"] for index in document.get("LocalSecondaryIndexes", ())}
+        after = {index["Number"] for member in INDEX_MEMBERS for index in document.get(member, ())}
         for number in before - after:
             self.storage.remove_index(table.id, number)
         for number in after - before:
@@ -164,7 +166,7 @@ class Core:
             ttl_index_before.drop()
         self.changed()
         changed = self._tables[table.name]
-        for index in changed.indexes.values():
+        for index in changed.every_index:
             if index.number not in before:
                 self._fill(changed, index)
         ttl_index = self.ttl_index(changed)
@@ -196,7 +198,7 @@ class Core:
         if history is not None:
             history.drop()
             self.backups.keep_deleted_table(table, self.clock())
-        self.storage.remove_table(table.id, [index.number for index in table.indexes.values()])
+        self.storage.remove_table(table.id, [index.number for index in table.every_index])
         self.changed()
 
     def changed(self) -> None:
@@ -207,13 +209,13 @@ class Core:
     def _fill(self, table: Table, index: SecondaryIndex) -> None:
         """Backfill an index. Like on Amazon's, an item with an attribute unfit for the index's key stays out of it."""
         items = size_bytes = 0
-        for row_id, key, body in table.rows.all_rows():
+        for row_id, key, size, body in table.rows.all_rows():
             item = orjson.loads(body)
             entry = index.key_of(item)
             if entry is not None:
                 index.entries.insert(entry + key, row_id)
                 items += 1
-                size_bytes += item_size(index.project(item))
+                size_bytes += index.size_of(item, size)
         self.storage.add_counts([(items, size_bytes, *index.counted)])
 
     # Rules ----------------------------------------------------------------------------------------------------
@@ -357,18 +359,18 @@ class Core:
 
     def _apply_to_indexes(self, write: ItemWrite, row_id: int) -> None:
         old, new, row = write.old, write.new, write.row
-        for index in write.table.indexes.values():
+        for index in write.table.every_index:
             before = after = None
             items = grown_bytes = 0
             if old is not None and row is not None:
                 before = index.key_of(old)
                 if before is not None:
-                    items, grown_bytes = -1, -(row[1] if index.projected is None else item_size(index.project(old)))
+                    items, grown_bytes = -1, -index.size_of(old, row[1])
             if new is not None:
                 after = index.key_of(new)
                 if after is not None:
                     items += 1
-                    grown_bytes += write.size if index.projected is None else item_size(index.project(new))
+                    grown_bytes += index.size_of(new, write.size)
             if before != after:
                 if before is not None:
                     index.entries.delete(before + write.key)

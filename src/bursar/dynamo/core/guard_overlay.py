@@ -85,7 +85,7 @@ class GuardOverlay:
         """See ``GuardView``."""
         stored_table = self._tables(table)
         written = {key: item for (table_id, key), item in self._items.items() if table_id == stored_table.id}
-        kept = ((key, orjson.loads(body)) for _, key, body in stored_table.rows.all_rows() if key not in written)
+        kept = ((key, orjson.loads(body)) for _, key, _, body in stored_table.rows.all_rows() if key not in written)
         return iter([item for _, item in sorted([*kept, *written.items()], key=_by_key) if item is not None])
 
 

@@ -19,7 +19,16 @@ from bursar.dynamo.operations.control_plane import (
     unavailable,
     update_table,
 )
-from bursar.dynamo.operations.data_plane import batches, items, query, scan, statement_requests, streams, transactions
+from bursar.dynamo.operations.data_plane import (
+    batches,
+    items,
+    query,
+    scan,
+    statement_requests,
+    streams,
+    transactions,
+    vector_requests,
+)
 from bursar.dynamo.operations.requests.shapes import Request
 
 
@@ -50,6 +59,11 @@ OPERATIONS: dict[str, Operation] = {
     "PutItem": Operation(items.PUT_ITEM, items.put_item, writes=True),
     "Query": Operation(query.QUERY, query.query),
     "Scan": Operation(scan.SCAN, scan.scan),
+    "SearchVectors": Operation(
+        vector_requests.SEARCH_VECTORS,
+        vector_requests.search_vectors,
+        limits="served: an exact search, where Amazon's is approximate",
+    ),
     "TransactGetItems": Operation(transactions.TRANSACT_GET_ITEMS, transactions.transact_get_items, snapshot=True),
     "TransactWriteItems": Operation(transactions.TRANSACT_WRITE_ITEMS, transactions.transact_write_items, writes=True),
     "UpdateItem": Operation(items.UPDATE_ITEM, items.update_item, writes=True),

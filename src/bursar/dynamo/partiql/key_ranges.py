@@ -16,7 +16,8 @@ from bursar.dynamo.items.key_encoding import after_prefix
 from bursar.dynamo.partiql.statement_values import StatementValues, is_constant
 from bursar.dynamo.partiql.syntax_tree import Expression, FunctionExpression, OperatorExpression, Reference, Series
 from bursar.dynamo.storage.rows import Span
-from bursar.dynamo.storage.table import SecondaryIndex, Table
+from bursar.dynamo.storage.secondary_index import SecondaryIndex
+from bursar.dynamo.storage.table import Table
 
 RANGES_MAX = 100
 """The most combinations of key values that get a range each; with more of them everything is read."""

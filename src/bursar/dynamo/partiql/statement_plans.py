@@ -32,7 +32,8 @@ from bursar.dynamo.partiql.syntax_tree import (
 )
 from bursar.dynamo.partiql.translation import Translator, conjuncts
 from bursar.dynamo.storage.rows import Span
-from bursar.dynamo.storage.table import SecondaryIndex, Table
+from bursar.dynamo.storage.secondary_index import SecondaryIndex
+from bursar.dynamo.storage.table import Table
 
 NO_KEY = "Where clause does not contain a mandatory equality on all key attributes"
 NO_WHERE = "Must have WHERE clause in the statement when using ORDER BY clause."

@@ -77,12 +77,13 @@ def _table_permission(
 ) -> Iterator[Permission]:
     table = request[_RESOURCE_MEMBERS[operation]]
     # Members that the operation does not read must not count: they could name a resource that the caller may use.
-    index = request.get("IndexName") if operation in ("Query", "Scan") else None
+    index = request.get("IndexName") if operation in ("Query", "Scan", "SearchVectors") else None
     yield Permission(operation, _arn(table, index), _item_values(operation, request, partition_names, table, index))
 
 
 _RESOURCE_MEMBERS: Final = {
     **dict.fromkeys(("GetItem", "PutItem", "UpdateItem", "DeleteItem", "Query", "Scan"), "TableName"),
+    "SearchVectors": "TableName",
     **dict.fromkeys(("CreateTable", "DescribeTable", "UpdateTable", "DeleteTable"), "TableName"),
     **dict.fromkeys(("DescribeTimeToLive", "UpdateTimeToLive"), "TableName"),
     **dict.fromkeys(("DescribeContinuousBackups", "UpdateContinuousBackups", "CreateBackup"), "TableName"),
@@ -110,6 +111,9 @@ def _item_values(
     if operation in _ITEM_ACTIONS:
         values[LEADING_KEYS] = _leading_keys(operation, request, partition_names(table, index))
         values[ATTRIBUTES] = _attributes(request)
+    elif operation == "SearchVectors":
+        # Amazon has no fine-grained access here. A condition on keys or attributes must not allow what it cannot judge.
+        values[LEADING_KEYS] = values[ATTRIBUTES] = None
     if operation in ("Query", "Scan"):
         default = "SPECIFIC_ATTRIBUTES" if _projects(request) else "ALL_ATTRIBUTES"
         values[SELECT] = (request.get("Select") or default,)

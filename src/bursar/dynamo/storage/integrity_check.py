@@ -23,8 +23,9 @@ from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_s
 from bursar.dynamo.storage.backups import Backup, Backups
 from bursar.dynamo.storage.change_streams import INSERT, REMOVE, Stream, Streams
 from bursar.dynamo.storage.history import History, history_of
+from bursar.dynamo.storage.secondary_index import SecondaryIndex
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
-from bursar.dynamo.storage.table import SecondaryIndex, Table
+from bursar.dynamo.storage.table import Table
 from bursar.dynamo.storage.ttl_index import ttl_index_of
 
 PROBLEMS_MAX = 1_000
@@ -84,7 +85,7 @@ def _catalogue_problems(
 ) -> Iterator[str]:
     """Report rows and counters that no definition names, and missing ones."""
     expected_tables = {f"items_{table.id}" for table in tables}
-    expected_tables |= {f"index_{table.id}_{index.number}" for table in tables for index in table.indexes.values()}
+    expected_tables |= {f"index_{table.id}_{index.number}" for table in tables for index in table.every_index}
     expected_tables |= {f"stream_{stream.id}" for stream in streams}
     expected_tables |= {f"expiry_{table.id}" for table in tables if table.ttl_attribute}
     expected_tables |= {history.name for table in tables if (history := history_of(storage, table)) is not None}
@@ -100,7 +101,7 @@ def _catalogue_problems(
     yield from (f"{name} belongs to no table" for name in sorted(existing_tables - expected_tables))
     yield from (f"{name} is missing" for name in sorted(expected_tables - existing_tables))
     counted = set(storage.connection.execute("SELECT table_id, index_number FROM counters"))
-    numbers = {(table.id, index.number) for table in tables for index in table.indexes.values()}
+    numbers = {(table.id, index.number) for table in tables for index in table.every_index}
     numbers |= {(table.id, TABLE_ITSELF) for table in tables}
     yield from (f"counters of {row} belong to no table" for row in sorted(counted - numbers))
     yield from (f"counters of {row} are missing" for row in sorted(numbers - counted))
@@ -118,14 +119,13 @@ class _Tally:
         if self.index is not None:
             if self.index.key_of(item) is None:
                 return
-            if self.index.projected is not None:
-                size = item_size(self.index.project(item))
+            size = self.index.size_of(item, size)
         self.items += 1
         self.size_bytes += size
 
 
 def _table_problems(storage: Storage, table: Table) -> Iterator[str]:
-    tallies = [_Tally(None), *map(_Tally, table.indexes.values())]
+    tallies = [_Tally(None), *map(_Tally, table.every_index)]
     ttl_index = ttl_index_of(storage, table)
     expiring = 0
     # A damaged value may be text that is not UTF-8: it is read as bytes, together with its type.

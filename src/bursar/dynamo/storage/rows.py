@@ -75,9 +75,9 @@ class ItemRows:
         """Return (size, item) of one segment in key order."""
         return self._connection.execute(*self._ranges.segment_statement(span, segment, limit=limit))
 
-    def all_rows(self) -> Iterator[tuple[int, bytes, bytes]]:
-        """Return (id, key, item) of every row, in no particular order."""
-        return self._connection.execute(f"SELECT id, key, item FROM {self._items}")
+    def all_rows(self) -> Iterator[tuple[int, bytes, int, bytes]]:
+        """Return (id, key, size, item) of every row, in no particular order."""
+        return self._connection.execute(f"SELECT id, key, size, item FROM {self._items}")
 
     def partition_bytes(self, span: Span) -> int:
         """Return the summed size of the items in a range."""

@@ -5,9 +5,7 @@ in Amazon's own names. Each process makes a :class:`Table` from it, once per cha
 :class:`ItemWrite` is one item's change; a table calls its *followers* after each.
 """
 
-from base64 import b64decode
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -16,91 +14,27 @@ from bursar.dynamo.errors import DynamoError, invalid
 from bursar.dynamo.items.attribute_values import AttributeType, AttributeValue, Item, normalise
 from bursar.dynamo.items.key_encoding import encode_key_value
 from bursar.dynamo.storage.fast_keys import encode_ascii_key
-from bursar.dynamo.storage.rows import IndexEntries, ItemRows, StoredRow
+from bursar.dynamo.storage.rows import ItemRows, StoredRow
+from bursar.dynamo.storage.secondary_index import (
+    EMPTY_KEY,
+    KINDS,
+    NOT_VALID,
+    PLAIN_TEXT_MAX,
+    Counted,
+    DoesNotFitTable,
+    SecondaryIndex,
+    check_key_size,
+    misfit,
+    secondary_index,
+)
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF, Storage
+from bursar.dynamo.storage.vector_index import VectorIndex, vector_index
 from bursar.dynamo.storage.write_denial import denies_all_writes
 
-PARTITION_KEY_BYTES_MAX = 2048
-SORT_KEY_BYTES_MAX = 1024
-
-PLAIN_TEXT_MAX = SORT_KEY_BYTES_MAX // 4
-"""Longest text, in characters, that cannot be too long for a key: a character has at most 4 bytes."""
-
 KEY_MISMATCH = "The provided key element does not match the schema"
-NOT_VALID = "One or more parameter values are not valid. "
-EMPTY_KEY = "The AttributeValue for a key attribute cannot contain an empty {kind} value."
-KINDS = {"S": "string", "B": "binary"}
-
-Counted = tuple[int, int]
-"""(table id, index number) under which items and bytes are counted."""
 
 Follower = Callable[["ItemWrite", int], None]
 """A callback after each change of a table's item, in its transaction, with the change and the row's id."""
-
-
-@dataclass(frozen=True, slots=True)
-class SecondaryIndex:
-    """A secondary index. A global one may have up to four attributes in each half of its key."""
-
-    name: str
-    number: int
-    is_global: bool
-    partition_names: tuple[str, ...]
-    sort_names: tuple[str, ...]
-    key_types: tuple[tuple[str, AttributeType], ...]
-    """(name, S | N | B) of the partition attributes, then of the sort attributes."""
-    types: Mapping[str, str]
-    projection: str
-    """ALL, KEYS_ONLY or INCLUDE."""
-    projected: frozenset[str] | None
-    """The attributes in the index, keys included; None for ALL."""
-    entries: IndexEntries
-    counted: Counted
-
-    def key_of(self, item: Item) -> bytes | None:
-        """Return the encoded index key of a stored item; None when the item is not in the index.
-
-        An item that is older than the index may have an attribute that is unfit for the key: it stays out of the index.
-        """
-        encoded = b""
-        for name, kind in self.key_types:
-            value = item.get(name)
-            if value is None or kind not in value:
-                return None
-            if not 0 < len(value[kind]) <= PLAIN_TEXT_MAX and not self._fits(name, kind, value[kind]):
-                return None
-            encoded += encode_key_value(value)
-        return encoded
-
-    def holds(self, item: Item) -> bool:
-        """Return whether a stored item is in the index."""
-        return self.key_of(item) is not None
-
-    def _fits(self, name: str, kind: str, content: str) -> bool:
-        most = PARTITION_KEY_BYTES_MAX if name in self.partition_names else SORT_KEY_BYTES_MAX
-        return content != "" and _key_bytes(kind, content) <= most
-
-    def check_value(self, name: str, kind: AttributeType, value: AttributeValue) -> None:
-        """Raise :class:`DoesNotFitTable` for a value about to be stored that is unfit for the index's key.
-
-        Any value between 1 and ``PLAIN_TEXT_MAX`` characters of the key's type is fit.
-        """
-        if kind not in value:
-            raise _invalid_parameter(
-                f"Type mismatch for Index Key {name} Expected: {kind} Actual: {next(iter(value))} "
-                f"IndexName: {self.name}"
-            )
-        if value[kind] == "":
-            raise invalid(
-                f"{NOT_VALID}A value specified for a secondary index key is not supported. "
-                f"{EMPTY_KEY.format(kind=KINDS[kind])} IndexName: {self.name}, IndexKey: {name}"
-            )
-        _check_key_size(value, kind, is_partition=name in self.partition_names)
-
-    def project(self, item: Item) -> Item:
-        """Return the part of an item that the index contains."""
-        projected = self.projected
-        return item if projected is None else {name: value for name, value in item.items() if name in projected}
 
 
 class Table:
@@ -111,6 +45,7 @@ class Table:
         "counted",
         "denies_writes",
         "document",
+        "every_index",
         "followers",
         "id",
         "index_key_names",
@@ -127,6 +62,7 @@ class Table:
         "sort_type",
         "ttl_attribute",
         "types",
+        "vector_indexes",
     )
 
     def __init__(
@@ -151,9 +87,17 @@ class Table:
         self.indexes: dict[str, SecondaryIndex] = {}
         for is_global, member in ((False, "LocalSecondaryIndexes"), (True, "GlobalSecondaryIndexes")):
             for index in document.get(member, ()):
-                self.indexes[index["IndexName"]] = _index(storage, self, index, types, is_global=is_global)
-        self.index_key_names = frozenset(name for index in self.indexes.values() for name in index.types)
-        """The attributes of all index keys."""
+                self.indexes[index["IndexName"]] = secondary_index(
+                    storage, table_id, self.key_names, index, types, is_global=is_global
+                )
+        self.vector_indexes: dict[str, VectorIndex] = {
+            index["IndexName"]: vector_index(storage, table_id, self.key_names, index, types)
+            for index in document.get("VectorIndexes", ())
+        }
+        self.every_index: tuple[SecondaryIndex, ...] = (*self.indexes.values(), *self.vector_indexes.values())
+        """The secondary indexes and the vector indexes: those with entries in the file."""
+        self.index_key_names = frozenset(name for index in self.every_index for name in index.read_names)
+        """The attributes that decide which items are in an index, and where."""
         self.local_indexes = any(not index.is_global for index in self.indexes.values())
         lives = document.get("TimeToLive")
         self.ttl_attribute: str | None = lives["AttributeName"] if lives else None
@@ -186,9 +130,9 @@ class Table:
         for name, kind in self.key_types:
             value = item.get(name)
             if value is None:
-                raise _invalid_parameter(f"Missing the key {name} in the item")
+                raise misfit(f"Missing the key {name} in the item")
             if kind not in value:
-                raise _invalid_parameter(f"Type mismatch for key {name} expected: {kind} actual: {next(iter(value))}")
+                raise misfit(f"Type mismatch for key {name} expected: {kind} actual: {next(iter(value))}")
             encoded += self._encode(name, kind, value)
         return encoded
 
@@ -232,6 +176,8 @@ class Table:
                 value = item.get(name)
                 if value is not None and not (kind in value and 0 < len(value[kind]) <= PLAIN_TEXT_MAX):
                     index.check_value(name, kind, value)
+        for vectors in self.vector_indexes.values():
+            vectors.check_item(item)
 
     def stored_key_of(self, item: Item) -> bytes:
         """Return the encoded key of a stored item, or of a valid key."""
@@ -241,9 +187,11 @@ class Table:
         """Return the key attributes of an item."""
         return {name: item[name] for name in self.key_names}
 
-    def index(self, name: str) -> SecondaryIndex:
-        """Return the index of that name. Raises DynamoDB's ValidationException if there is none."""
+    def index(self, name: str, operation: str = "Scan") -> SecondaryIndex:
+        """Return the secondary index of that name. Raises ValidationException if there is none, or a vector index."""
         found = self.indexes.get(name)
+        if found is None and name in self.vector_indexes:
+            raise invalid(f"{operation} operation not supported on this index type")
         if found is None:
             raise invalid(f"The table does not have the specified index: {name}")
         return found
@@ -253,7 +201,7 @@ class Table:
         if content == "":
             raise invalid(f"{NOT_VALID}{EMPTY_KEY.format(kind=KINDS[kind])} Key: {name}")
         if len(content) > PLAIN_TEXT_MAX:
-            _check_key_size(value, kind, is_partition=name == self.partition_name)
+            check_key_size(value, kind, is_partition=name == self.partition_name)
         return encode_key_value(value)
 
 
@@ -316,63 +264,6 @@ class ItemWrite:
         if self._old is None and self.row is not None:
             self._old = orjson.loads(self.row[2])
         return self._old
-
-
-def _key_bytes(kind: str, content: str) -> int:
-    """Return the bytes that count towards the limit of a key; a number is never too long."""
-    return len(content.encode()) if kind == "S" else len(b64decode(content)) if kind == "B" else 0
-
-
-def _check_key_size(value: AttributeValue, kind: AttributeType, *, is_partition: bool) -> None:
-    size = _key_bytes(kind, value[kind])
-    if is_partition and size > PARTITION_KEY_BYTES_MAX:
-        # Amazon's text lacks the space.
-        raise _invalid_parameter(
-            f"Size of hashkey has exceeded the maximum size limit of{PARTITION_KEY_BYTES_MAX} bytes"
-        )
-    if not is_partition and size > SORT_KEY_BYTES_MAX:
-        raise _invalid_parameter(
-            f"Aggregated size of all range keys has exceeded the size limit of {SORT_KEY_BYTES_MAX} bytes"
-        )
-
-
-def _index(
-    storage: Storage, table: Table, document: Mapping[str, Any], types: Mapping[str, AttributeType], *, is_global: bool
-) -> SecondaryIndex:
-    names = {
-        role: tuple(one["AttributeName"] for one in document["KeySchema"] if one["KeyType"] == role)
-        for role in ("HASH", "RANGE")
-    }
-    projection = document["Projection"]
-    keys = names["HASH"] + names["RANGE"]
-    held = frozenset((*keys, *table.key_names, *projection.get("NonKeyAttributes", ())))
-    return SecondaryIndex(
-        name=document["IndexName"],
-        number=document["Number"],
-        is_global=is_global,
-        partition_names=names["HASH"],
-        sort_names=names["RANGE"],
-        key_types=tuple((name, types[name]) for name in keys),
-        types={name: types[name] for name in keys},
-        projection=projection["ProjectionType"],
-        projected=None if projection["ProjectionType"] == "ALL" else held,
-        entries=IndexEntries(storage, table.id, document["Number"]),
-        counted=(table.id, document["Number"]),
-    )
-
-
-class DoesNotFitTable(DynamoError):
-    """A ValidationException about an item or a key that does not fit the table.
-
-    In a transaction it is a cancellation reason, not an error of the whole request.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__("ValidationException", message)
-
-
-def _invalid_parameter(message: str) -> DoesNotFitTable:
-    return DoesNotFitTable(f"One or more parameter values were invalid: {message}")
 
 
 def no_such_table() -> DynamoError:

@@ -57,7 +57,7 @@ class TtlIndex:
     def create(self, table: Table) -> None:
         """Create the entries of the existing items."""
         self._cursor.execute(f"CREATE TABLE {self._table} (entry BLOB PRIMARY KEY, id INTEGER NOT NULL) WITHOUT ROWID")
-        for row_id, key, body in table.rows.all_rows():
+        for row_id, key, _, body in table.rows.all_rows():
             moment = self.key_of(orjson.loads(body))
             if moment is not None:
                 self._cursor.execute(self._insert, (moment + key, row_id))

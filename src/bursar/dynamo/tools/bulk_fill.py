@@ -12,7 +12,7 @@ from typing import Final, NamedTuple, Self
 
 import orjson
 
-from bursar.dynamo.items.attribute_values import Item, item_size
+from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
 from bursar.dynamo.storage.sqlite_file import MEMORY, TABLE_ITSELF, Storage
 from bursar.dynamo.storage.table import Table
@@ -52,15 +52,14 @@ class RowMaker:
         """Return the rows of ``items``. Raises ``DynamoError`` for an item that does not fit the table."""
         table = self._table
         rows: list[tuple[bytes, int, bytes]] = []
-        entries: dict[int, list[tuple[bytes, int, int]]] = {index.number: [] for index in table.indexes.values()}
+        entries: dict[int, list[tuple[bytes, int, int]]] = {index.number: [] for index in table.every_index}
         for item in items:
             normal, size = normalise_and_measure(item)
             key = table.key_of_item(normal)
-            for index in table.indexes.values():
+            for index in table.every_index:
                 index_key = index.key_of(normal)
                 if index_key is not None:
-                    held = size if index.projected is None else item_size(index.project(normal))
-                    entries[index.number].append((index_key + key, len(rows), held))
+                    entries[index.number].append((index_key + key, len(rows), index.size_of(normal, size)))
             rows.append((key, size, orjson.dumps(normal)))
         return FilledRows(rows, entries)
 

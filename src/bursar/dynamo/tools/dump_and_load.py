@@ -28,6 +28,14 @@ Execute = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 Progress = Callable[[int], None]
 """A callback with the number of items that have passed since the last call."""
 
+_VECTOR_INDEX_MEMBERS: Final = (
+    "IndexName",
+    "SearchSchema",
+    "Projection",
+    "VectorAttribute",
+    "Dimensions",
+    "DistanceFunction",
+)
 _INDEX_MEMBERS: Final = ("IndexName", "KeySchema", "Projection", "OnDemandThroughput")
 _TABLE_MEMBERS: Final = (
     "TableName",
@@ -150,6 +158,9 @@ def create_table_request(description: dict[str, Any]) -> dict[str, Any]:
             if billing == "PROVISIONED" and member == "GlobalSecondaryIndexes":
                 kept["ProvisionedThroughput"] = _throughput(index)
             request.setdefault(member, []).append(kept)
+    for index in description.get("VectorIndexes", ()):
+        kept = {name: index[name] for name in _VECTOR_INDEX_MEMBERS if name in index}
+        request.setdefault("VectorIndexes", []).append(kept)
     return request
 
 

@@ -163,13 +163,12 @@ def test_requests_that_need_the_feature_are_rejected(
     "members",
     [
         {"ReplicaUpdates": [{"Create": {"RegionName": "eu-west-1"}}]},
-        {"VectorIndexUpdates": [{"Create": {}}]},
         {"MultiRegionConsistency": "STRONG"},
         {"DisassociationProtectionEnabled": True},
         {"GlobalTableSettingsReplicationMode": "ENABLED"},
     ],
 )
-def test_replicas_and_vector_indexes_are_not_passed_over(engine: Engine, members: dict[str, Any]) -> None:
+def test_replicas_are_not_passed_over(engine: Engine, members: dict[str, Any]) -> None:
     (member,) = members
     assert f"{member} is not available" in refusal(engine, "UpdateTable", {"TableName": "orders", **members})
 

@@ -27,8 +27,6 @@ REASONS = {
     "CreateTable.GlobalTableSettingsReplicationMode: choices": "replicas",
     "UpdateGlobalTableSettings.*": "replicas",
     "UpdateTableReplicaAutoScaling.*": "replicas",
-    "*.VectorIndex*": "vector indexes",
-    "SearchVectors.*": "vector indexes",
     "*.EnableKinesisStreamingConfiguration: absent": "Kinesis Data Streams",
     "*.UpdateKinesisStreamingConfiguration: absent": "Kinesis Data Streams",
     "StartBulkPutItems.OutputS3Configuration*": "S3",

@@ -40,7 +40,8 @@ from bursar.dynamo.operations.control_plane.definitions import (
     ON_DEMAND,
     THROUGHPUT,
 )
-from bursar.dynamo.operations.control_plane.tables import UNAVAILABLE_MEMBERS, create_table, new_table_id
+from bursar.dynamo.operations.control_plane.tables import create_table, new_table_id
+from bursar.dynamo.operations.control_plane.vector_definitions import VECTOR, VECTOR_INDEX
 from bursar.dynamo.operations.requests.common_members import STRING, TableNameShape
 from bursar.dynamo.operations.requests.shapes import IntegerShape, ListShape, Request, StringShape, StructureShape
 from bursar.dynamo.regions import ACCOUNT
@@ -78,7 +79,7 @@ IMPORT_TABLE = Request(
                 "OnDemandThroughput": ON_DEMAND,
                 "SSESpecification": ENCRYPTION,
                 GLOBAL: ListShape(GLOBAL_INDEX),
-                "VectorIndexes": UNAVAILABLE_MEMBERS["VectorIndexes"],
+                VECTOR: ListShape(VECTOR_INDEX),
             },
             ("TableName", "AttributeDefinitions", "KeySchema"),
         ),

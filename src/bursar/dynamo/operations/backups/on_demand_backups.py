@@ -13,6 +13,7 @@ from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter, invali
 from bursar.dynamo.operations.backups.continuous_backups import table_with_backups
 from bursar.dynamo.operations.backups.restores import OVERRIDES, restore
 from bursar.dynamo.operations.control_plane.tables import capacity_units
+from bursar.dynamo.operations.control_plane.vector_definitions import VECTOR, VECTOR_INDEX_MEMBERS
 from bursar.dynamo.operations.requests.common_members import NAME, TABLE_NAME
 from bursar.dynamo.operations.requests.shapes import IntegerShape, Request, StringShape
 from bursar.dynamo.operations.requests.timestamps import TIMESTAMP
@@ -167,6 +168,10 @@ def _features(table: Mapping[str, Any]) -> dict[str, Any]:
         infos = [{part: index[part] for part in _INDEX_PARTS if part in index} for index in table.get(member, ())]
         if infos:
             features[member] = infos
+    if table.get(VECTOR):
+        features[VECTOR] = [
+            {part: index[part] for part in VECTOR_INDEX_MEMBERS if part in index} for index in table[VECTOR]
+        ]
     if "StreamSpecification" in table:
         features["StreamDescription"] = table["StreamSpecification"]
     if "TimeToLive" in table:

@@ -29,11 +29,18 @@ from bursar.dynamo.operations.control_plane.tables import (
     describe,
     index_document,
     new_table_id,
-    refuse_unavailable_members,
     set_encryption,
 )
+from bursar.dynamo.operations.control_plane.vector_definitions import (
+    VECTOR,
+    VECTOR_INDEX,
+    VECTOR_INDEX_MEMBERS,
+    only_on_demand,
+    search_names,
+    vector_document,
+)
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, STRING
-from bursar.dynamo.operations.requests.shapes import AttributeMapShape, ListShape, Request, Shape
+from bursar.dynamo.operations.requests.shapes import ListShape, Request, Shape
 from bursar.dynamo.operations.requests.timestamps import TIMESTAMP
 from bursar.dynamo.storage.history import History, micros, recovery_of
 from bursar.dynamo.storage.table import Table
@@ -45,7 +52,7 @@ OVERRIDES: dict[str, Shape] = {
     "ProvisionedThroughputOverride": THROUGHPUT,
     "OnDemandThroughputOverride": ON_DEMAND,
     "SSESpecificationOverride": ENCRYPTION,
-    "VectorIndexOverride": ListShape(AttributeMapShape()),
+    "VectorIndexOverride": ListShape(VECTOR_INDEX),
 }
 RESTORE_TO_POINT_IN_TIME = Request(
     {
@@ -136,7 +143,6 @@ def restore(
     ``fill`` inserts the items into the SQLite table of the given name.
     """
     name = request["TargetTableName"]
-    refuse_unavailable_members({"VectorIndexes": request.get("VectorIndexOverride")})
     if core.find_table(name) is not None:
         raise DynamoError("TableAlreadyExistsException", f"Table already exists: {name}")
     document = _document(core, request, source)
@@ -157,6 +163,7 @@ def _document(core: Core, request: Mapping[str, Any], source: Mapping[str, Any])
     indexes = {
         LOCAL: _indexes(source, LOCAL, request.get("LocalSecondaryIndexOverride")),
         GLOBAL: _indexes(source, GLOBAL, request.get("GlobalSecondaryIndexOverride")),
+        VECTOR: _indexes(source, VECTOR, request.get("VectorIndexOverride")),
     }
     _set_capacity(document, request)
     for index in indexes[GLOBAL]:
@@ -166,10 +173,13 @@ def _document(core: Core, request: Mapping[str, Any], source: Mapping[str, Any])
     for member, chosen in indexes.items():
         for index in chosen:
             number += 1
-            document.setdefault(member, []).append(index_document(index, number))
+            stored = vector_document if member == VECTOR else index_document
+            document.setdefault(member, []).append(stored(index, number))
     document["NextIndexNumber"] = number + 1
-    schemas = [document["KeySchema"], *(index["KeySchema"] for chosen in indexes.values() for index in chosen)]
-    used = {part["AttributeName"] for schema in schemas for part in schema}
+    schemas = [document["KeySchema"], *(index["KeySchema"] for index in (*indexes[LOCAL], *indexes[GLOBAL]))]
+    used = {part["AttributeName"] for schema in schemas for part in schema} | search_names(indexes[VECTOR])
+    if indexes[VECTOR] and document["BillingMode"] != "PAY_PER_REQUEST":
+        raise only_on_demand()
     document["AttributeDefinitions"] = [one for one in document["AttributeDefinitions"] if one["AttributeName"] in used]
     return document
 
@@ -184,9 +194,10 @@ def _indexes(
     existing = [dict(index) for index in source.get(member, ())]
     if override is None:
         return existing
-    known = [(index["KeySchema"], index["Projection"]) for index in existing]
+    parts = VECTOR_INDEX_MEMBERS[1:] if member == VECTOR else ("KeySchema", "Projection")
+    known = [[index.get(part) for part in parts] for index in existing]
     for index in override:
-        if (index["KeySchema"], index["Projection"]) not in known:
+        if [index.get(part) for part in parts] not in known:
             raise invalid_request(
                 f"Index {index['IndexName']} does not match a secondary index that existed in the source table and "
                 "cannot be created during the restore operation"

@@ -161,7 +161,7 @@ def check_units(throughput: Mapping[str, int], of: str = "") -> None:
 
 def check_table(request: Mapping[str, Any]) -> None:
     """Raise ValidationException for an invalid key schema, attribute definition or index of a new table."""
-    definitions = _types(request["AttributeDefinitions"])
+    definitions = attribute_types(request["AttributeDefinitions"])
     keys = _checked_schema(request["KeySchema"], definitions, TWICE_IN_A_TABLE)
     used = set(keys)
     names: set[str] = set()
@@ -171,19 +171,27 @@ def check_table(request: Mapping[str, Any]) -> None:
     indexes = request.get(GLOBAL)
     if indexes is not None:
         _check_global(indexes, definitions, names, used)
-    _check_projected([*(local or ()), *(indexes or ())])
+    vectors = request.get("VectorIndexes") or ()
+    if vectors:
+        # Imported here: most tables have none.
+        from bursar.dynamo.operations.control_plane.vector_definitions import check_vectors, search_names
+
+        check_vectors(vectors, definitions, names, on_demand=request.get("BillingMode") == "PAY_PER_REQUEST")
+        used |= search_names(vectors)
+    _check_projected([*(local or ()), *(indexes or ()), *vectors])
     if used != definitions.keys():
-        raise _unused(definitions, used, has_indexes=local is not None or indexes is not None)
+        raise _unused(definitions, used, has_indexes=bool(vectors) or local is not None or indexes is not None)
 
 
 def check_new_global_index(index: Mapping[str, Any], definitions: Sequence[Mapping[str, str]], names: set[str]) -> None:
     """Raise ValidationException for an invalid global index of a table whose other indexes are ``names``."""
     if index["IndexName"] in names:
         raise invalid("Attempting to create an index which already exists")
-    _check_global([index], _types(definitions), set(), set())
+    _check_global([index], attribute_types(definitions), set(), set())
 
 
-def _types(definitions: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def attribute_types(definitions: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return the type of each attribute of AttributeDefinitions. Raise ValidationException for one named twice."""
     types: dict[str, str] = {}
     for one in definitions:
         if one["AttributeName"] in types:
@@ -237,7 +245,7 @@ def _check_local(
                 "Index KeySchema does not have the same leading hash key as table KeySchema for index: "
                 f"{index['IndexName']}. index hash key: {keys[0]}, table hash key: {table_keys[0]}"
             )
-        _check_one(index, names)
+        check_projection(index, names)
         used.update(keys)
     if len(indexes) > LOCAL_INDEXES_MAX:
         raise invalid_parameter(f"Number of LocalSecondaryIndexes exceeds per-table limit of {LOCAL_INDEXES_MAX}")
@@ -250,7 +258,7 @@ def _check_global(
         raise invalid_parameter("List of GlobalSecondaryIndexes is empty")
     for index in indexes:
         keys = _checked_global_schema(index["KeySchema"], definitions)
-        _check_one(index, names)
+        check_projection(index, names)
         used.update(keys)
     if len(indexes) > GLOBAL_INDEXES_MAX:
         raise too_many_global_indexes()
@@ -281,7 +289,8 @@ def _checked_global_schema(schema: Sequence[Mapping[str, str]], definitions: Map
     return names
 
 
-def _check_one(index: Mapping[str, Any], names: set[str]) -> None:
+def check_projection(index: Mapping[str, Any], names: set[str]) -> None:
+    """Raise ValidationException for a projection of an index, or a name that is in ``names``; add the name."""
     projection = index["Projection"]
     kind, attributes = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
     if kind is None:

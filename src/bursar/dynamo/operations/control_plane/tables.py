@@ -29,11 +29,18 @@ from bursar.dynamo.operations.control_plane.definitions import (
 )
 from bursar.dynamo.operations.control_plane.resource_policies import policy_document
 from bursar.dynamo.operations.control_plane.tags import TAGS, check_tags
+from bursar.dynamo.operations.control_plane.vector_definitions import (
+    VECTOR,
+    VECTOR_INDEX,
+    VECTOR_INDEX_MEMBERS,
+    vector_document,
+)
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, STRING, TableNameShape
 from bursar.dynamo.operations.requests.shapes import AttributeMapShape, IntegerShape, ListShape, Request, Shape
 from bursar.dynamo.regions import ACCOUNT
+from bursar.dynamo.storage.secondary_index import SecondaryIndex
 from bursar.dynamo.storage.sqlite_file import TABLE_ITSELF
-from bursar.dynamo.storage.table import SecondaryIndex, Table
+from bursar.dynamo.storage.table import Table
 
 TABLES_PER_PAGE_MAX = 100
 MANAGED_KEY = "00000000-0000-4000-8000-000000000000"
@@ -56,8 +63,6 @@ UNAVAILABLE_MEMBERS: dict[str, Shape] = {
     "GlobalTableWitnessUpdates": ListShape(AttributeMapShape()),
     "MultiRegionConsistency": STRING,
     "GlobalTableSourceArn": STRING,
-    "VectorIndexes": ListShape(AttributeMapShape()),
-    "VectorIndexUpdates": ListShape(AttributeMapShape()),
     "GlobalTableSettingsReplicationMode": STRING,
     "DisassociationProtectionEnabled": BOOLEAN,
 }
@@ -74,6 +79,7 @@ CREATE_TABLE = Request(
         "WarmThroughput": WARM,
         GLOBAL: ListShape(GLOBAL_INDEX),
         LOCAL: ListShape(LOCAL_INDEX),
+        VECTOR: ListShape(VECTOR_INDEX),
         "StreamSpecification": STREAM,
         "SSESpecification": ENCRYPTION,
         "TableClass": TABLE_CLASS,
@@ -100,12 +106,12 @@ def create_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         raise DynamoError("ResourceInUseException", f"Table already exists: {name}")
     document = _document(core, request)
     number = 0
-    for member in (LOCAL, GLOBAL):
+    for member, stored in ((LOCAL, index_document), (GLOBAL, index_document), (VECTOR, vector_document)):
         if request.get(member):
             document[member] = []
             for index in request[member]:
                 number += 1
-                document[member].append(index_document(index, number))
+                document[member].append(stored(index, number))
     document["NextIndexNumber"] = number + 1
     return {"TableDescription": describe(core, core.create_table(name, document), status="CREATING")}
 
@@ -163,12 +169,10 @@ def existing_table(core: Core, name: str) -> Table:
 
 
 def refuse_unavailable_members(request: Mapping[str, Any]) -> None:
-    """Raise ValidationException for replicas and vector indexes."""
+    """Raise ValidationException for replicas."""
     for member in UNAVAILABLE_MEMBERS:
         if request.get(member):
-            raise invalid_parameter(
-                f"{member} is not available in this engine: it has one region and no vector indexes"
-            )
+            raise invalid_parameter(f"{member} is not available in this engine: it has one region")
 
 
 def _document(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -288,7 +292,22 @@ def describe(core: Core, table: Table, *, status: str = "ACTIVE") -> dict[str, A
         ]
         if indexes:
             description[member] = indexes
+    if document.get(VECTOR):
+        description[VECTOR] = [
+            _describe_vectors(core, table, one, creating=status == "CREATING") for one in document[VECTOR]
+        ]
     return description
+
+
+def _describe_vectors(core: Core, table: Table, document: Mapping[str, Any], *, creating: bool) -> dict[str, Any]:
+    items, size_bytes = core.storage.counts(table.id, document["Number"])
+    return {
+        **{member: document[member] for member in VECTOR_INDEX_MEMBERS if member in document},
+        "IndexStatus": "CREATING" if creating else "ACTIVE",
+        "IndexSizeBytes": size_bytes,
+        "ItemCount": items,
+        "IndexArn": f"{table.arn}/index/{document['IndexName']}",
+    }
 
 
 def _describe_index(

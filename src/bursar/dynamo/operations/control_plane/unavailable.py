@@ -1,4 +1,4 @@
-"""Answer for features that one machine lacks: replicas, contributor insights, Kinesis, vector indexes.
+"""Answer for features that one machine lacks: replicas, contributor insights, Kinesis.
 
 Questions get the true answer: there are no global tables, contributor insights are off. Requests for the feature are
 rejected with an error of the operation in Amazon's service model, if one fits, and the text names what is missing. No
@@ -71,15 +71,6 @@ BULK_PUT = Request(
     },
     ("TableName", "InputS3Configuration", "OutputS3Configuration"),
 )
-SEARCH_VECTORS = Request(
-    {
-        "TableName": TABLE_NAME,
-        "IndexName": NAME,
-        "SearchVector": ListShape(_ANYTHING, 1, 4096),
-        "TopK": IntegerShape(1),
-    },
-    ("TableName", "IndexName", "SearchVector", "TopK"),
-)
 
 LEGACY_GLOBAL_TABLES = (
     "DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version "
@@ -125,7 +116,7 @@ def no_bulk_put(_table: Table) -> DynamoError:
     return invalid("StartBulkPutItems is not available in this engine; ImportTable and `bursar dynamo load` are")
 
 
-# Contributor insights, replicas, Kinesis, vectors -------------------------------------------------------------
+# Contributor insights, replicas, Kinesis -------- -------------------------------------------------------------
 
 
 def describe_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,15 +187,6 @@ def update_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
-def search_vectors(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Reject the request: no table has a vector index."""
-    existing_table(core, request["TableName"])
-    raise invalid(
-        f"The table does not have the specified index: {request['IndexName']}: "
-        "vector indexes are not available in this engine"
-    )
-
-
 _NONE = "answers that there are none"
 _OFF = "answers that it is off"
 _NO_REPLICAS = "refused: one machine has no replicas"
@@ -241,6 +223,5 @@ UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
     "EnableKinesisStreamingDestination": (BY_STREAM, refuse_for_table(no_kinesis), _NO_KINESIS),
     "DisableKinesisStreamingDestination": (BY_STREAM, refuse_for_table(no_kinesis_to_disable), _NO_KINESIS),
     "UpdateKinesisStreamingDestination": (BY_STREAM, update_kinesis, _NO_KINESIS),
-    "SearchVectors": (SEARCH_VECTORS, search_vectors, "refused: there are no vector indexes"),
 }
 """Operation → (shape, answer, entry in docs/compatibility.md)."""

@@ -18,6 +18,7 @@ from bursar.dynamo.operations.control_plane.definitions import (
     TABLE_CLASS,
     THROUGHPUT,
     WARM,
+    attribute_types,
     check_index_capacity,
     check_new_global_index,
     check_on_demand,
@@ -38,10 +39,19 @@ from bursar.dynamo.operations.control_plane.tables import (
     set_stream,
     warm,
 )
+from bursar.dynamo.operations.control_plane.vector_definitions import (
+    VECTOR,
+    VECTOR_INDEX_UPDATE,
+    check_vectors,
+    only_on_demand,
+    search_names,
+    vector_document,
+)
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, TableNameShape
 from bursar.dynamo.operations.requests.shapes import ListShape, Request, StructureShape
 from bursar.dynamo.storage.table import Table
 
+VECTOR_UPDATES = "VectorIndexUpdates"
 NOTHING_ASKED = (
     "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, GlobalSecondaryIndexUpdates or "
     "SSESpecification or ReplicaUpdates is required"
@@ -56,6 +66,7 @@ SETTINGS = (
     "TableClass",
     "DeletionProtectionEnabled",
     "WarmThroughput",
+    VECTOR_UPDATES,
 )
 INDEX_UPDATES_PER_REQUEST_MAX = 1
 """The most indexes that one request may create or delete."""
@@ -84,6 +95,7 @@ UPDATE_TABLE = Request(
         "OnDemandThroughput": ON_DEMAND,
         "WarmThroughput": WARM,
         "GlobalSecondaryIndexUpdates": ListShape(_INDEX_UPDATE),
+        VECTOR_UPDATES: ListShape(VECTOR_INDEX_UPDATE),
         "StreamSpecification": STREAM,
         "SSESpecification": ENCRYPTION,
         "TableClass": TABLE_CLASS,
@@ -104,6 +116,7 @@ def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     document: dict[str, Any] = {
         **table.document,
         GLOBAL: [dict(index) for index in table.document.get(GLOBAL, ())],
+        VECTOR: [dict(index) for index in table.document.get(VECTOR, ())],
     }
     _set_billing(core, document, request)
     _set_throughput(document, request)
@@ -122,8 +135,9 @@ def update_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         if request.get(member) is not None:
             document[member] = request[member]
     _set_indexes(table, document, request)
-    if not document[GLOBAL]:
-        del document[GLOBAL]
+    for member in (GLOBAL, VECTOR):
+        if not document[member]:
+            del document[member]
     changed = core.change_table(table, document)
     return {"TableDescription": _describe(core, changed, request)}
 
@@ -141,6 +155,8 @@ def _set_billing(core: Core, document: dict[str, Any], request: Mapping[str, Any
         raise invalid_parameter(
             "ReadCapacityUnits and WriteCapacityUnits must both be specified when BillingMode is PROVISIONED"
         )
+    if not now_on_demand and document[VECTOR]:
+        raise only_on_demand()
     if now_on_demand and document["BillingMode"] != mode:
         document["OnDemandSince"] = round(core.clock(), 3)
         document.pop("ProvisionedThroughput", None)
@@ -183,13 +199,40 @@ def _set_stream(core: Core, table: Table, document: dict[str, Any], request: Map
 def _set_indexes(table: Table, document: dict[str, Any], request: Mapping[str, Any]) -> None:
     updates = request.get("GlobalSecondaryIndexUpdates") or ()
     kinds = [_kind(update) for update in updates]
-    if sum(kind != "Update" for kind in kinds) > INDEX_UPDATES_PER_REQUEST_MAX:
+    vector_updates = request.get(VECTOR_UPDATES) or ()
+    if sum(kind != "Update" for kind in kinds) + len(vector_updates) > INDEX_UPDATES_PER_REQUEST_MAX:
         raise DynamoError(
             "LimitExceededException",
             "Subscriber limit exceeded: Only 1 online index can be created or deleted simultaneously per table",
         )
     for kind, update in zip(kinds, updates, strict=True):
         _INDEX_CHANGES[kind](table, document, update[kind], request)
+    for update in vector_updates:
+        _change_vectors(table, document, update, request)
+
+
+def _change_vectors(
+    table: Table, document: dict[str, Any], update: Mapping[str, Any], request: Mapping[str, Any]
+) -> None:
+    created, deleted = update.get("Create"), update.get("Delete")
+    if (created is None) == (deleted is None):
+        raise invalid_parameter("One of VectorIndexUpdate's Create or Delete must be specified, and only one")
+    known = {one["AttributeName"]: one for one in document["AttributeDefinitions"]}
+    if deleted is not None:
+        document[VECTOR].remove(_existing_index(table, document, deleted["IndexName"], VECTOR))
+    if created is not None:
+        names = {index.name for index in table.every_index}
+        if created["IndexName"] in names:
+            raise invalid("Attempting to create an index which already exists")
+        known = {one["AttributeName"]: one for one in request.get("AttributeDefinitions") or ()} | known
+        others = {index.name for index in table.indexes.values()}
+        types = attribute_types(list(known.values()))
+        on_demand = document["BillingMode"] == "PAY_PER_REQUEST"
+        check_vectors([*document[VECTOR], created], types, others, on_demand=on_demand)
+        number = document["NextIndexNumber"]
+        document["NextIndexNumber"] = number + 1
+        document[VECTOR].append(vector_document(created, number))
+    document["AttributeDefinitions"] = _used_definitions(document, known)
 
 
 def _kind(update: Mapping[str, Any]) -> str:
@@ -206,7 +249,7 @@ def _create_index(table: Table, document: dict[str, Any], index: Mapping[str, An
     given = {one["AttributeName"]: one for one in request.get("AttributeDefinitions") or ()}
     known = given | {one["AttributeName"]: one for one in document["AttributeDefinitions"]}
     check_index_capacity(index, on_demand=document["BillingMode"] == "PAY_PER_REQUEST")
-    check_new_global_index(index, list(given.values()), set(table.indexes))
+    check_new_global_index(index, list(given.values()), {one.name for one in table.every_index})
     _check_not_redefined(document, index, given)
     if len(document[GLOBAL]) >= GLOBAL_INDEXES_MAX:
         raise too_many_global_indexes()
@@ -272,8 +315,8 @@ _INDEX_CHANGES: dict[str, Callable[[Table, dict[str, Any], Mapping[str, Any], Ma
 }
 
 
-def _existing_index(table: Table, document: Mapping[str, Any], name: str) -> dict[str, Any]:
-    for index in document[GLOBAL]:
+def _existing_index(table: Table, document: Mapping[str, Any], name: str, member: str = GLOBAL) -> dict[str, Any]:
+    for index in document[member]:
         if index["IndexName"] == name:
             found: dict[str, Any] = index
             return found
@@ -285,6 +328,7 @@ def _existing_index(table: Table, document: Mapping[str, Any], name: str) -> dic
 def _used_definitions(document: Mapping[str, Any], known: Mapping[str, Any]) -> list[Any]:
     """Return the definitions of the attributes that the keys of the table or of an index use."""
     used = {part["AttributeName"] for schema in _key_schemas(document) for part in schema}
+    used |= search_names(document[VECTOR])
     return [definition for name, definition in known.items() if name in used]
 
 
@@ -305,10 +349,11 @@ def _describe(core: Core, table: Table, request: Mapping[str, Any]) -> dict[str,
         description["WarmThroughput"]["Status"] = "UPDATING"
     created = {
         update["Create"]["IndexName"]
-        for update in request.get("GlobalSecondaryIndexUpdates") or ()
+        for member in ("GlobalSecondaryIndexUpdates", VECTOR_UPDATES)
+        for update in request.get(member) or ()
         if update.get("Create") is not None
     }
-    for index in description.get(GLOBAL, ()):
+    for index in (*description.get(GLOBAL, ()), *description.get(VECTOR, ())):
         if index["IndexName"] in created:
             index["IndexStatus"] = "CREATING"
             index["Backfilling"] = False

@@ -26,7 +26,8 @@ from bursar.dynamo.operations.requests.common_members import (
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
 from bursar.dynamo.operations.requests.shapes import FAILED, ListShape, MapShape, Request, Shape, StructureShape
 from bursar.dynamo.regions import RegionDifference
-from bursar.dynamo.storage.table import KEY_MISMATCH, DoesNotFitTable, ItemWrite, Table
+from bursar.dynamo.storage.secondary_index import DoesNotFitTable
+from bursar.dynamo.storage.table import KEY_MISMATCH, ItemWrite, Table
 
 KEYS_MAX = 100
 REQUESTS_MAX = 25

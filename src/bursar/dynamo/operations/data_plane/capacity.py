@@ -6,17 +6,24 @@ transaction. Each index whose projected part changes is billed too, twice (a del
 transaction does not double it. Source: Developer Guide, "Read/write capacity mode" and "Global secondary indexes:
 Provisioned throughput considerations"; the factor of an index in a transaction was measured against Amazon's
 (nubo-db/dynoxide, pull request 188).
+
+A vector of a vector index counts 4 bytes for each dimension in a write, and the index reports the bytes of its changed
+entry. Source: paritysuite/dynamodb-conformance, vectorSearch/consumedCapacity.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from bursar.dynamo.items.attribute_values import Item, item_size
-from bursar.dynamo.storage.table import SecondaryIndex, Table
+from bursar.dynamo.storage.secondary_index import SecondaryIndex
+from bursar.dynamo.storage.table import Table
+from bursar.dynamo.storage.vector_index import VectorIndex, billed_bytes
 
 READ_UNIT_BYTES = 4096
 WRITE_UNIT_BYTES = 1024
 TRANSACTION_FACTOR = 2.0
+VECTOR_BYTES_MIN = 1024
+"""The least that a changed entry of a vector index is billed for."""
 
 
 def read_units(size_bytes: int, *, consistent: bool, transactional: bool = False) -> float:
@@ -49,7 +56,7 @@ def index_write_units(index: SecondaryIndex, old: Item | None, new: Item | None)
 class Consumption:
     """The capacity that one request consumed of one table, by index."""
 
-    __slots__ = ("indexes", "kind", "table", "units")
+    __slots__ = ("indexes", "kind", "table", "units", "vectors")
 
     def __init__(self, table: Table, kind: str) -> None:
         """Start at zero; ``kind`` is ``read`` or ``write``."""
@@ -57,14 +64,30 @@ class Consumption:
         self.kind = kind
         self.units = 0.0
         self.indexes: dict[str, float] = {}
+        self.vectors: dict[str, float] = {}
+        """Bytes written to each vector index."""
 
     def add_write(self, old: Item | None, new: Item | None, size_bytes: int, *, transactional: bool) -> None:
         """Count one item's write."""
+        vectors = self.table.vector_indexes
+        if vectors:
+            size_bytes = self._with_vectors(vectors, old, new)
         self.units += write_units(size_bytes, transactional=transactional)
         for index in self.table.indexes.values():
             units = index_write_units(index, old, new)
             if units:
                 self.indexes[index.name] = self.indexes.get(index.name, 0.0) + units
+
+    def _with_vectors(self, vectors: Mapping[str, VectorIndex], old: Item | None, new: Item | None) -> int:
+        """Count the vector indexes whose part of the item changes; return the bytes that the table is billed for."""
+        for index in vectors.values():
+            parts = [index.project(item) if item and index.holds(item) else None for item in (old, new)]
+            if parts[0] != parts[1]:
+                held = max(
+                    index.size_of(item, 0) for item, part in zip((old, new), parts, strict=True) if item and part
+                )
+                self.vectors[index.name] = self.vectors.get(index.name, 0.0) + max(VECTOR_BYTES_MIN, held)
+        return max(billed_bytes(vectors, item, item_size(item)) for item in (old or {}, new or {}))
 
     def response(self, detail: str, *, by_kind: bool = False) -> dict[str, Any]:
         """Return ``ConsumedCapacity`` for TOTAL or INDEXES.
@@ -86,6 +109,10 @@ class Consumption:
                 }
                 if indexes:
                     answer[group] = indexes
+            if self.vectors:
+                answer["VectorIndexes"] = {
+                    name: {"VectorWriteRequestBytes": written} for name, written in self.vectors.items()
+                }
         return answer
 
 

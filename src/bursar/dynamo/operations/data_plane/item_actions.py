@@ -19,7 +19,8 @@ from bursar.dynamo.items.fast_normalise import normalise_and_measure, size_after
 from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
 from bursar.dynamo.storage.rows import StoredRow
-from bursar.dynamo.storage.table import KINDS, ItemWrite, Table
+from bursar.dynamo.storage.secondary_index import KINDS
+from bursar.dynamo.storage.table import ItemWrite, Table
 
 DUPLICATE_ITEM = "DuplicateItemException"
 UNFIT_UPDATE = "The update expression attempted to update the secondary index key to unsupported type"
@@ -142,7 +143,7 @@ class UpdateAction(ItemAction):
             new, self.touched = self.update.apply(old)
             size = size_after(row[1], old, new, self.update.heads)
         check_size(size, TOO_LARGE_TO_UPDATE)
-        if self.table.indexes:
+        if self.table.every_index:
             self._check_index_keys(old or {}, new)
         return new, size
 
@@ -159,6 +160,9 @@ class UpdateAction(ItemAction):
                 for part, its_kind in index.key_types:
                     if part in new:
                         index.check_value(part, its_kind, new[part])
+        for vectors in self.table.vector_indexes.values():
+            if any(new.get(name) != old.get(name) for name in vectors.read_names):
+                vectors.check_item(new)
 
 
 CONDITIONAL = ExpressionParameters(("ConditionExpression",))

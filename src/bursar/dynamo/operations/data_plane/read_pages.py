@@ -28,10 +28,13 @@ from bursar.dynamo.operations.requests.common_members import (
 )
 from bursar.dynamo.operations.requests.shapes import Shape, StringShape
 from bursar.dynamo.storage.rows import SizedItem
-from bursar.dynamo.storage.table import SecondaryIndex, Table
+from bursar.dynamo.storage.secondary_index import SecondaryIndex
+from bursar.dynamo.storage.table import Table
 
 PAGE_BYTES_MAX = 1024 * 1024
 ROWS_UNLIMITED = -1
+QUERY_MEMBERS = ("KeyConditionExpression", "KeyConditions")
+"""The members that only Query has; it must have one of them."""
 NO_ATTRIBUTES = "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
 
 READ_MEMBERS: dict[str, Shape] = {
@@ -165,7 +168,8 @@ def prepare_read(
 ) -> Reading:
     """Return the validated read. Raise ResourceNotFoundException or ValidationException for its table and index."""
     table = core.table(request["TableName"])
-    index = table.index(request["IndexName"]) if request.get("IndexName") is not None else None
+    operation = "Scan" if request.keys().isdisjoint(QUERY_MEMBERS) else "Query"
+    index = table.index(request["IndexName"], operation) if request.get("IndexName") is not None else None
     select = request.get("Select")
     consistent = bool(request.get("ConsistentRead"))
     fetches = False

@@ -48,7 +48,8 @@ from bursar.dynamo.partiql.syntax_tree import (
 )
 from bursar.dynamo.partiql.translation import Translator
 from bursar.dynamo.storage.rows import Span
-from bursar.dynamo.storage.table import DoesNotFitTable, ItemWrite, Table
+from bursar.dynamo.storage.secondary_index import DoesNotFitTable
+from bursar.dynamo.storage.table import ItemWrite, Table
 
 INVALID_TOKEN = "Invalid NextToken"
 ONLY_IN_TRANSACTIONS = "EXISTS can only be used in ExecuteTransaction write requests."
@@ -116,6 +117,8 @@ def _reading(core: Core, select: SelectStatement, request: Mapping[str, Any]) ->
             translator.builder.condition(translator.condition(select.where))
         raise
     index = None if select.index is None else table.indexes.get(select.index)
+    if select.index is not None and select.index in table.vector_indexes:
+        table.index(select.index)
     if index is None and select.index is not None:
         raise invalid(NO_INDEX)
     if index is not None and index.is_global and request.get("ConsistentRead"):

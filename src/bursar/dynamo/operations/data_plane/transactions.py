@@ -39,7 +39,8 @@ from bursar.dynamo.operations.requests.common_members import (
 )
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
 from bursar.dynamo.operations.requests.shapes import ListShape, Request, Shape, StringShape, StructureShape
-from bursar.dynamo.storage.table import DoesNotFitTable, ItemWrite, Table
+from bursar.dynamo.storage.secondary_index import DoesNotFitTable
+from bursar.dynamo.storage.table import ItemWrite, Table
 
 ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
