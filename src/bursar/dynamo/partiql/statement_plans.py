@@ -56,7 +56,10 @@ class SelectList:
 
 
 class ReadPlan(NamedTuple):
-    """The plan of a SELECT: its ranges in reading order, their direction, a filter and a projection."""
+    """The plan of a SELECT: its ranges in reading order, their direction, a filter and a projection.
+
+    ``keyed`` is whether the clause names the partition key of the table or index; otherwise all of it is read.
+    """
 
     spans: tuple[PartitionSpan, ...]
     forward: bool
@@ -64,6 +67,7 @@ class ReadPlan(NamedTuple):
     projection: SelectList | None
     key: Item | None
     """The key of the only possible item, when the clause is an equality for each key attribute and nothing else."""
+    keyed: bool
 
 
 class ChangePlan(NamedTuple):
@@ -88,7 +92,7 @@ def plan_select(
         condition = translator.builder.condition(translator.condition(select.where))
     backward_partitions, backward = _directions(select, layout, keyed=ranges is not None)
     if ranges is None:
-        return ReadPlan((PartitionSpan(b"", Span(b"", True, None)),), True, condition, projection, None)
+        return ReadPlan((PartitionSpan(b"", Span(b"", True, None)),), True, condition, projection, None, False)
     spans = ranges.spans
     if backward != backward_partitions:
         spans = _partitions_backward(spans)
@@ -97,7 +101,7 @@ def plan_select(
     key = None
     if index is None and ranges.complete and len(where) == len(table.key_names):
         key = _key(table, where, values)
-    return ReadPlan(spans, not backward, condition, projection, key)
+    return ReadPlan(spans, not backward, condition, projection, key, True)
 
 
 def _directions(select: SelectStatement, layout: KeyLayout, *, keyed: bool) -> tuple[bool, bool]:

@@ -42,6 +42,7 @@ class Table:
 
     __slots__ = (
         "_arn_prefix",
+        "checked_indexes",
         "counted",
         "denies_writes",
         "document",
@@ -90,6 +91,8 @@ class Table:
                 self.indexes[index["IndexName"]] = secondary_index(
                     storage, table_id, self.key_names, index, types, is_global=is_global
                 )
+        self.checked_indexes = tuple(self.indexes[name] for name in sorted(self.indexes))
+        """The secondary indexes in the order in which Amazon checks a written item against them."""
         self.vector_indexes: dict[str, VectorIndex] = {
             index["IndexName"]: vector_index(storage, table_id, self.key_names, index, types)
             for index in document.get("VectorIndexes", ())
@@ -171,7 +174,7 @@ class Table:
         """Raise :class:`DoesNotFitTable` for an item, or changed attributes, unfit for the key of an index."""
         if self.index_key_names.isdisjoint(item):
             return
-        for index in self.indexes.values():
+        for index in self.checked_indexes:
             for name, kind in index.key_types:
                 value = item.get(name)
                 if value is not None and not (kind in value and 0 < len(value[kind]) <= PLAIN_TEXT_MAX):

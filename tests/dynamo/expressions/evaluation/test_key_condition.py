@@ -96,8 +96,14 @@ def test_keys_of_several_attributes_take_equalities_from_the_left() -> None:
         ("pk = sk", "Invalid condition in KeyConditionExpression: Multiple attribute names used in one condition"),
         (":p = :s", "Invalid condition in KeyConditionExpression: No key attribute specified"),
         ("pk = :p AND a.b < :s", "KeyConditionExpressions cannot have conditions on nested attributes"),
-        ("pk = :p AND pk = :p", "KeyConditionExpressions must only contain one condition per key"),
-        ("pk = :p AND sk > :s AND sk < :t", "KeyConditionExpressions must only contain one condition per key"),
+        (
+            "pk = :p AND pk = :p",
+            "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key",
+        ),
+        (
+            "pk = :p AND sk > :s AND sk < :t",
+            "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key",
+        ),
         (
             ":s BETWEEN pk AND sk",
             "Invalid condition in KeyConditionExpression: "

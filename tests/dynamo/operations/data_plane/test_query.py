@@ -134,6 +134,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ),
     (
         query("pk = :p", {":p": "a"}, Select="SPECIFIC_ATTRIBUTES"),
+        "1 validation error detected: "
         "Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES",
     ),
     (

@@ -229,7 +229,7 @@ def _compiled(text: str, names: Pairs, types: Pairs) -> tuple[CompiledCondition,
         for node in _joined(condition_tree(text, KIND).root):
             name, operator, operands = _planned(scope, node)
             if name in conditions:
-                raise _Forbidden("KeyConditionExpressions must only contain one condition per key")
+                raise _Forbidden(f"Invalid {KIND}: KeyConditionExpressions must only contain one condition per key")
             conditions[name] = operator, operands
         if len(conditions) > CONDITIONS_MAX:
             raise _Forbidden(TOO_MANY)

@@ -31,6 +31,16 @@ EMPTY_UPDATE = (
 )
 
 
+class EmptyIndexKey(DynamoError):
+    """A ValidationException about an update that empties the key of an index; in a transaction too, not a reason.
+
+    Source: paritysuite/dynamodb-conformance, error-messages/transactIndexKeys.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__("ValidationException", EMPTY_UPDATE.format(kind=kind))
+
+
 class ItemAction:
     """One validated action on one item, not yet decided."""
 
@@ -148,15 +158,17 @@ class UpdateAction(ItemAction):
         return new, size
 
     def _check_index_keys(self, old: Item, new: Item) -> None:
-        for index in self.table.indexes.values():
+        keys = [(name, kind) for index in self.table.checked_indexes for name, kind in index.key_types]
+        for name, kind in keys:
+            if kind in new.get(name, ()) and "" in new[name].values() and new[name] != old.get(name):
+                raise EmptyIndexKey(KINDS[kind])
+        for index in self.table.checked_indexes:
             for name, kind in index.key_types:
                 value = new.get(name)
                 if value is None or value == old.get(name):
                     continue
                 if kind not in value and (self.update is None or name not in self.update.assigned_types):
                     raise invalid(UNFIT_UPDATE)
-                if "" in value.values():
-                    raise invalid(EMPTY_UPDATE.format(kind=KINDS[kind]))
                 for part, its_kind in index.key_types:
                     if part in new:
                         index.check_value(part, its_kind, new[part])

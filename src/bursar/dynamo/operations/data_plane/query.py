@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.errors import InvalidValue, in_current_wording, invalid
+from bursar.dynamo.errors import DynamoError, InvalidValue, enveloped, in_current_wording, invalid
 from bursar.dynamo.expressions import KeyRange, parse_key_condition, resolve_key_conditions
 from bursar.dynamo.items.key_encoding import after_prefix
 from bursar.dynamo.operations.data_plane import legacy_parameters
 from bursar.dynamo.operations.data_plane.read_pages import (
+    NO_ATTRIBUTES,
     READ_MEMBERS,
     ROWS_UNLIMITED,
     Reading,
@@ -42,6 +43,8 @@ QUERY = Request(
     alone=("ConditionalOperator",),
 )
 
+CONDITIONS_MIN = 2
+"""As many conditions of a key have other texts, whatever the key."""
 INVALID_START = "The provided starting key is invalid"
 OUTSIDE = "The provided starting key is outside query boundaries based on provided conditions"
 NOT_IN_RANGE = "The provided starting key does not match the range key predicate"
@@ -67,7 +70,10 @@ def _query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     projection = bound_projection(request, binding)
     keys = None if text is None else parse_key_condition(text).bind(binding)
     binding.check_all_used()
-    check_select(request)
+    try:
+        check_select(request)
+    except DynamoError as error:
+        raise enveloped(error) if error.message == NO_ATTRIBUTES else error from None
     read = prepare_read(core, request, condition, projection)
     if read.index is None:
         names = read.table.key_names
@@ -75,6 +81,12 @@ def _query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     else:
         partition, sort, types = read.index.partition_names, read.index.sort_names, read.index.types
     conditions = legacy_keys if keys is None else keys.conditions()
+    key_count = len(partition) + len(sort)
+    if keys is not None and conditions is not None and len(conditions) > max(CONDITIONS_MIN, key_count):
+        raise invalid(
+            f"The number of query conditions ({len(conditions)}) exceeds the number of key attributes "
+            f"defined in the schema ({key_count})"
+        )
     key_range = resolve_key_conditions(conditions or {}, partition, sort, types)
     if condition is not None:
         for name in (*partition, *sort):

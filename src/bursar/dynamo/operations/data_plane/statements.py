@@ -132,7 +132,11 @@ def _reading(core: Core, select: SelectStatement, request: Mapping[str, Any]) ->
     read = prepare_read(core, read_request, reads.condition, reads.projection)
     if index is not None and index.projected is not None and reads.condition is not None:
         missing = sorted(reads.condition.heads - index.projected)
-        if missing:
+        if not reads.keyed:
+            # A scan of the index does not look into the table: it filters by what the index has.
+            heads = () if reads.projection is None else reads.projection.heads
+            read.fetches = not index.is_global and not index.projected.issuperset(heads)
+        elif missing:
             raise invalid_parameter(
                 f"Secondary index {index.name} does not project one or more filter attributes: [{', '.join(missing)}]"
             )

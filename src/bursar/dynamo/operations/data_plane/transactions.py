@@ -18,6 +18,7 @@ from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size
 from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
 from bursar.dynamo.operations.data_plane.item_actions import (
     DUPLICATE_ITEM,
+    EmptyIndexKey,
     ItemAction,
     fit_check,
     fit_delete,
@@ -299,6 +300,8 @@ def _decide(actions: list[ItemAction]) -> list[ItemWrite]:
     for action in actions:
         try:
             writes.append(action.decide())
+        except EmptyIndexKey:
+            raise
         except DynamoError as error:
             reasons[len(writes) + len(reasons)] = _reason_of(error)
     if reasons:

@@ -1,0 +1,153 @@
+"""Answers of Amazon's that paritysuite/dynamodb-conformance records and that the engine once gave otherwise.
+
+Each test names the file of the suite, as of version 3.5.0.
+"""
+
+from typing import Any
+
+import pytest
+
+from bursar.dynamo import DynamoError, Engine
+from bursar.dynamo.errors import ENVELOPE
+from tests.support.dynamo.tables import item, put, refusal, table
+
+INVALID = "One or more parameter values were invalid: "
+EMPTY_IN_UPDATE = (
+    "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a "
+    "value that is not supported. The AttributeValue for a key attribute cannot contain an empty {} value."
+)
+
+
+@pytest.fixture
+def several(engine: Engine) -> Engine:
+    """Return an engine with a table whose attribute ``state`` is the key of three indexes."""
+    engine.execute(
+        "CreateTable",
+        table(
+            "several",
+            ("pk:S", "sk:S"),
+            global_indexes={"global1": ("state:S",), "global2": ("state:S", "other:S")},
+            local_indexes={"local1": ("pk:S", "state:S"), "local2": ("pk:S", "other:S")},
+        ),
+    )
+    return engine
+
+
+def unfit(value: dict[str, Any]) -> dict[str, Any]:
+    return {**item(pk="a", sk="b"), "state": value}
+
+
+@pytest.mark.parametrize("value", [{"N": "5"}, {"L": [{"S": "x"}]}])
+def test_an_unfit_index_key_is_reported_of_the_first_index_by_name(several: Engine, value: dict[str, Any]) -> None:
+    # error-messages/indexKeyValues, error-messages/transactIndexKeys
+    text = f"{INVALID}Type mismatch for Index Key state Expected: S Actual: {next(iter(value))} IndexName: global1"
+    assert refusal(several, "PutItem", {"TableName": "several", "Item": unfit(value)}) == text
+    batch = {"RequestItems": {"several": [{"PutRequest": {"Item": unfit(value)}}]}}
+    assert refusal(several, "BatchWriteItem", batch) == text
+    update = {
+        "TableName": "several",
+        "Key": item(pk="a", sk="b"),
+        "UpdateExpression": "SET #state = :v",
+        "ExpressionAttributeNames": {"#state": "state"},
+        "ExpressionAttributeValues": {":v": value},
+    }
+    for action in ({"Put": {"TableName": "several", "Item": unfit(value)}}, {"Update": update}):
+        with pytest.raises(DynamoError) as cancelled:
+            several.execute("TransactWriteItems", {"TransactItems": [action]})
+        assert cancelled.value.cancellation_reasons == [{"Code": "ValidationError", "Message": text}]
+
+
+@pytest.mark.parametrize("stored", [False, True])
+def test_an_update_that_empties_an_index_key_is_no_reason_of_a_transaction(several: Engine, stored: bool) -> None:
+    # error-messages/transactIndexKeys
+    if stored:
+        put(several, "several", item(pk="a", sk="b", state="new"))
+    update = {
+        "TableName": "several",
+        "Key": item(pk="a", sk="b"),
+        "UpdateExpression": "SET #state = :v",
+        "ExpressionAttributeNames": {"#state": "state"},
+        "ExpressionAttributeValues": {":v": {"S": ""}},
+    }
+    assert refusal(several, "UpdateItem", update) == EMPTY_IN_UPDATE.format("string")
+    transaction = {"TransactItems": [{"Update": update}]}
+    assert refusal(several, "TransactWriteItems", transaction) == EMPTY_IN_UPDATE.format("string")
+
+
+@pytest.mark.parametrize(
+    ("condition", "text"),
+    [
+        (
+            "pk = :p AND sk > :a AND sk < :b",
+            "Invalid KeyConditionExpression: KeyConditionExpressions must only contain one condition per key",
+        ),
+        (
+            "pk = :p AND sk > :a AND extra = :b",
+            "The number of query conditions (3) exceeds the number of key attributes defined in the schema (2)",
+        ),
+    ],
+)
+def test_a_key_has_one_condition_for_each_attribute(several: Engine, condition: str, text: str) -> None:
+    # error-messages/queryKeyConditionOperands
+    values = {":p": {"S": "q"}, ":a": {"S": "1"}, ":b": {"S": "5"}}
+    query = {"TableName": "several", "KeyConditionExpression": condition, "ExpressionAttributeValues": values}
+    assert refusal(several, "Query", query) == text
+
+
+def test_a_query_of_specific_attributes_names_them(several: Engine) -> None:
+    # error-messages/query
+    query = {
+        "TableName": "several",
+        "KeyConditionExpression": "pk = :p",
+        "ExpressionAttributeValues": {":p": {"S": "a"}},
+        "Select": "SPECIFIC_ATTRIBUTES",
+    }
+    assert refusal(several, "Query", query) == (
+        f"{ENVELOPE}Must specify the AttributesToGet or ProjectionExpression when choosing to get SPECIFIC_ATTRIBUTES"
+    )
+
+
+@pytest.fixture
+def projected(engine: Engine) -> Engine:
+    """Return an engine with indexes that hold a part of each item, and three items, one of them in no index."""
+    request = table(
+        "projected",
+        ("pk:S", "sk:S"),
+        global_indexes={"by-g": ("g:S",)},
+        local_indexes={"by-l": ("pk:S", "l:S")},
+        projection={"ProjectionType": "KEYS_ONLY"},
+    )
+    engine.execute("CreateTable", request)
+    put(
+        engine,
+        "projected",
+        item(pk="p", sk="1", g="y", l="a", other="o1"),
+        item(pk="p", sk="2", g="z", l="b", other="o2"),
+        item(pk="p", sk="3", other="o3"),
+    )
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        (""" "by-g" WHERE other = 'o1' """, []),
+        (""" "by-l" WHERE other = 'o1' """, []),
+        (""" "by-g" WHERE NOT other = 'o1' """, ["1", "2"]),
+        (""" "by-g" WHERE (g = 'y' AND other = 'o1') OR (g = 'z') """, ["2"]),
+    ],
+)
+def test_a_scan_of_an_index_filters_by_what_the_index_has(projected: Engine, where: str, found: list[str]) -> None:
+    # partiql/indexQualifier
+    answer = projected.execute("ExecuteStatement", {"Statement": f'SELECT pk, sk FROM "projected".{where.strip()}'})
+    assert sorted(row["sk"]["S"] for row in answer["Items"]) == found
+
+
+@pytest.mark.parametrize(
+    "where", ["g = 'y' AND other = 'o1'", "g IN ['y', 'z'] AND other = 'o1'", "g = 'y' AND NOT other = 'o1'"]
+)
+def test_a_read_by_the_key_of_an_index_has_no_filter_on_what_it_lacks(projected: Engine, where: str) -> None:
+    statement = {"Statement": f'SELECT pk FROM "projected"."by-g" WHERE {where}'}
+    assert refusal(projected, "ExecuteStatement", statement) == (
+        f"{INVALID}Secondary index by-g does not project one or more filter attributes: [other]"
+    )
