@@ -1,10 +1,10 @@
 """Run the public conformance suite against `bursar dynamo`, and write its figures to docs/compatibility.md.
 
-    .venv/bin/python tools/conformance.py CHECKOUT [--commit NAME] [--report FILE] [TEST …]
+    .venv/bin/python tools/conformance.py CHECKOUT [--region REGION] [--commit NAME] [--report FILE] [TEST …]
 
 CHECKOUT is a checkout of github.com/paritysuite/dynamodb-conformance with its packages installed (`npm ci`). Each
-failed test is printed, and the totals last. With TESTs (files, as vitest takes them), the page is left alone. The exit
-code is 1 when a test failed.
+failed test is printed, and the totals last. With TESTs (files, as vitest takes them) or a REGION other than us-east-1,
+the page is left alone. The exit code is 1 when a test failed.
 """
 
 import argparse
@@ -24,14 +24,15 @@ from bursar.dynamo.tools.testing import Server  # noqa: E402 - the tool runs as 
 from tools import compatibility  # noqa: E402 - likewise
 
 FAILURE_CHARACTERS_MAX = 300
-SUITE_KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x", "AWS_REGION": "us-east-1"}
+PAGE_REGION = "us-east-1"  # the region of the page's figures
+SUITE_KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
 
 
-def run_suite(suite: Path, report: Path, tests: list[str]) -> dict[str, Any]:
-    """Run the suite against a separate engine and return vitest's report."""
+def run_suite(suite: Path, report: Path, tests: list[str], region: str) -> dict[str, Any]:
+    """Run the suite against a separate engine of a region and return vitest's report."""
     command = ["npx", "vitest", "run", "--reporter=json", f"--outputFile={report}", *tests]
-    with Server() as server:
-        environment = {**os.environ, **SUITE_KEYS, "DYNAMODB_ENDPOINT": server.url}
+    with Server(region=region) as server:
+        environment = {**os.environ, **SUITE_KEYS, "AWS_REGION": region, "DYNAMODB_ENDPOINT": server.url}
         code = subprocess.run(command, cwd=suite, env=environment, stdout=sys.stderr, check=False).returncode
     if not report.exists():
         raise SystemExit(f"vitest ended with code {code} and no report")
@@ -53,6 +54,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("suite", type=Path, metavar="CHECKOUT")
     parser.add_argument("tests", nargs="*", metavar="TEST")
+    parser.add_argument("--region", default=PAGE_REGION, help=f"the engine's region ({PAGE_REGION})")
     parser.add_argument("--commit", help="the suite's commit, where the folder is not a Git checkout")
     parser.add_argument("--report", type=Path, metavar="FILE", help="keep vitest's report here")
     arguments = parser.parse_args()
@@ -60,11 +62,11 @@ def main() -> int:
         parser.error(f"{arguments.suite} has no packages: run `npm ci` there")
     with tempfile.TemporaryDirectory() as folder:
         report = arguments.report.resolve() if arguments.report else Path(folder) / "results.json"
-        run = run_suite(arguments.suite, report, arguments.tests)
+        run = run_suite(arguments.suite, report, arguments.tests, arguments.region)
     for line in failures(run):
         print(line)
     version = compatibility.suite_version(arguments.suite, arguments.commit)
-    if not arguments.tests:
+    if not arguments.tests and arguments.region == PAGE_REGION:
         page = compatibility.PAGE.read_text(encoding="utf-8")
         table = compatibility.conformance_table(run, version)
         compatibility.PAGE.write_text(compatibility.replaced(page, "conformance", table), encoding="utf-8")

@@ -151,3 +151,29 @@ def test_a_read_by_the_key_of_an_index_has_no_filter_on_what_it_lacks(projected:
     assert refusal(projected, "ExecuteStatement", statement) == (
         f"{INVALID}Secondary index by-g does not project one or more filter attributes: [other]"
     )
+
+
+@pytest.mark.parametrize(
+    ("statement", "parameters"),
+    [
+        ("SELECT pk FROM several.global2 WHERE state = ?", [{"S": "new"}]),
+        ("SELECT pk FROM several WHERE pk = ?", [{"S": "new"}]),
+        ("SELECT pk FROM several.global1 WHERE state = ?", [{"S": "old"}]),
+        ("SELECT pk FROM several.global1 WHERE state = 'new'", []),
+    ],
+)
+def test_a_token_continues_only_the_statement_and_the_parameters_that_gave_it(
+    several: Engine, statement: str, parameters: list[dict[str, str]]
+) -> None:
+    # partiql/indexQualifier
+    put(several, "several", *(item(pk=pk, sk="b", state="new", other="x") for pk in "acd"))
+    first = {"Statement": "SELECT pk FROM several.global1 WHERE state = ?", "Parameters": [{"S": "new"}]}
+    page = several.execute("ExecuteStatement", {**first, "Limit": 1})
+    rest = several.execute("ExecuteStatement", {**first, "NextToken": page["NextToken"], "Limit": 2})
+    assert len(page["Items"] + rest["Items"]) == 3
+    other = {
+        "Statement": statement,
+        "NextToken": page["NextToken"],
+        **({"Parameters": parameters} if parameters else {}),
+    }
+    assert refusal(several, "ExecuteStatement", other) == "NextToken does not match request"

@@ -6,6 +6,7 @@ TransactWriteItems does. Only their plans come from statements.
 
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from hashlib import blake2b
 from itertools import chain, islice
 from typing import Any
 
@@ -52,6 +53,8 @@ from bursar.dynamo.storage.secondary_index import DoesNotFitTable
 from bursar.dynamo.storage.table import ItemWrite, Table
 
 INVALID_TOKEN = "Invalid NextToken"
+OTHER_TOKEN = "NextToken does not match request"
+TOKEN_MARK_BYTES = 12
 ONLY_IN_TRANSACTIONS = "EXISTS can only be used in ExecuteTransaction write requests."
 ONLY_ONE_ITEM = "Only single item select is supported"
 DUPLICATES = "Provided list of item keys contains duplicates"
@@ -93,13 +96,13 @@ def select_page(core: Core, select: SelectStatement, request: Mapping[str, Any])
     spans = list(reads.spans)
     token = request.get("NextToken")
     if token is not None:
-        spans = _after(read, spans, _position(read, token), forward=reads.forward)
+        spans = _after(read, spans, _position(read, token, _mark(request)), forward=reads.forward)
     limit = request.get("Limit")
     found = read_page(read, _rows(read, spans, reads.forward, limit), limit, request)
     response: dict[str, Any] = {"Items": found["Items"]}
     last = found.get("LastEvaluatedKey")
     if last is not None:
-        response["NextToken"] = b64encode(orjson.dumps(last)).decode()
+        response["NextToken"] = b64encode(orjson.dumps([_mark(request), last])).decode()
         response["LastEvaluatedKey"] = last
     if "ConsumedCapacity" in found:
         response["ConsumedCapacity"] = found["ConsumedCapacity"]
@@ -151,10 +154,22 @@ def _rows(read: Reading, spans: Sequence[PartitionSpan], forward: bool, limit: i
     return islice(chain.from_iterable(each), limit)
 
 
-def _position(read: Reading, token: str) -> bytes:
-    """Return the encoded key after which a NextToken continues."""
+def _mark(request: Mapping[str, Any]) -> str:
+    """Return what a NextToken says of its request: the statement and its parameters stay the same from page to page."""
+    asked = orjson.dumps([request["Statement"], request.get("Parameters") or []])
+    return blake2b(asked, digest_size=TOKEN_MARK_BYTES).hexdigest()
+
+
+def _position(read: Reading, token: str, mark: str) -> bytes:
+    """Return the encoded key after which a NextToken continues. Raise ValidationException when it is another's."""
     try:
-        _, index_key, key = read.position(orjson.loads(b64decode(token, validate=True)), invalid(INVALID_TOKEN))
+        token_mark, last = orjson.loads(b64decode(token, validate=True))
+    except (ValueError, TypeError):
+        raise invalid(INVALID_TOKEN) from None
+    if token_mark != mark:
+        raise invalid(OTHER_TOKEN)
+    try:
+        _, index_key, key = read.position(last, invalid(INVALID_TOKEN))
     except (DynamoError, ValueError, TypeError, AttributeError):
         raise invalid(INVALID_TOKEN) from None
     return index_key + key
