@@ -345,7 +345,7 @@ def test_exports_are_listed_newest_first_in_pages_and_by_table(stocked: Engine, 
 
 
 EARLY = "Incremental export period from time cannot be less than the table creation time : 2027-01-15T07:59:00Z"
-PERIOD = "RegionDifference between export period from time and export period to time is less than 15 minutes"
+PERIOD = "Difference between export period from time and export period to time is less than 15 minutes"
 
 
 def incremental(**specification: Any) -> dict[str, Any]:

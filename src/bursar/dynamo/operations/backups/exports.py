@@ -230,7 +230,7 @@ def _check_period(table: Table, start: float, end: float, now: float) -> None:
         )
     if end > now:
         raise _invalid_time(f"Incremental export period to time cannot be greater than the current time : {iso_s(end)}")
-    difference = "RegionDifference between export period from time and export period to time is"
+    difference = "Difference between export period from time and export period to time is"
     if end - start < INCREMENTAL_S_MIN:
         raise _invalid_time(f"{difference} less than 15 minutes")
     if end - start > INCREMENTAL_S_MAX:
