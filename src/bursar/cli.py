@@ -125,6 +125,7 @@ EXTRAS_WITH: Mapping[str, tuple[str, ...]] = {
     "xlsxwriter": ("reports",),
     "boto3": ("aws",),
     "botocore": ("aws",),
+    "amazon": ("ion",),
 }
 """Top-level module → the extras of Bursar that install it. All other modules belong to the base install."""
 

@@ -2,7 +2,7 @@
 
     PREFIX/AWSDynamoDB/01800000000000-1a2b3c4d/
         _started                                    empty: the bucket can be written
-        data/abcdefgh.json.gz                       one JSON document a line; incremental exports: AWSDynamoDB/data/
+        data/abcdefgh.json.gz, .ion.gz              one document a line; incremental exports: AWSDynamoDB/data/
         manifest-files.json    manifest-files.md5
         manifest-summary.json  manifest-summary.md5
 
@@ -33,8 +33,16 @@ class ExportFiles:
     """The files of one export, while it is written."""
 
     def __init__(
-        self, buckets: Buckets, bucket: str, prefix: str | None, export_id: str, randomness: random.Random
+        self,
+        buckets: Buckets,
+        bucket: str,
+        prefix: str | None,
+        export_id: str,
+        randomness: random.Random,
+        *,
+        extension: str = "json",
     ) -> None:
+        self._extension = extension
         self._buckets = buckets
         self._bucket = bucket
         self._randomness = randomness
@@ -60,7 +68,7 @@ class ExportFiles:
                 path = Path(scratch) / "data.json.gz"
                 count = _write_lines(path, remaining)
                 if count or not files:
-                    key = f"{data}/{self._name()}.json.gz"
+                    key = f"{data}/{self._name()}.{self._extension}.gz"
                     files.append(_entry(key, count, self._buckets.put(self._bucket, key, path)))
                     total += count
         self._put_with_md5(self.files_manifest, b"".join(files))

@@ -1,5 +1,7 @@
 """ExportTableToPointInTime, DescribeExport, ListExports: the files, as a plain reader finds them, and the refusals."""
 
+import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +55,14 @@ def exported(engine: Engine, **request: Any) -> dict[str, Any]:
     ]
     assert {**described, "ExportStatus": "IN_PROGRESS"}.items() >= answer.items()
     return described
+
+
+def test_an_export_in_ion_has_its_name_and_says_so(stocked: Engine, bucket: Path) -> None:
+    done = exported(stocked, ExportFormat="ION")
+    summary = json.loads((bucket / done["ExportManifest"]).read_bytes())
+    (data,) = bucket.rglob("*.ion.gz")
+    assert (done["ExportFormat"], summary["outputFormat"], done["ItemCount"]) == ("ION", "ION", 2)
+    assert gzip.decompress(data.read_bytes()).splitlines()[0].startswith(b"$ion_1_0 {Item:{")
 
 
 def items_of(bucket: Path, description: dict[str, Any]) -> Held:
@@ -379,9 +389,13 @@ def incremental(**specification: Any) -> dict[str, Any]:
             "Invalid Request: KMS Key Id is not supported for this encryption type",
         ),
         (
-            {"ExportFormat": "ION"},
+            {
+                "ExportFormat": "ION",
+                "ExportType": "INCREMENTAL_EXPORT",
+                "IncrementalExportSpecification": {"ExportFromTime": START},
+            },
             "ValidationException",
-            "Invalid Request: ExportFormat ION is not available in this engine; DYNAMODB_JSON is",
+            "Invalid Request: ExportFormat ION is not available in this engine for incremental exports",
         ),
         (
             {"IncrementalExportSpecification": {}},

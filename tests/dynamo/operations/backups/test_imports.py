@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bursar.dynamo import Engine
 from bursar.dynamo.buckets.buckets import FolderBuckets
+from bursar.dynamo.operations.backups import transfer_requests
 from bursar.dynamo.storage.integrity_check import check_store
 from tests.support.dynamo.arns import TABLE_ARN
 from tests.support.dynamo.past import TABLE, held, indexed_table, with_past
@@ -184,9 +185,9 @@ def test_a_missing_bucket_fails_the_import_and_makes_no_table(stocked: Engine) -
 
 
 @examples(40)
-@given(bodies=st.lists(any_items, max_size=5))
+@given(bodies=st.lists(any_items, max_size=5), form=st.sampled_from(["DYNAMODB_JSON", "ION"]))
 def test_what_is_exported_can_be_imported(
-    tmp_path_factory: pytest.TempPathFactory, bodies: list[dict[str, Any]]
+    tmp_path_factory: pytest.TempPathFactory, bodies: list[dict[str, Any]], form: str
 ) -> None:
     root = tmp_path_factory.mktemp("s3")
     (root / "files").mkdir()
@@ -202,11 +203,10 @@ def test_what_is_exported_can_be_imported(
         )
     clock.now += 1
     put(engine, TABLE, item(pk="late", sk="1"))
-    export = engine.execute(
-        "ExportTableToPointInTime", {"TableArn": TABLE_ARN + TABLE, "S3Bucket": "files", "ExportTime": START}
-    )["ExportDescription"]
+    asked = {"TableArn": TABLE_ARN + TABLE, "S3Bucket": "files", "ExportTime": START, "ExportFormat": form}
+    export = engine.execute("ExportTableToPointInTime", asked)["ExportDescription"]
     prefix = f"AWSDynamoDB/{export['ExportArn'].rpartition('/')[2]}/data/"
-    done = imported(engine, request_of(prefix, name="copy", InputCompressionType="GZIP"))
+    done = imported(engine, request_of(prefix, form, name="copy", InputCompressionType="GZIP"))
     assert done["ImportStatus"] == "COMPLETED"
     copied = held(engine, "copy")
     put(engine, "copy", item(pk="late", sk="1"))
@@ -269,10 +269,6 @@ CSV_OPTIONS = {"Csv": {"Delimiter": ","}}
             "Invalid Request: Unsupported InputFormatOptions for the given input format: DYNAMODB_JSON.",
         ),
         (
-            {"InputFormat": "ION"},
-            "Invalid Request: InputFormat ION is not available in this engine; DYNAMODB_JSON and CSV are",
-        ),
-        (
             {"InputCompressionType": "BZIP2"},
             "1 validation error detected: Value 'BZIP2' at 'inputCompressionType' failed to satisfy constraint: "
             "Member must satisfy enum value set: [ZSTD, NONE, GZIP]",
@@ -299,3 +295,19 @@ def test_an_absent_import_is_reported(stocked: Engine) -> None:
     message = refusal(stocked, "DescribeImport", {"ImportArn": arn}, "ImportNotFoundException")
     assert message == f"Import not found: Import not found: {arn}"
     assert refusal(stocked, "DescribeImport", {"ImportArn": TABLE_ARN + TABLE}) == "Invalid Import ARN"
+
+
+def test_ion_needs_its_package(stocked: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer_requests, "find_spec", lambda _name: None)
+    assert refusal(stocked, IMPORT, {**request_of(), "InputFormat": "ION"}) == (
+        "Invalid Request: InputFormat ION needs the package amazon.ion in this engine: pip install 'bursar[ion]'"
+    )
+    assert stocked.execute("ListTables", {}) == {"TableNames": []}
+
+
+def test_a_bad_line_of_ion_ends_its_object(stocked: Engine, bucket: Path) -> None:
+    good = '{Item:{pk:"a",sk:"1"}}\n'
+    (bucket / "items.ion").write_text(f"{good}{{Item:{{pk:word}}}}\n{good}")
+    done = imported(stocked, request_of("items", "ION"))
+    assert (done["ImportStatus"], counts(done)) == ("FAILED", (2, 1, 1))
+    assert "items.ion: line 2: must have strings, bools, decimals" in done["FailureMessage"]

@@ -6,7 +6,7 @@ of the export is written in a transaction.
 Source of the checks' order and texts: published measurements of the service.
 """
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,7 @@ from bursar.dynamo.operations.backups.transfer_requests import (
     PAGE_MAX,
     TRANSFER_ARN,
     buckets_of,
+    check_ion,
     failure,
     found_transfer,
     new_id,
@@ -108,13 +109,16 @@ def export_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         "TableId": table.document["TableId"],
         "ClientToken": request.get("ClientToken") or new_table_id(core),
         "S3SseAlgorithm": request.get("S3SseAlgorithm") or "AES256",
-        "ExportFormat": "DYNAMODB_JSON",
+        "ExportFormat": request.get("ExportFormat") or "DYNAMODB_JSON",
         **{member: request[member] for member in _ECHOED if request.get(member) is not None},
         **times,
     }
     from bursar.dynamo.buckets.export_files import ExportFiles  # not needed by a store that exports nothing
 
-    files = ExportFiles(buckets, request["S3Bucket"], request.get("S3Prefix"), export_id, core.randomness)
+    extension = "ion" if description["ExportFormat"] == "ION" else "json"
+    files = ExportFiles(
+        buckets, request["S3Bucket"], request.get("S3Prefix"), export_id, core.randomness, extension=extension
+    )
     record = dict(description)
     try:
         buckets.check(request["S3Bucket"])
@@ -175,8 +179,7 @@ def _exported_table(core: Core, arn: str) -> Table:
 def _check_combinations(request: Mapping[str, Any]) -> None:
     if request.get("S3SseKmsKeyId") is not None and request.get("S3SseAlgorithm") != "KMS":
         raise invalid_request("KMS Key Id is not supported for this encryption type")
-    if request.get("ExportFormat") == "ION":
-        raise invalid_request("ExportFormat ION is not available in this engine; DYNAMODB_JSON is")
+    check_ion("ExportFormat", request.get("ExportFormat"))
     specification, kind = request.get("IncrementalExportSpecification"), request.get("ExportType")
     if specification is not None and kind is None:
         raise invalid_request(
@@ -193,6 +196,8 @@ def _check_combinations(request: Mapping[str, Any]) -> None:
             )
         if specification.get("ExportFromTime") is None:
             raise invalid_request("ExportFromTime must be provided in IncrementalExportSpecification")
+        if request.get("ExportFormat") == "ION":
+            raise invalid_request("ExportFormat ION is not available in this engine for incremental exports")
 
 
 def _times(core: Core, table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -255,7 +260,7 @@ def _written(core: Core, table: Table, files: "ExportFiles", record: Mapping[str
     )
     files.start()
     with closing(lines):  # its temporary tables must be gone before the snapshot ends
-        count = files.write(lines, incremental=specification is not None)
+        count = files.write(_in_format(record["ExportFormat"], lines), incremental=specification is not None)
     completed = {
         "ExportStatus": "COMPLETED",
         "ExportManifest": files.manifest,
@@ -264,6 +269,14 @@ def _written(core: Core, table: Table, files: "ExportFiles", record: Mapping[str
     }
     files.finish(_summary(record, completed, files, core.clock()))
     return completed
+
+
+def _in_format(form: str, lines: Iterable[bytes]) -> Iterable[bytes]:
+    if form != "ION":
+        return lines
+    from bursar.dynamo.buckets.ion_lines import ion_line  # of an extra
+
+    return map(ion_line, lines)
 
 
 class _Measured:
@@ -335,7 +348,7 @@ def _summary(
         "manifestFilesS3Key": files.files_manifest,
         "billedSizeBytes": completed["BilledSizeBytes"],
         "itemCount": completed["ItemCount"],
-        "outputFormat": "DYNAMODB_JSON",
+        "outputFormat": record["ExportFormat"],
     }
     if specification is not None:
         summary |= {"outputView": specification["ExportViewType"], "exportType": INCREMENTAL}

@@ -23,6 +23,7 @@ from bursar.dynamo.operations.backups.transfer_requests import (
     PAGE_MAX,
     TRANSFER_ARN,
     buckets_of,
+    check_ion,
     failure,
     found_transfer,
     new_id,
@@ -151,8 +152,7 @@ def list_imports(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_options(request: Mapping[str, Any]) -> None:
     form = request["InputFormat"]
-    if form == "ION":
-        raise invalid_request("InputFormat ION is not available in this engine; DYNAMODB_JSON and CSV are")
+    check_ion("InputFormat", form)
     if form != "CSV" and (request.get("InputFormatOptions") or {}).get("Csv") is not None:
         raise invalid_request(f"Unsupported InputFormatOptions for the given input format: {form}.")
     # Before anything is created.
@@ -218,6 +218,10 @@ class _Import:
         from bursar.dynamo.buckets.import_files import csv_items, json_items, opened
 
         content = opened(raw, self._compression)
+        if self._format == "ION":
+            from bursar.dynamo.buckets.ion_lines import ion_items  # of an extra
+
+            return ion_items(content)
         return csv_items(content, self._csv) if self._format == "CSV" else json_items(content)
 
     def _put(self, key: str, attributes: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from hashlib import sha256
+from importlib.util import find_spec
 from typing import Any, NoReturn
 
 import orjson
@@ -130,3 +131,9 @@ def _arn_of_token(token: str, kind: str) -> str:
     if f"/{kind}/" not in arn:
         raise invalid_request(f"Provided nextToken is invalid: {token}")
     return arn
+
+
+def check_ion(member: str, form: str | None) -> None:
+    """Raise ValidationException for the format ION if its package is not installed."""
+    if form == "ION" and find_spec("amazon") is None:
+        raise invalid_request(f"{member} ION needs the package amazon.ion in this engine: pip install 'bursar[ion]'")
