@@ -25,7 +25,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.dynamo_bench import measures, page
-from bench.dynamo_bench.servers import KINDS, ROOT, Kind, Server, started
+from bench.dynamo_bench.servers import KINDS, ROOT, Kind, Server, started, with_workers
 from bench.dynamo_bench.workload import OPERATIONS, Filling, Operation
 
 OUT = ROOT / "docs" / "benchmarks" / "dynamo.md"
@@ -37,6 +37,8 @@ PARTITIONS_SMALL = 10
 SCANNED_ITEMS_SMALL = 1_000
 WARM_UP_S = 1
 GROWTH_ROUNDS = 3
+WORKERS = (1, 2)
+WORKERS_OPERATIONS = ("GetItem", "Query")
 GROWTH_OPERATIONS = ("GetItem", "Query", "PutItem", "UpdateItem")
 
 
@@ -61,6 +63,7 @@ def main() -> int:
     _measure(kinds, report, arguments, pinned=False)
     if "bursar" in names:
         _measure_ours(report, arguments.seconds, arguments.operations)
+        _measure_workers(report, arguments.seconds, arguments.rounds)
         _grow(report, arguments.growth, arguments.seconds)
     report.machine["load_after"] = measures.machine()["load"]
     text = report.text()
@@ -159,6 +162,26 @@ def _measure_ours(report: page.Report, seconds: int, only: str) -> None:
         with started(ours, Path(folder), pinned=False) as server:
             put = next(operation for operation in OPERATIONS if operation.api_name == "PutItem")
             report.syncs = measures.count_syncs(server, put, _filling(ours), seconds=seconds)
+
+
+def _measure_workers(report: page.Report, seconds: int, rounds: int) -> None:
+    """Measure reads with one worker process and with two, in turn; the median of the rounds counts."""
+    measured = [operation for operation in OPERATIONS if operation.api_name in WORKERS_OPERATIONS]
+    with ExitStack() as stack:
+        servers = []
+        for count in WORKERS:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bursar-bench-")))
+            measures.fill_file(folder / "bursar.db", _filling(KINDS[0]))
+            servers.append(stack.enter_context(started(with_workers(count), folder, pinned=False)))
+        for operation in measured:
+            rates: dict[int, list[float]] = {count: [] for count in WORKERS}
+            for turn in range(rounds + 1):  # the first is a warm-up
+                for count, server in list(zip(WORKERS, servers, strict=True))[:: 1 if turn % 2 else -1]:
+                    run = measures.load(server, operation, _filling(KINDS[0]), seconds=seconds, pinned=False)
+                    rates[count].append(run.rate)
+            one, two = (median(rates[count][1:]) for count in WORKERS)
+            report.workers[operation.name] = (one, two)
+            print(f"workers   {operation.name:30} {one:9,.0f}/s {two:9,.0f}/s", file=sys.stderr, flush=True)
 
 
 def _grow(report: page.Report, sizes: Sequence[int], seconds: int) -> None:

@@ -13,6 +13,7 @@ MEMORY_ONLY: Final = frozenset({"moto"})
 START_MS_MAX: Final = 250
 GROWTH_MAX: Final = 1.25
 IN_PROCESS_RATIO_MIN: Final = 1.5
+TWO_WORKERS_RATIO_MIN: Final = 1.7
 MIB: Final = 2**20
 _ABSENT: Final = {False: "—", True: "none ended"}
 """The cells for a server without the operation, and for a server that answered no request in the run."""
@@ -43,6 +44,8 @@ class Report:
     best: dict[tuple[str, str], Run] = field(default_factory=dict)
     in_process: dict[str, InProcess] = field(default_factory=dict)
     starts_ms: dict[str, float] = field(default_factory=dict)
+    workers: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """Requests a second with one worker process and with two, by operation."""
     syncs: Syncs | None = None
     growth: list[Grown] = field(default_factory=list)
 
@@ -67,6 +70,8 @@ class Report:
             yield from self._details()
         if self.in_process:
             yield from self._in_process()
+        if self.workers:
+            yield from self._workers()
         if self.syncs is not None:
             yield from self._syncs(self.syncs)
         if self.starts_ms:
@@ -144,6 +149,17 @@ class Report:
             outside = self.best.get((OURS, name))
             ratio = f"{inside.rate / outside.rate:.1f}" if outside else "—"
             yield f"| {name} | {inside.rate:,.0f} | {inside.cpu_us:.0f} | {ratio} |"
+        yield ""
+
+    def _workers(self) -> Iterator[str]:
+        yield "## Two worker processes on one file"
+        yield ""
+        yield "wrk takes its part of the same cores, so two workers on two cores cannot reach twice the rate of one."
+        yield ""
+        yield f"| operation | one worker | two workers | ratio (target: {TWO_WORKERS_RATIO_MIN}) |"
+        yield "|---|---:|---:|---:|"
+        for name, (one, two) in self.workers.items():
+            yield f"| {name} | {one:,.0f} | {two:,.0f} | {two / one:.2f} |"
         yield ""
 
     def _syncs(self, syncs: Syncs) -> Iterator[str]:

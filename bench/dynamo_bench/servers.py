@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -93,6 +93,13 @@ KINDS: Final = (
         note="memory only",
     ),
 )
+
+
+def with_workers(count: int) -> Kind:
+    """Return our server with several worker processes on one file."""
+    ours = KINDS[0]
+    return replace(ours, command=lambda port, folder: [*ours.command(port, folder), "--workers", str(count)])
+
 
 _VERSIONS: Final = (
     "import apsw, uvloop, platform; from importlib.metadata import version;"
