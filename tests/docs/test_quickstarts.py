@@ -5,7 +5,7 @@ import contextlib
 import os
 import random
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
@@ -21,6 +21,8 @@ from bursar.web.asgi_server import start_asgi_server
 from bursar.web.binding import listen
 from tests.support.docs.programs import ANSWER_S_MAX, LANGUAGES, command, line_of, running
 
+LOOKUPS_AT_ONCE = 4
+"""The questions of a call whose reply was lost: each of two lookups, twice."""
 KEY = {"AWS_ACCESS_KEY_ID": "AKIADAWSON", "AWS_SECRET_ACCESS_KEY": "at least sixteen characters"}
 CLIENTS = f"""
 [clients.dawson]
@@ -69,15 +71,17 @@ async def portal_served(tmp_path: Path) -> AsyncIterator[Served]:
                 await server.close(1)
 
 
-async def collected(served: Served, language: str, method: str, outcome: str, misbehaviour: str = "") -> list[str]:
+async def collected(
+    served: Served, language: str, method: str, outcome: str, misbehaviours: Iterable[Misbehaviour] = ()
+) -> list[str]:
     """Run the quickstart to its end, with a payer who pays on the hosted page, and return what it printed last."""
     async with running(f"quickstart.{language}", PORTAL_URL=served.url, **KEY) as program:
         redirect = await line_of(program)
         token = re.search(r"token=(\w{32})", redirect)
         assert token, redirect
         served.simulator.pay(token.group(1), method, outcome)
-        if misbehaviour:
-            served.plan.add(Misbehaviour(kind=misbehaviour, operations=("complete",), times=1))
+        for each in misbehaviours:
+            served.plan.add(each)
         async with asyncio.timeout(ANSWER_S_MAX):
             printed, _ = await program.communicate(b"\n")
         assert program.returncode == 0
@@ -96,9 +100,13 @@ async def test_the_quickstart_collects_a_fee(language: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_the_quickstart_never_charges_twice_when_an_answer_is_lost(language: str, tmp_path: Path) -> None:
     async with portal_served(tmp_path) as served:
-        printed = await collected(served, language, "PLASTIC_CARD", "Success", "drop")
+        lost = Misbehaviour(kind="drop", operations=("complete",), times=1)
+        unanswered = Misbehaviour(kind="fault", operations=("details_by_agency_id", "query"), times=LOOKUPS_AT_ONCE)
+        printed = await collected(served, language, "PLASTIC_CARD", "Success", [lost, unanswered])
         assert printed == ["process: outcome_unknown", "The payment is success"]
         assert len(list(served.simulator.books.all_charges())) == 1
+        assert await collected(served, language, "PLASTIC_CARD", "Success", [lost]) == ["The payment is success"]
+        assert len(list(served.simulator.books.all_charges())) == 2
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -248,6 +248,30 @@ weaken(
     f"{USE_CASES}/test_completion.py",
 )
 weaken(
+    "lost-reply-is-not-asked-about-at-once",
+    "a call whose complete got no reply answers 504 without a lookup",
+    "bursar.portal.use_cases.completion:complete",
+    "judgement.row.name in LOST_REPLIES",
+    "judgement.row.name not in LOST_REPLIES",
+    f"{USE_CASES}/test_lost_reply.py",
+)
+weaken(
+    "lost-reply-is-asked-about-once",
+    "a call whose complete got no reply asks once, so a charge that is shown a moment later is not found",
+    "bursar.portal.use_cases.completion:_look_up_lost_reply",
+    "(0.0, LOOKUP_AGAIN_AFTER_S)",
+    "(0.0,)",
+    f"{USE_CASES}/test_lost_reply.py",
+)
+weaken(
+    "lost-reply-is-asked-about-past-the-deadline",
+    "a lookup that does not answer keeps the caller waiting longer than API Gateway waits",
+    "bursar.portal.use_cases.completion:_look_up_lost_reply",
+    "asyncio.timeout(left_s)",
+    "asyncio.timeout(None)",
+    f"{USE_CASES}/test_lost_reply.py",
+)
+weaken(
     "complete-outlasts-its-lease",
     "a complete is sent although its lease may end before the answer",
     "bursar.portal.use_cases.completion:_ask",

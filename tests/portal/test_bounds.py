@@ -74,6 +74,8 @@ BOUNDS = {
     "completion.RECORD_TRIES_MAX": 8,
     "completion.RECORD_WAIT_MIN_S": 0.1,
     "completion.RECORD_WAIT_MAX_S": 8,
+    "completion.LOOKUP_AGAIN_AFTER_S": 3,
+    "completion.LOOKED_UP_WITHIN_S": 25,
     "completion_outcomes.FOUND_CHARS_MAX": 60,
     "completion_outcomes.OTHERS_MAX": 10,
     "daily_sealing.MARGIN_S": HOUR_S,

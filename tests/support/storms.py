@@ -39,11 +39,14 @@ NEEDS_CALM: Final = {
     "test_none_is_believed_only_after_the_grace_of_the_token": _TIME,
     "test_changing_words_do_not_restart_the_age_of_a_settling_payment": _TIME,
     "test_a_lease_that_ends_far_in_the_future_is_listed": _TIME,
+    "test_without_a_lookup_the_call_ends_at_once": _TIME,
+    "test_a_lookup_without_an_answer_keeps_no_caller_past_the_deadline": _TIME,
     "test_the_first_sweep_asks_about_every_live_attempt": _INDEX,
     "test_a_sweep_waits_while_paygov_cannot_be_asked": _INDEX,
     "test_a_listed_charge_is_recorded_after_a_death_in_the_middle": _INDEX,
     "test_what_was_asked_after_one_restore_is_asked_again_after_the_next": _INDEX,
     "test_an_operator_cannot_clear_the_mark_before_the_sweeper_was_there": _INDEX,
+    "test_a_process_that_is_killed_while_it_asks_leaves_the_charge_to_the_sweeper": _INDEX,
 }
 """The tests of the use cases that cannot run in a storm, each with its reason."""
 

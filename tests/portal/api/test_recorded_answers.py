@@ -39,7 +39,8 @@ async def _answers(stage: Stage) -> dict[str, str]:
         stage.simulator.pay(begun.json["token"], method, outcome)
         if misbehaviour:
             stage.misbehave(**misbehaviour)
-        keep(f"POST /process, {name}", await ask(app, "POST", "/process", {"token": begun.json["token"]}))
+        with stage.collections_unseen():
+            keep(f"POST /process, {name}", await ask(app, "POST", "/process", {"token": begun.json["token"]}))
         stage.plan.clear()
         details = f"/details/{body['transactionReferenceId']}"
         keep(f"GET /details, {name}", await ask(app, "GET", details))

@@ -19,9 +19,7 @@ INSTANT_S = 0.001
 async def _lost(stage: Stage, reference: str, *, charged: bool) -> str:
     """Return a token whose complete got no reply, and was carried out or not."""
     token = await stage.paid(reference=reference)
-    stage.misbehave("drop", operations=("complete",), takes_place=charged, times=1)
-    with pytest.raises(GatewayTimeout):
-        await stage.process(token)
+    await stage.lose_reply(token, takes_place=charged)
     return token
 
 

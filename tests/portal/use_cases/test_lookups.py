@@ -8,7 +8,6 @@ from bursar.paygov import Collection
 from bursar.paygov.errors import PayGovError
 from bursar.paygov.protocol import LookupName
 from bursar.paygov.simulator import SimulatorSettings
-from bursar.portal.contract.errors import GatewayTimeout
 from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.completion import look_up
 from tests.support.portal.stage import HOUR_S, UNUSED_S, Stage, on_stage
@@ -22,9 +21,7 @@ BLIND = SimulatorSettings(lookup_delay_s=30 * 24 * HOUR_S)
 async def _lost(stage: Stage) -> str:
     """Return a token whose complete charged the payer and got no reply."""
     token = await stage.paid()
-    stage.misbehave("drop", operations=("complete",), times=1)
-    with pytest.raises(GatewayTimeout):
-        await stage.process(token)
+    await stage.lose_reply(token)
     stage.watcher.calls.clear()
     return token
 

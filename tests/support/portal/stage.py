@@ -4,10 +4,14 @@ import functools
 import logging
 import random
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, overload
+from unittest.mock import patch
+
+import pytest
 
 from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.paygov import PayGov, PayGovConfig
@@ -17,6 +21,7 @@ from bursar.payments import Attempt, Client, Clients
 from bursar.payments.due import RECEIVED_AGE_MAX_S, TOKEN_AGE_MAX_S
 from bursar.payments.ledger.restores import BY_COMMAND
 from bursar.portal.contract.answers import Payment
+from bursar.portal.contract.errors import GatewayTimeout, PortalError
 from bursar.portal.contract.validation import InitRequest
 from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.observer import SweepResult
@@ -174,6 +179,20 @@ class Stage:
         self.restore(backup)
         await self.ledger.mark_restored(BY_COMMAND)
         self.portal = self.another_portal(self.watcher)
+
+    @contextmanager
+    def collections_unseen(self) -> Iterator[None]:
+        """Let lookups find no collection meanwhile, as if each was too fresh to be shown."""
+        with patch.object(self.simulator, "find", lambda *_: ()):
+            yield
+
+    async def lose_reply(
+        self, token: str, kind: str = "drop", error: type[PortalError] = GatewayTimeout, **how: Any
+    ) -> None:
+        """Process ``token``: its complete gets no answer, no lookup shows its collection yet, and the call fails."""
+        self.misbehave(kind, operations=("complete",), times=1, **how)
+        with self.collections_unseen(), pytest.raises(error, match="ask details"):
+            await self.process(token)
 
     def charges(self) -> int:
         """Return the number of all charges at Pay.gov."""

@@ -2,12 +2,17 @@
 
     claim or steal the lease ──► complete ──► judge ──┬─ definite ──► recorded, tried again while the store is away
                                                 │     ├─ not sent ──► lease given back
-                    decides nothing ──► look up ┘     └─ unknown  ──► outcome unknown, for the sweeper to resolve
+                    decides nothing ──► look up ┘     └─ unknown  ──► outcome unknown
+                                                                        └─ reply lost ──► look up, at most twice
+                                                                              └─ found ──► recorded
 
 Two answers decide nothing: fault 4117 (token unusable), which does not say whether the payer was charged, and a
 collection that does not fit the attempt. Pay.gov is then asked for the collections of the attempt before the answer is
 judged. Without one the outcome is unknown, also when Pay.gov answers that it has none: a complete that was delivered
 twice may be too fresh for the lookup to show it.
+
+After a lost reply the unknown outcome is recorded first, so that a process that is killed while it asks again leaves
+the attempt to the sweeper, and no lease blocks others meanwhile. Only a collection that Pay.gov has is believed then.
 
 Callers run this inside ``Portal.finish``, so a completion that has begun continues if its caller disconnects. A process
 that is killed leaves a lease that runs out, and the sweeper reads such a lease as "unknown".
@@ -26,6 +31,7 @@ from bursar.payments.status import Actor
 from bursar.portal.contract.errors import Unavailable, portal_error
 from bursar.portal.use_cases.completion_outcomes import (
     FOUND_CHARS_MAX,
+    LOST_REPLIES,
     OUTCOMES,
     Judgement,
     judge_collections,
@@ -37,6 +43,10 @@ from bursar.portal.use_cases.portal import Portal
 RECORD_TRIES_MAX: Final = 8
 RECORD_WAIT_MIN_S: Final = 0.1
 RECORD_WAIT_MAX_S: Final = 8.0
+LOOKUP_AGAIN_AFTER_S: Final = 3.0
+"""The wait between the two lookups that follow a lost reply. Later ones are the sweeper's and those of details."""
+LOOKED_UP_WITHIN_S: Final = 25.0
+"""The time after the complete was sent in which these lookups end: API Gateway waits 29 s for an answer."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,16 +57,29 @@ async def complete(portal: Portal, attempt: Attempt, owner: str, *, first: bool,
     ``first``: no complete of its token is known to have been sent before. If the outcome is not definite, record that
     and raise the judgement's error.
     """
+    looked_up_until = portal.clock() + LOOKED_UP_WITHIN_S
     judgement = await _ask(portal, attempt, first)
     portal.observer.outcome_known(judgement.row.name)
+    attempt, judgement = await _recorded(portal, attempt, judgement, actor)
+    if judgement.known == "definite":
+        return attempt
+    doubted = await _record_doubt(portal, attempt, owner, judgement, first, actor)
+    if doubted is not None and judgement.row.name in LOST_REPLIES:
+        found = await _look_up_lost_reply(portal, doubted, judgement, looked_up_until)
+        if found.outcome is not None:
+            attempt, judgement = await _recorded(portal, doubted, found, actor)
+            if judgement.known == "definite":
+                return attempt
+    raise judgement.error()
+
+
+async def _recorded(portal: Portal, attempt: Attempt, judgement: Judgement, actor: Actor) -> tuple[Attempt, Judgement]:
+    """Record ``judgement`` if it is definite, and alert if it needs a person; return as :func:`record`."""
     if judgement.outcome is not None:
         attempt, judgement = await record(portal, attempt, judgement, actor=actor)
     if needs_person(portal, judgement):
         portal.alert(judgement.row.name, attempt, judgement.reason)
-    if judgement.known == "definite":
-        return attempt
-    await _record_doubt(portal, attempt, owner, judgement, first, actor)
-    raise judgement.error()
+    return attempt, judgement
 
 
 def needs_person(portal: Portal, judgement: Judgement) -> bool:
@@ -189,24 +212,47 @@ async def _look_up_before_judging(portal: Portal, attempt: Attempt, judgement: J
     return await judged_twice(attempt, found, lambda: look_up(portal, attempt)) if found else judgement
 
 
+async def _look_up_lost_reply(portal: Portal, attempt: Attempt, judgement: Judgement, until: float) -> Judgement:
+    """Judge the collections that Pay.gov has of ``attempt`` until ``until`` (Unix seconds), as the lookups show them.
+
+    Returns ``judgement``, that of the lost reply, if they show none.
+    """
+    for wait_s in (0.0, LOOKUP_AGAIN_AFTER_S) if portal.paygov.lookups else ():
+        left_s = until - portal.clock() - wait_s
+        if left_s <= 0:
+            break
+        await asyncio.sleep(wait_s)
+        try:
+            async with asyncio.timeout(left_s):
+                found = await _look_up_before_judging(portal, attempt, judgement)
+        except TimeoutError:
+            break
+        if found is not judgement:
+            return found
+    return judgement
+
+
 async def _record_doubt(
     portal: Portal, attempt: Attempt, owner: str, judgement: Judgement, first: bool, actor: Actor
-) -> None:
-    """Release the lease as unsent, or record "unknown". If the store fails, the lease runs out: "unknown" as well."""
+) -> Attempt | None:
+    """Release the lease as unsent, or record "unknown"; return the attempt then.
+
+    None: another process has changed the attempt, or the store failed. Then the lease runs out: "unknown" as well.
+    """
     reason = judgement.reason
     try:
         if judgement.known == "not sent" and first:
-            await portal.ledger.release_lease(attempt, owner, reason, actor=actor)
-        elif judgement.known == "not sent":
+            return await portal.ledger.release_lease(attempt, owner, reason, actor=actor)
+        if judgement.known == "not sent":
             # The repeated complete was not sent, so the outcome stays unknown for the same reason as before.
-            await portal.ledger.record_unknown(attempt, attempt.unknown_reason or reason, actor=actor)
-        else:
-            code, detail = (fault.return_code, fault.return_detail) if (fault := judgement.refusal) else (None, None)
-            used = not first and judgement.row.name != "token unusable"
-            await portal.ledger.record_unknown(
-                attempt, reason, actor=actor, repeat_used=used, return_code=code, return_detail=detail
-            )
+            return await portal.ledger.record_unknown(attempt, attempt.unknown_reason or reason, actor=actor)
+        code, detail = (fault.return_code, fault.return_detail) if (fault := judgement.refusal) else (None, None)
+        used = not first and judgement.row.name != "token unusable"
+        return await portal.ledger.record_unknown(
+            attempt, reason, actor=actor, repeat_used=used, return_code=code, return_detail=detail
+        )
     except AttemptMoved as moved:
         _log.info("attempt %s was changed by another process: %s", attempt.agency_tracking_id, moved)
     except Exception as error:  # the caller must get the error of the completion, not of the store
         _log.warning("attempt %s keeps its lease until it runs out: %r", attempt.agency_tracking_id, error)
+    return None

@@ -75,6 +75,8 @@ CONTRADICTIONS: Final[tuple[str, ...]] = tuple(
     OUTCOMES[name].reason for name in ("unidentified", "another id", "another amount", "unknown status", "id taken")
 )
 """The beginnings of the reasons of an unknown outcome that asking again does not change: only a person can decide."""
+LOST_REPLIES: Final[frozenset[OutcomeName]] = frozenset(("timed out", "lost", "nonsense", "fault, no code"))
+"""The rows of a complete whose answer did not arrive or cannot be read: a lookup may show its collection at once."""
 _NAME_OF_STATUS: Final[Mapping[Status, OutcomeName]] = {PROCESSED: "paid", PENDING: "settling", FAILED: "refused"}
 # The first match wins, so a subclass is above its base class. After any other error the complete may be sent.
 _ROW_OF_ERROR: Final[tuple[tuple[type[BaseException], OutcomeName], ...]] = (
