@@ -1,14 +1,16 @@
 """Measure the dashboard's pages over many payments while people click and payments arrive.
 
-    python -m bench.bench_dashboard --prepare --payments 1000000 --data FOLDER      once; it takes most of an hour
-    python -m bench.bench_dashboard --data FOLDER [--people 8] [--seconds 60] [--think 1] [--peer URL] [--write]
+    python -m bench.bench_dashboard [--payments 20000] [--people 8] [--seconds 60] [--think 1] [--peer URL] [--write]
+    python -m bench.bench_dashboard --prepare --payments 1000000 --data FOLDER      once; then with --data FOLDER alone
+    python -m bench.bench_dashboard --copy-of FOLDER                                over a copy of a data set
 
-`bursar generate` makes the store, and `bursar lake` writes and verifies its lake, unless the folder has them. `bursar
-up` serves it. First each page is loaded alone, a few times, for its CPU time: that of the server and of its reports
-process, read from /proc. Then ``--people`` threads click through all pages for ``--seconds``, each with a pause of
-``--think`` seconds on average, while one more begins payments, for the 95th percentile of each page's whole answer.
-Then one client pays without a pause, alone and while as many people click, for the payments that the clicks cost.
-``--peer`` is another portal with the same API: its transaction log is asked the same as ours.
+`bursar generate` makes the store, and `bursar lake` writes and verifies its lake, unless the folder has them. A data
+set of bench_reports has a million payments in its lake within minutes; ``--copy-of`` copies it and leaves it as it is.
+`bursar up` serves the data. First each page is loaded alone, a few times, for its CPU time: that of the server and of
+its reports process, read from /proc. Then ``--people`` threads click through all pages for ``--seconds``, each with a
+pause of ``--think`` seconds on average, while one more begins payments, for the 95th percentile of each page's whole
+answer. Then one client pays without a pause, alone and while as many people click, for the payments that the clicks
+cost. ``--peer`` is another portal with the same API: its transaction log is asked the same as ours.
 ``--write`` writes the table to docs/benchmarks/dashboard.md.
 """
 
@@ -17,6 +19,7 @@ import http.client
 import os
 import random
 import re
+import shutil
 import signal
 import statistics
 import subprocess
@@ -25,7 +28,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -72,6 +75,11 @@ PAGES: Final[Mapping[str, str]] = {
     "Access log": "/access-log",
     "Sandbox": "/sandbox",
 }
+COUNT: Final = "SELECT count(DISTINCT (client, reference)) AS payments, count(*) AS attempts FROM payments"
+WARMING_S: Final = 1.0
+NOT_COPIED: Final = ("postgres",)
+"""What a data set of bench_reports has beside a data folder of Bursar."""
+_CELL: Final = re.compile(r'<td class="number">([\d,]+)</td>')
 _NEXT: Final = re.compile(r'rel="next" href="([^"]+)"')
 _PAYMENT: Final = re.compile(r'href="(/dashboard/payments/[^"]+)"')
 _CSRF: Final = re.compile(r'name="csrf" value="([0-9a-f]+)"')
@@ -131,6 +139,8 @@ class Measured:
     flows_beside_per_s: float = 0.0
     api_ms: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     loads: list[float] = field(default_factory=list)
+    payments: int = 0
+    attempts: int = 0
 
 
 def paths_to_click(person: Person) -> dict[str, tuple[str, Mapping[str, str] | None]]:
@@ -155,6 +165,8 @@ def paths_to_click(person: Person) -> dict[str, tuple[str, Mapping[str, str] | N
 def measure(url: str, process: int, people: int, seconds: float, think_s: float, peer: str) -> Measured:
     """Return the results of a running dashboard, whose process has this id."""
     measured = Measured()
+    loaded(url, PAYING_CLIENTS, WARMING_S)  # a store that lacks what its lake has gets payments with a page
+    measured.payments, measured.attempts = stored(url)
     _load_alone(measured, url, process)
     measured.loads.append(os.getloadavg()[0])
     with clicking(measured.answers_s, url, people, think_s):
@@ -166,6 +178,16 @@ def measure(url: str, process: int, people: int, seconds: float, think_s: float,
     for portal in filter(None, (url, peer)):
         _ask_api(measured, portal)
     return measured
+
+
+def stored(url: str) -> tuple[int, int]:
+    """Return the number of stored payments and of attempts at them, as the SQL page of a dashboard gives them."""
+    person = Person(url)
+    person.load(f"{ROOT}/")
+    editor, _ = person.load(f"{ROOT}/sql")
+    answer, _ = person.load(f"{ROOT}/sql", {"csrf": _CSRF.findall(editor)[0], "text": COUNT})
+    payments, attempts = (int(cell.replace(",", "")) for cell in _CELL.findall(answer))
+    return payments, attempts
 
 
 def _load_alone(measured: Measured, url: str, process: int) -> None:
@@ -308,11 +330,10 @@ def api_table(measured: Measured) -> list[str]:
     ]
 
 
-def report(measured: Measured, payments: int, people: int, seconds: float, think_s: float) -> str:
-    """Return the page of the results."""
+def report(measured: Measured, source: str, people: int, seconds: float, think_s: float) -> str:
+    """Return the page of the results. ``source``: the options that name the data."""
     command = (
-        f"python -m bench.bench_dashboard --payments {payments} --people {people} --seconds {seconds:g} "
-        f"--think {think_s:g} --write"
+        f"python -m bench.bench_dashboard {source} --people {people} --seconds {seconds:g} --think {think_s:g} --write"
     )
     return "\n".join(
         [
@@ -324,7 +345,7 @@ def report(measured: Measured, payments: int, people: int, seconds: float, think
             command,
             "```",
             "",
-            f"{payments:,} payments were stored.",
+            f"{measured.payments:,} payments with {measured.attempts:,} attempts were stored.",
             f"{measured.arrived} more began while {people} people clicked for {seconds:g} s.",
             f"Each person paused for {think_s:g} s on average before a click, evenly between 0 and twice that.",
             "CPU alone is the CPU time of the server and its reports process for one page, loaded alone.",
@@ -347,39 +368,64 @@ def report(measured: Measured, payments: int, people: int, seconds: float, think
 
 
 def prepare(data: Path, payments: int) -> None:
-    """Make a store with payments, and its lake, which is verified so that no run verifies it."""
+    """Make a store with payments, and its lake, which is verified so that no run verifies it. Print what each takes."""
     environment = {**os.environ, "BURSAR_DATA": str(data)}
     if not (data / "bursar.db").exists():
         _bursar("generate", "--payments", str(payments), "--data", str(data))
-    _bursar("lake", "write", environment=environment)
-    _bursar("lake", "verify", environment=environment)
+    if not (data / "lake").exists():
+        _bursar("lake", "write", environment=environment)
+        _bursar("lake", "verify", environment=environment)
 
 
 def _bursar(*arguments: str, environment: Mapping[str, str] | None = None) -> None:
-    subprocess.run([sys.executable, "-m", "bursar", *arguments], check=True, env=environment)
+    begin = time.monotonic()
+    subprocess.run([sys.executable, "-m", "bursar", *arguments], check=True, env=environment, stdout=subprocess.DEVNULL)
+    print(f"bursar {' '.join(arguments)}: {time.monotonic() - begin:.0f} s", flush=True)
+
+
+def measure_copy(original: Path, options: Sequence[str]) -> int:
+    """Run this benchmark with ``options`` over a copy of a data folder; return its exit code.
+
+    A lake's files name each other by their whole paths. So the copy stands at the original's path, in a mount namespace
+    that only this run sees: that needs Linux and root. The original is not changed.
+    """
+    with tempfile.TemporaryDirectory(dir=original.parent) as scratch:
+        copy = Path(scratch) / "data"
+        shutil.copytree(original, copy, ignore=shutil.ignore_patterns(*NOT_COPIED, "*.lock"))
+        command = [sys.executable, "-m", "bench.bench_dashboard", "--data", str(original), *options]
+        mounted = 'mount --bind "$0" "$1" && shift && exec "$@"'
+        return subprocess.run(
+            ["unshare", "--mount", "sh", "-c", mounted, str(copy), str(original), *command]
+        ).returncode
 
 
 def main() -> None:
     """Read the command line, measure, and print or write the results."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--payments", type=int, default=100_000)
+    parser.add_argument("--payments", type=int, default=20_000, help="payments of a new store")
     parser.add_argument("--people", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--think", type=float, default=1.0, help="seconds between a page and the next click")
-    parser.add_argument("--data", type=Path, help="a folder with a store of `bursar generate`, or for one")
+    parser.add_argument("--data", type=Path, help="a folder with the data, or for new data")
+    parser.add_argument("--copy-of", type=Path, help="a data folder that is copied and not changed (Linux, root)")
     parser.add_argument("--prepare", action="store_true", help="make the folder ready, and measure nothing")
     parser.add_argument("--peer", default="", help="the URL of another portal with the same API")
     parser.add_argument("--write", action="store_true", help=f"write {OUT.name}")
+    parser.add_argument("--source", default="", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.copy_of is not None:
+        place = sys.argv.index("--copy-of")
+        others = [*sys.argv[1:place], *sys.argv[place + 2 :]]
+        sys.exit(measure_copy(options.copy_of.absolute(), [*others, "--source", f"--copy-of {options.copy_of}"]))
+    source = options.source or (f"--data {options.data}" if options.data else f"--payments {options.payments}")
     with tempfile.TemporaryDirectory() as scratch:
         data = options.data or Path(scratch) / "data"
-        if options.prepare or not data.exists():
-            prepare(data, options.payments)
+        prepare(data, options.payments)
         if options.prepare:
             return
         with running_up(data) as (url, process):
             measured = measure(url, process, options.people, options.seconds, options.think, options.peer)
-    text = report(measured, options.payments, options.people, options.seconds, options.think)
+    text = report(measured, source, options.people, options.seconds, options.think)
     if options.write:
         OUT.write_text(text, encoding="utf-8")
     print(text)
