@@ -210,6 +210,7 @@ Rows that are wider than the terminal are turned on their side, one column a lin
   The writer may be killed at any point, and the next one continues.
   Small files are merged, and a month that has ended becomes one file.
 - `bursar lake verify` reads table and lake completely and compares them by month: counts, sums, a checksum.
+  On DynamoDB it first reads eventually consistent, and only what still differs after a strongly consistent read counts.
   A month that differs is reported and written again from the table.
   It names the first 20 keys that differ in each month and table, and how each of them differs.
   The reports process does the same once a day (`BURSAR_LAKE_VERIFY_INTERVAL_S`), while it answers questions.
