@@ -16,6 +16,7 @@ Verdict = Callable[[Item | None, Item], str | None]
 
 
 NUMBERS_CACHED = 4096
+_ABSENT: Item = {}
 canonical_number = lru_cache(NUMBERS_CACHED)(canonical)
 
 
@@ -184,8 +185,7 @@ def predicate(where: Where, rule: Rule) -> Callable[[Item], bool]:
     if where.listed_values is not None:
         # The most common predicate, evaluated several times for each payment; equal text is equal in DynamoDB too.
         attribute, values, absent = where.listed_values
-        if not absent:
-            return lambda item: item.get(attribute) in values
-        return lambda item: item.get(attribute) in values and not any(name in item for name in absent)
+        texts = frozenset(value["S"] for value in values)
+        return lambda item: item.get(attribute, _ABSENT).get("S") in texts and item.keys().isdisjoint(absent)
     evaluate: Callable[[Any], bool] = condition.evaluate
     return evaluate
