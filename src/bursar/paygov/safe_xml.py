@@ -51,26 +51,32 @@ def parse_xml(body: bytes, content_type: str = "") -> Element:
     except (ParseError, LookupError, ValueError) as error:
         # LookupError and ValueError: an encoding that is unknown or that expat does not support.
         raise XmlRefused(f"not well-formed XML: {error}") from None
-    level, elements = [root], 0
-    for _ in range(DEPTH_MAX):
-        elements += len(level)
-        if elements > ELEMENTS_MAX:
-            raise XmlRefused(f"more than {ELEMENTS_MAX} elements")
-        below: list[Element] = []
-        for element in level:
-            below.extend(element)
-            element.tag = element.tag.rpartition("}")[2]
-            element.text = (element.text or "").strip(_XML_SPACE)
-        if not below:
-            return root
-        level = below
-    raise XmlRefused(f"elements nested more than {DEPTH_MAX} deep")
+    elements = list(root.iter())
+    # Only a document of more elements than levels can be too deep, so few documents are walked.
+    if len(elements) > DEPTH_MAX and _deeper_than(root, DEPTH_MAX):
+        raise XmlRefused(f"elements nested more than {DEPTH_MAX} deep")
+    if len(elements) > ELEMENTS_MAX:
+        raise XmlRefused(f"more than {ELEMENTS_MAX} elements")
+    for element in elements:
+        element.tag = element.tag.rpartition("}")[2]
+        element.text = (element.text or "").strip(_XML_SPACE)
+    return root
 
 
 def only(element: Element, name: str) -> Element | None:
     """Return the one child of ``element`` with that local name; None if there is none or more than one."""
     found = element.findall(name)
     return found[0] if len(found) == 1 else None
+
+
+def _deeper_than(root: Element, levels: int) -> bool:
+    """Return whether elements are nested deeper than ``levels``. It does not recurse."""
+    level = [root]
+    for _ in range(levels):
+        level = [child for element in level for child in element]
+        if not level:
+            return False
+    return True
 
 
 class _WithoutDtd(TreeBuilder):
