@@ -90,7 +90,7 @@ class Starts(Lookups):
 
         Raises ``ValueError`` for an amount with more than two decimals or out of bounds.
         """
-        now = self._now()
+        now, exact = self._now(), money(amount)
         return Attempt(
             agency_tracking_id="",
             client=client,
@@ -98,8 +98,8 @@ class Starts(Lookups):
             fee=fee.key,
             fee_version=fee.version,
             tcs_app_id=fee.tcs_app_id,
-            amount=money(amount),
-            classification=fee.classified(money(amount)),
+            amount=exact,
+            classification=fee.classified(exact),
             metadata=dict(metadata),
             url_success=url_success,
             url_cancel=url_cancel,
