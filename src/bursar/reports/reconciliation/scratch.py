@@ -10,6 +10,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, Self
@@ -76,15 +77,24 @@ WHERE status = '{PROCESSED}' AND final_on BETWEEN :first AND :last
     )
     AND NOT EXISTS (SELECT 1 FROM problems x WHERE x.agency = p.agency OR x.paygov = p.paygov)
 """
-_ALONE: Final = "CREATE TEMP TABLE alone AS SELECT min(line) AS line FROM matched GROUP BY grouped HAVING count(*) = 1"
+_SHARED: Final = "CREATE TEMP TABLE shared AS SELECT grouped FROM matched GROUP BY grouped HAVING count(*) > 1"
+_ASK_REVERSALS: Final = """
+SELECT m.attempt FROM lines l JOIN matched m ON m.line = l.id
+WHERE (l.kind <> 'charge' OR l.status = 'returned') AND m.attempt IS NOT NULL
+UNION
+SELECT attempt FROM matched WHERE attempt IS NOT NULL AND grouped IN (
+    SELECT grouped FROM matched WHERE grouped IN (SELECT grouped FROM shared)
+    GROUP BY grouped HAVING count(DISTINCT attempt) > 1
+)
+"""
 _PLAIN: Final = f"""
 INSERT INTO results
 SELECT CASE l.status
         WHEN 'processed' THEN '{MATCHED.name}' WHEN 'pending' THEN '{IN_TRANSIT.name}' ELSE '{NOT_COLLECTED.name}'
     END,
     l.day, l.cents, p.agency, '', l.id, NULL
-FROM alone a JOIN matched m ON m.line = a.line JOIN lines l ON l.id = m.line JOIN payments p ON p.agency = m.attempt
-WHERE m.rule IS NULL AND l.kind = 'charge' AND l.cents = p.cents
+FROM matched m JOIN lines l ON l.id = m.line JOIN payments p ON p.agency = m.attempt
+WHERE m.grouped NOT IN (SELECT grouped FROM shared) AND m.rule IS NULL AND l.kind = 'charge' AND l.cents = p.cents
     AND (l.status = p.status AND l.status IN ('{PROCESSED}', '{FAILED}')
         OR l.status = '{PENDING}' AND p.status IN ('{PENDING}', '{PROCESSED}'))
     AND (l.paygov IS NULL OR p.paygov IS NULL OR l.paygov = p.paygov)
@@ -164,8 +174,9 @@ class Scratch:
     def add_payments(self, rows: Iterable[PaymentRow]) -> None:
         """Add payments, those that are known already once."""
         # In one transaction: without it, each row would be written to the file at once.
+        # In the order of the key: a page of the table is then changed once.
         self._file.execute("BEGIN")
-        self._file.executemany(f"INSERT OR IGNORE INTO payments VALUES ({_marks(9)})", rows)
+        self._file.executemany(f"INSERT OR IGNORE INTO payments VALUES ({_marks(9)})", sorted(rows, key=itemgetter(0)))
         self._file.execute("COMMIT")
 
     def add_reversals(self, rows: Iterable[ReversalRow]) -> None:
@@ -200,9 +211,9 @@ class Scratch:
     def match_by_ids(self) -> None:
         """Match each line by our id, else by Pay.gov's."""
         self._file.execute(
-            "INSERT INTO matched SELECT l.id, coalesce(a.agency, min(b.agency)), NULL, NULL FROM lines l "
-            "LEFT JOIN payments a ON a.agency = l.agency "
-            "LEFT JOIN payments b ON a.agency IS NULL AND b.paygov = l.paygov GROUP BY l.id"
+            "INSERT INTO matched SELECT l.id, coalesce("
+            "(SELECT p.agency FROM payments p WHERE p.agency = l.agency), "
+            "(SELECT min(p.agency) FROM payments p WHERE p.paygov = l.paygov)), NULL, NULL FROM lines l"
         )
 
     def open_days(self) -> tuple[str, str] | None:
@@ -228,22 +239,19 @@ class Scratch:
         self._file.execute("DROP TABLE open_payments")
 
     def group(self) -> None:
-        """Group the lines: by obligation, or by the collection that is not ours."""
+        """Group the lines, by obligation or by the collection that is not ours, and note the groups of several."""
         self._file.execute(
             "UPDATE matched SET grouped = coalesce("
             "(SELECT 'o' || client || '#' || reference FROM payments p WHERE p.agency = matched.attempt), "
             "(SELECT 'c' || coalesce(l.agency, l.paygov, l.id) FROM lines l WHERE l.id = matched.line))"
         )
         self._file.execute("CREATE INDEX by_group ON matched (grouped)")
+        self._file.execute(_SHARED)
         self._file.execute("CREATE INDEX IF NOT EXISTS by_attempt ON matched (attempt)")
 
     def attempts_to_ask_reversals_of(self, size: int) -> Iterator[list[str]]:
         """Yield the attempts with lines of money that went back, and those of obligations that may be paid twice."""
-        cursor = self._file.execute(
-            "SELECT DISTINCT m.attempt FROM matched m JOIN lines l ON l.id = m.line WHERE m.attempt IS NOT NULL "
-            "AND (l.kind <> 'charge' OR l.status = 'returned' OR m.grouped IN ("
-            "SELECT grouped FROM matched GROUP BY grouped HAVING count(DISTINCT attempt) > 1))"
-        )
+        cursor = self._file.execute(_ASK_REVERSALS)
         while rows := cursor.fetchmany(size):
             yield [attempt for (attempt,) in rows]
 
@@ -253,7 +261,6 @@ class Scratch:
         It is the result of :func:`bursar.reports.reconciliation.classify.classify` for them. They are nearly all lines,
         so :meth:`groups` yields few others.
         """
-        self._file.execute(_ALONE)
         self._file.execute(_PLAIN)
 
     def groups(self) -> Iterator[list[GroupLine]]:

@@ -67,6 +67,7 @@ class _Records:
         self._count = 0
         self._problem: str | None = None
         self._field: str | None = None
+        self._field_tag = ""
         self._pieces: list[str] = []
         self._chars = 0
         self.parser = expat.ParserCreate(None, "}")
@@ -106,23 +107,24 @@ class _Records:
         if field is not None:
             if field in record or self._field is not None:
                 self._problem = f"{field}: must be given once"
-            self._field, self._pieces, self._chars = field, [], 0
+            self._field, self._field_tag, self._pieces, self._chars = field, tag, [], 0
             self.parser.CharacterDataHandler = self._text
 
     def _end(self, tag: str) -> None:
         self._depth -= 1
         record = self._record
+        if self._field is not None:
+            if record is not None and tag == self._field_tag:
+                record.setdefault(self._field, "".join(self._pieces).strip())
+                self._field = None
+                self.parser.CharacterDataHandler = None
+            return
         if record is None and self._group is None:
             return
         name = self._names.get(tag)
         if name is None:
             name = self._name_of(tag)
-        if self._field is not None:
-            if record is not None and self._fields.get(name) == self._field:
-                record.setdefault(self._field, "".join(self._pieces).strip())
-                self._field = None
-                self.parser.CharacterDataHandler = None
-        elif name == self._record_name and record is not None:
+        if name == self._record_name and record is not None:
             method = self._mapping.groups.get(self._group) if self._group else None
             if method is not None:
                 record.setdefault("payment_method", method)
