@@ -73,8 +73,41 @@ def test_one_secret_may_hold_every_file(template: Template) -> None:
     variables = one.resources("AWS::Serverless::Function")["Portal"]["Environment"]["Variables"]
     assert variables["BURSAR_CLIENTS"] == f"secretsmanager:{PARAMETERS['ClientsSecret']}#clients"
     assert variables["BURSAR_FEES"] == "secretsmanager:arn:of:fees#fees"
+    webhooks = Template({**PARAMETERS, "WebhooksMember": "#webhooks"}).resources("AWS::Serverless::Function")["Sweep"]
+    assert webhooks["Environment"]["Variables"]["BURSAR_WEBHOOKS"].endswith(":secret:webhooks#webhooks")
     (allowed,) = one.resources("AWS::IAM::Policy")["SecretsPolicy"]["PolicyDocument"]["Statement"]
     assert not any("#" in arn for arn in allowed["Resource"])
+
+
+def test_the_sweeper_copies_the_daily_roots_if_there_is_a_bucket_for_them(template: Template) -> None:
+    assert "AuditRootsPolicy" not in template.resources("AWS::IAM::Policy")
+    copying = Template({**PARAMETERS, "AuditBucket": "roots", "Environment": "prod"})
+    for name, function in copying.resources("AWS::Serverless::Function").items():
+        place = function.get("Environment", {"Variables": {}})["Variables"].get("BURSAR_AUDIT_ROOTS")
+        assert place == ("s3://roots/prod" if name == "Sweep" else None)
+    policy = copying.resources("AWS::IAM::Policy")["AuditRootsPolicy"]
+    assert policy["Roles"] == ["SweepRole"]
+    assert [(each["Action"], each["Resource"]) for each in policy["PolicyDocument"]["Statement"]] == [
+        (["s3:PutObject", "s3:PutObjectRetention"], "arn:aws:s3:::roots/prod/*"),
+        ("s3:ListBucket", "arn:aws:s3:::roots"),
+    ]
+
+
+def test_every_function_has_an_alarm_on_its_errors_and_scheduled_ones_on_passes_that_are_missing(
+    template: Template,
+) -> None:
+    alarms = list(template.resources("AWS::CloudWatch::Alarm").values())
+    failing = [each["Dimensions"][0]["Value"] for each in alarms if each["MetricName"] == "Errors"]
+    assert set(failing) == set(template.resources("AWS::Serverless::Function"))
+    missing = [each["MetricName"] for each in alarms if each["TreatMissingData"] == "breaching"]
+    assert missing == ["Invocations", "WatermarkAge"]
+
+
+def test_every_parameter_has_a_description(template: Template) -> None:
+    guide = (ROOT / "docs" / "aws.md").read_text()
+    for name, parameter in template.document["Parameters"].items():
+        assert parameter.get("Description"), f"{name} has no description"
+        assert f"`{name}`" in guide, f"docs/aws.md does not explain {name}"
 
 
 def test_the_handlers_exist_and_their_settings_are_known(template: Template) -> None:

@@ -13,9 +13,11 @@ import pytest
 from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.lambda_functions import dashboard
 from bursar.bootstrap.lambda_functions import environment as function_environment
-from bursar.bootstrap.lambda_functions.lake import LakeWriting
+from bursar.bootstrap.lambda_functions.lake import LakeDiffers, LakeWriting
 from bursar.bootstrap.lambda_functions.portal import make_handler
 from bursar.portal.doors.aws_lambda import LambdaDoor
+from bursar.reports.reports import Reports
+from bursar.reports.verification import MonthCheck, Tally, Verification
 from bursar.startup import CannotStart
 from tests.support.bootstrap.backend import Backend
 from tests.support.bootstrap.function_calls import asked, begun
@@ -79,11 +81,21 @@ def test_passes_write_the_lake_and_a_verification_finds_it_equal(
     assert lake({"verify": True})["equal"]
     assert json.loads(json.dumps(first)) == first
     points = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
-    assert [next(name for name in line if name in ("WatermarkAge", "LakeDiffers")) for line in points[-3:]] == [
-        "WatermarkAge",
-        "WatermarkAge",
-        "LakeDiffers",
-    ]
+    assert ["WatermarkAge" in line for line in points] == [True, True]
+
+
+def test_a_proof_that_finds_a_difference_fails_and_names_it(
+    portal: LambdaDoor, lake: LakeLater, backend: Backend, lake_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paid(portal, backend)
+    lake({})
+
+    async def differing(self: Reports) -> Verification:
+        return Verification({"payments": None}, (MonthCheck("payments", "2026-11", Tally(2), Tally(1)),))
+
+    monkeypatch.setattr(Reports, "verify_lake", differing)
+    with pytest.raises(LakeDiffers, match="2026-11  DIFFERS  table: 2 rows"):
+        lake({"verify": True})
 
 
 def test_the_dashboard_has_the_payments_that_the_lake_does_not_hold_yet(

@@ -111,6 +111,12 @@ def bill(
             "lambda_gb_s",
         ),
         ("Lambda", "sweeps", SWEEP_PASSES * units.sweep_pass_s * units.sweep_gb, "lambda_gb_s"),
+        (
+            "Lambda",
+            "questions about debits",
+            ach * (units.settling_questions + units.watch_questions) * units.question_s * units.sweep_gb,
+            "lambda_gb_s",
+        ),
         ("Lambda", "lake", LAKE_PASSES * units.lake_pass_s * units.lake_gb, "lambda_gb_s"),
         ("S3", "writes of the lake", LAKE_PASSES * units.lake_pass_s3_writes, "s3_write"),
         ("S3", "reads of the lake", LAKE_PASSES * units.lake_pass_s3_reads, "s3_read"),

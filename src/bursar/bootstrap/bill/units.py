@@ -52,9 +52,12 @@ class Units:
     process_s: float = 1.0
     details_s: float = 0.03
     sweep_pass_s: float = 0.3
+    """A pass that finds nothing: 2 ms of a processor, and nine requests side by side."""
+    question_s: float = 1.0 / 8
+    """A second of Pay.gov's, and eight questions side by side (LOOKUPS_AT_ONCE_MAX)."""
     lake_pass_s: float = 8.0
     portal_gb: float = 0.5
-    sweep_gb: float = 0.5
+    sweep_gb: float = 0.25
     lake_gb: float = 2.0
     lake_payment_bytes: float = 1.5 * KIB
     log_payment_bytes: float = 2 * KIB
@@ -62,9 +65,9 @@ class Units:
     athena_queries: float = 100
     athena_query_gb: float = 0.1
     secrets: float = 1
-    metrics: float = 3
-    """Two that are written in each hour, and four that are written on an event or once a day: hours are billed."""
-    alarms: float = 9
+    metrics: float = 2
+    """One that is written in each hour, and three that are written on an event: hours are billed."""
+    alarms: float = 10
 
 
 UNITS: Final = Units()

@@ -7,9 +7,9 @@ few, and their only dimension is the deployment.
 |---|---|---|
 | UnknownOutcomes | Count | completions after which Pay.gov may have charged the payer |
 | PayGovFailures | Count | calls to Pay.gov without a usable answer |
-| Swept | Count | attempts in one pass of the sweeper; its data points show that the sweeper runs |
 | WatermarkAge | Seconds | how far the lake is behind the table |
-| LakeDiffers | Count | 1 if a verification found a difference, which it has repaired, else 0 |
+
+Lambda's own metrics, which cost nothing, show that a function ran, and that it failed.
 """
 
 import json
@@ -18,15 +18,13 @@ from typing import Final
 
 from bursar.clock import Clock, system_clock
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES
-from bursar.portal.use_cases.observer import NoObserver, OutcomeName, SweepResult
+from bursar.portal.use_cases.observer import NoObserver, OutcomeName
 
 NAMESPACE: Final = "Bursar"
 UNITS: Final[Mapping[str, str]] = {
     "UnknownOutcomes": "Count",
     "PayGovFailures": "Count",
-    "Swept": "Count",
     "WatermarkAge": "Seconds",
-    "LakeDiffers": "Count",
 }
 """Name of a metric → its unit."""
 
@@ -63,7 +61,3 @@ class EmbeddedMetrics(NoObserver):
         """Count a completion whose outcome is unknown."""
         if OUTCOMES[outcome].known == "unknown":
             self.add("UnknownOutcomes", 1)
-
-    def swept(self, results: Mapping[SweepResult, int], seconds: float) -> None:
-        """Count the attempts of a pass; also 0, so that a missing data point means a missing pass."""
-        self.add("Swept", sum(results.values()))

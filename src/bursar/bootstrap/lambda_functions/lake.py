@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from bursar.reports.reports import Reports
 
 
+class LakeDiffers(Exception):
+    """A proof found months of the lake that differed from the table, and has written them again."""
+
+
 class LakeWriting:
     """The handler of the lake's schedules. Its reply reports what was written or verified."""
 
@@ -19,7 +23,10 @@ class LakeWriting:
         self.instance = FunctionParts(_parts, require_lake).instance
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """Write the lake, or verify it. Errors are raised, and the next event of the schedule continues."""
+        """Write the lake, or verify it. Errors are raised, and the next event of the schedule continues.
+
+        A difference is an error too (:class:`LakeDiffers`), so that the alarm on errors notices it.
+        """
         verifies = isinstance(event, dict) and event.get("verify") is True
         return self.instance.run(_verified if verifies else _written)
 
@@ -40,10 +47,11 @@ async def _written(parts: "tuple[Reports, EmbeddedMetrics]") -> dict[str, Any]:
 
 
 async def _verified(parts: "tuple[Reports, EmbeddedMetrics]") -> dict[str, Any]:
-    reports, metrics = parts
+    reports, _ = parts
     found = await reports.verify_lake()
-    metrics.add("LakeDiffers", 0 if found.equal else 1)
-    return {"equal": found.equal, "lines": found.lines()}
+    if not found.equal:
+        raise LakeDiffers("\n".join(found.lines()))
+    return {"equal": True, "lines": found.lines()}
 
 
 handler = LakeWriting()
