@@ -114,6 +114,14 @@ def invalid_parameter(message: str) -> DynamoError:
     return DynamoError("ValidationException", INVALID_PARAMETER + message)
 
 
+def token_reused() -> DynamoError:
+    """Return the error for a client token that another request has used."""
+    return DynamoError(
+        "IdempotentParameterMismatchException",
+        "Provided idempotent token has already been used with different request parameters.",
+    )
+
+
 def invalid_request(message: str) -> DynamoError:
     """Return a ValidationException with the prefix that DynamoDB gives to the rules of backups and exports."""
     return invalid(f"Invalid Request: {message}")

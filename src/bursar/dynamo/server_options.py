@@ -58,7 +58,7 @@ def open_isolated(context: click.Context, path: str, files: tuple[Path, ...]) ->
 
 
 def buckets_of(folder: Path | None, endpoint: str | None) -> "Buckets | None":
-    """Return the buckets of exports and imports, by the options."""
+    """Return the buckets of exports, imports and bulk operations, by the options."""
     if folder is None and endpoint is None:
         return None
     from bursar.dynamo.buckets.buckets import EndpointBuckets, FolderBuckets

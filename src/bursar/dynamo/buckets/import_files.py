@@ -55,6 +55,12 @@ def opened(raw: IO[bytes], compression: str) -> io.BufferedReader:
 
 def json_items(content: io.BufferedReader) -> Iterator[tuple[int, Attributes]]:
     """Yield (size of the line in bytes, item) of DynamoDB JSON. Raises :class:`BadLine`."""
+    for _, size, record in json_records(content):
+        yield size, record["Item"]
+
+
+def json_records(content: io.BufferedReader) -> Iterator[tuple[int, int, dict[str, Any]]]:
+    """Yield (number of the line, its size in bytes, object with the member ``Item``). Raises :class:`BadLine`."""
     for number, line in enumerate(iter(lambda: content.readline(LINE_BYTES_MAX + 1), b""), 1):
         if not line.strip():
             continue
@@ -64,10 +70,9 @@ def json_items(content: io.BufferedReader) -> Iterator[tuple[int, Attributes]]:
             document = orjson.loads(line)
         except orjson.JSONDecodeError as error:
             raise BadLine(f"line {number}: must be JSON: {error}") from None
-        item = document.get("Item") if isinstance(document, dict) else None
-        if not isinstance(item, dict):
+        if not isinstance(document, dict) or not isinstance(document.get("Item"), dict):
             raise BadLine(f'line {number}: must be {{"Item": {{…}}}}')
-        yield len(line), item
+        yield number, len(line), document
 
 
 def csv_items(content: io.BufferedReader, form: CsvForm) -> Iterator[tuple[int, Attributes]]:

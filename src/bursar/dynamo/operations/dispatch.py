@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.operations.backups import continuous_backups, exports, imports, on_demand_backups, restores
+from bursar.dynamo.operations.backups import (
+    bulk_puts,
+    continuous_backups,
+    exports,
+    imports,
+    on_demand_backups,
+    restores,
+)
 from bursar.dynamo.operations.control_plane import (
     account,
     resource_policies,
@@ -131,6 +138,13 @@ OPERATIONS: dict[str, Operation] = {
     "ImportTable": Operation(imports.IMPORT_TABLE, imports.import_table, writes=True),
     "DescribeImport": Operation(imports.DESCRIBE_IMPORT, imports.describe_import, snapshot=True),
     "ListImports": Operation(imports.LIST_IMPORTS, imports.list_imports, snapshot=True),
+    # Bulk operations
+    "StartBulkPutItems": Operation(bulk_puts.BULK_PUT, bulk_puts.start_bulk_put_items, writes=True),
+    "DescribeBulkOperation": Operation(bulk_puts.BY_BULK_OPERATION, bulk_puts.describe_bulk_operation, snapshot=True),
+    "ListBulkOperations": Operation(bulk_puts.LIST_BULK_OPERATIONS, bulk_puts.list_bulk_operations, snapshot=True),
+    "CancelBulkOperation": Operation(
+        bulk_puts.BY_BULK_OPERATION, bulk_puts.cancel_bulk_operation, snapshot=True, limits="refused: it has ended"
+    ),
     # Features that one machine does not have
     **{
         name: Operation(shape, run, snapshot=True, limits=limits)

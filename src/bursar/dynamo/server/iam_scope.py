@@ -91,6 +91,8 @@ _RESOURCE_MEMBERS: Final = {
     "ExportTableToPointInTime": "TableArn",
     "DescribeExport": "ExportArn",
     "DescribeImport": "ImportArn",
+    "StartBulkPutItems": "TableName",
+    **dict.fromkeys(("DescribeBulkOperation", "CancelBulkOperation"), "BulkOperationArn"),
     **dict.fromkeys(("DescribeContributorInsights", "UpdateContributorInsights"), "TableName"),
     **dict.fromkeys(("TagResource", "UntagResource", "ListTagsOfResource"), "ResourceArn"),
     **dict.fromkeys(("PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy"), "ResourceArn"),

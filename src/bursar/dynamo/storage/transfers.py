@@ -1,4 +1,4 @@
-"""The records of exports and imports, which outlive their tables for 90 days.
+"""The records of exports, imports and bulk operations, which outlive their tables for 90 days.
 
 transfers:  arn │ document: Amazon's description of the job; with the digest of the request under its client token
 """
@@ -15,7 +15,7 @@ TOKEN_LIFE_S = 8 * 3600
 
 
 class Transfers:
-    """The exports and imports of one store. ``kind`` is ``export`` or ``import``."""
+    """The jobs of one store; ``kind`` is ``export``, ``import`` or ``bulk-operation``."""
 
     def __init__(self, storage: Storage) -> None:
         self._connection = storage.connection
@@ -37,7 +37,7 @@ class Transfers:
         rows = self._connection.execute("SELECT document FROM transfers WHERE arn LIKE ?", (f"%/{kind}/%",))
         found = [orjson.loads(document) for (document,) in rows]
         kept = [one for one in found if one["StartTime"] >= now - KEPT_S]
-        return sorted(kept, key=lambda one: (one["StartTime"], _arn(one)), reverse=True)
+        return sorted(kept, key=lambda one: (one["StartTime"], arn_of(one)), reverse=True)
 
     def under_token(self, kind: str, token: str, now: float) -> dict[str, Any] | None:
         """Return the record that a request made under a client token in the last 8 hours."""
@@ -47,5 +47,6 @@ class Transfers:
         return None
 
 
-def _arn(document: Mapping[str, Any]) -> str:
-    return str(document.get("ExportArn") or document.get("ImportArn"))
+def arn_of(document: Mapping[str, Any]) -> str:
+    """Return the ARN of a record."""
+    return str(document.get("ExportArn") or document.get("ImportArn") or document["BulkOperationArn"])

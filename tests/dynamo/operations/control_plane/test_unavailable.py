@@ -80,7 +80,6 @@ def test_no_operation_is_missing() -> None:
     ("operation", "request_", "answer"),
     [
         ("ListGlobalTables", {}, {"GlobalTables": []}),
-        ("ListBulkOperations", {}, {"BulkOperationsSummaryList": []}),
         ("ListContributorInsights", {}, {"ContributorInsightsSummaries": []}),
         (
             "DescribeContributorInsights",
@@ -105,39 +104,12 @@ def test_questions_get_the_true_answer(
     assert engine.execute(operation, request_) == answer
 
 
-BULK_OPERATION = TABLE_ARN + "/bulk-operation/01234567890123-abcdefab"
-BULK_PUT = {
-    "TableName": "orders",
-    "InputS3Configuration": {"S3Bucket": "items", "InputFormat": "ION"},
-    "OutputS3Configuration": {"OutputType": ["ERRORS"]},
-}
 KINESIS = {"TableName": "orders", "StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}
 
 
 @pytest.mark.parametrize(
     ("operation", "request_", "code", "message"),
     [
-        (
-            "StartBulkPutItems",
-            BULK_PUT,
-            "ValidationException",
-            "StartBulkPutItems is not available in this engine; ImportTable and `bursar dynamo load` are",
-        ),
-        (
-            "StartBulkPutItems",
-            {**BULK_PUT, "TableName": "absent"},
-            "ResourceNotFoundException",
-            "Requested resource not found: Table: absent not found",
-        ),
-        *(
-            (
-                operation,
-                {"BulkOperationArn": BULK_OPERATION},
-                "ResourceNotFoundException",
-                f"Requested resource not found: Bulk operation: {BULK_OPERATION}",
-            )
-            for operation in ("DescribeBulkOperation", "CancelBulkOperation")
-        ),
         (
             "EnableKinesisStreamingDestination",
             KINESIS,

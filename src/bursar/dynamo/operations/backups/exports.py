@@ -148,7 +148,7 @@ def list_exports(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         table = core.find_table(arn)
         table_id = None if table is None else table.document["TableId"]
         records = [record for record in records if record["TableId"] == table_id]
-    page, token = page_of(records, "ExportArn", request.get("NextToken"), request.get("MaxResults"))
+    page, token = page_of(records, "export", request.get("NextToken"), request.get("MaxResults"))
     summaries = [
         {
             "ExportArn": record["ExportArn"],

@@ -144,7 +144,7 @@ def list_imports(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Return the imports of the last 90 days, newest first."""
     arn = request.get("TableArn")
     records = [one for one in core.transfers.all("import", core.clock()) if arn is None or one["TableArn"] == arn]
-    page, token = page_of(records, "ImportArn", request.get("NextToken"), request.get("PageSize"))
+    page, token = page_of(records, "import", request.get("NextToken"), request.get("PageSize"))
     members = ("ImportArn", "ImportStatus", "TableArn", "S3BucketSource", "InputFormat", "StartTime", "EndTime")
     summaries = [{member: record[member] for member in members} for record in page]
     return {"ImportSummaryList": summaries, **({"NextToken": token} if token else {})}

@@ -1,4 +1,4 @@
-"""Members, ARNs, client tokens, records and pages of exports and imports."""
+"""Members, ARNs, client tokens, records and pages of exports, imports and bulk operations."""
 
 import re
 from collections.abc import Mapping
@@ -10,11 +10,14 @@ import orjson
 
 from bursar.dynamo.buckets.port import BucketDenied, Buckets, NoSuchBucket
 from bursar.dynamo.core.catalogue import Core
-from bursar.dynamo.errors import DynamoError, invalid, invalid_request
+from bursar.dynamo.errors import DynamoError, invalid, invalid_request, token_reused
 from bursar.dynamo.operations.requests.shapes import StringShape
 from bursar.dynamo.regions import ACCOUNT
 from bursar.dynamo.storage.backups import ID_BITS, backup_id
+from bursar.dynamo.storage.transfers import arn_of
 
+BULK = "bulk-operation"
+"""The kind of a bulk operation, in its ARN; the others are ``export`` and ``import``."""
 TRANSFER_ARN = StringShape(37, 1024)
 BUCKET = StringShape(0, 255, re.compile(r"^[a-z0-9A-Z]+[\.\-\w]*[a-z0-9A-Z]+$"))
 BUCKET_OWNER = StringShape(pattern=re.compile(r"[0-9]{12}"))
@@ -47,11 +50,13 @@ def repeated(core: Core, kind: str, request: Mapping[str, Any]) -> dict[str, Any
     if known is None:
         return None
     if known[_DIGEST] != _digest(request):
+        if kind == BULK:
+            raise token_reused()
         name = kind.capitalize()
         raise DynamoError(
             f"{name}ConflictException", f"{name} conflict: Duplicate request detected with conflicting parameters"
         )
-    return _answered(known)
+    return answered(known)
 
 
 def new_id(core: Core, now: float) -> str:
@@ -90,31 +95,31 @@ def found_transfer(core: Core, kind: str, arn: str) -> dict[str, Any]:
         _not_found(name, f"Invalid {kind} arn")
     if found is None:
         _not_found(name, f"{name} not found: {arn}")
-    return _answered(found)
+    return answered(found)
 
 
 def _not_found(name: str, detail: str) -> NoReturn:
     raise DynamoError(f"{name}NotFoundException", f"{name} not found: {detail}")
 
 
-def _answered(record: Mapping[str, Any]) -> dict[str, Any]:
+def answered(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record without the member that no answer contains."""
     return {member: value for member, value in record.items() if member != _DIGEST}
 
 
 def page_of(
-    records: list[dict[str, Any]], arn_member: str, token: str | None, limit: int | None
+    records: list[dict[str, Any]], kind: str, token: str | None, limit: int | None
 ) -> tuple[list[dict[str, Any]], str | None]:
     """Return one page of records, and the token of the next page, or None."""
     if token is not None:
-        after = _arn_of_token(token, arn_member.removesuffix("Arn").lower())
-        arns = [record[arn_member] for record in records]
+        after = _arn_of_token(token, kind)
+        arns = [arn_of(record) for record in records]
         if after not in arns:
             raise invalid_request(f"Provided nextToken is invalid: {token}")
         records = records[arns.index(after) + 1 :]
     size = limit or PAGE_DEFAULT
     page = records[:size]
-    return page, _token_of(page[-1][arn_member]) if len(records) > size else None
+    return page, _token_of(arn_of(page[-1])) if len(records) > size else None
 
 
 def _token_of(arn: str) -> str:

@@ -18,7 +18,6 @@ from bursar.dynamo.operations.requests.shapes import (
     ListShape,
     Request,
     StringShape,
-    StructureShape,
 )
 from bursar.dynamo.storage.table import Table
 
@@ -48,28 +47,6 @@ UPDATE_CONTRIBUTOR_INSIGHTS = Request(
         "ContributorInsightsMode": StringShape(choices=("ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS")),
     },
     ("TableName", "ContributorInsightsAction"),
-)
-BY_BULK_OPERATION = Request({"BulkOperationArn": _ARN}, ("BulkOperationArn",))
-LIST_BULK_OPERATIONS = Request({"MaxResults": IntegerShape(1, 25), "NextToken": StringShape(1, 1024)})
-BULK_PUT = Request(
-    {
-        "TableName": TABLE_NAME,
-        "ClientToken": STRING,
-        "InputS3Configuration": StructureShape(
-            {
-                "S3Bucket": StringShape(0, 255),
-                "InputFormat": StringShape(choices=("DYNAMODB_JSON", "ION")),
-                "InputCompressionType": StringShape(choices=("GZIP", "ZSTD", "NONE")),
-                "S3BucketOwner": STRING,
-                "S3KeyPrefix": StringShape(0, 1024),
-            },
-            ("S3Bucket", "InputFormat"),
-        ),
-        "OutputS3Configuration": _ANYTHING,
-        "MaxWriteRequestUnits": IntegerShape(1024, java="Long"),
-        "PerformanceTier": StringShape(choices=("STANDARD", "ACCELERATED")),
-    },
-    ("TableName", "InputS3Configuration", "OutputS3Configuration"),
 )
 
 LEGACY_GLOBAL_TABLES = (
@@ -109,11 +86,6 @@ def refuse_for_table(error: Callable[[Table], DynamoError]) -> Run:
         raise error(existing_table(core, request["TableName"]))
 
     return run
-
-
-def no_bulk_put(_table: Table) -> DynamoError:
-    """Return the error of StartBulkPutItems."""
-    return invalid("StartBulkPutItems is not available in this engine; ImportTable and `bursar dynamo load` are")
 
 
 # Contributor insights, replicas, Kinesis -------- -------------------------------------------------------------
@@ -195,15 +167,8 @@ _NO_KINESIS = "refused: there is no Kinesis Data Streams here"
 _no_global_table = answer_not_found(
     "GlobalTableNotFoundException", "Global table not found: Global table with name", "GlobalTableName"
 )
-_no_bulk_operation = answer_not_found(
-    "ResourceNotFoundException", "Requested resource not found: Bulk operation", "BulkOperationArn"
-)
 
 UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
-    "StartBulkPutItems": (BULK_PUT, refuse_for_table(no_bulk_put), "refused: ImportTable and `load` are served"),
-    "DescribeBulkOperation": (BY_BULK_OPERATION, _no_bulk_operation, _NONE),
-    "CancelBulkOperation": (BY_BULK_OPERATION, _no_bulk_operation, _NONE),
-    "ListBulkOperations": (LIST_BULK_OPERATIONS, answer_empty_list("BulkOperationsSummaryList"), _NONE),
     "CreateGlobalTable": (CREATE_GLOBAL_TABLE, refuse(legacy_global_table), _NO_REPLICAS),
     "UpdateGlobalTable": (UPDATE_GLOBAL_TABLE, refuse(legacy_global_table), _NO_REPLICAS),
     "DescribeGlobalTable": (BY_GLOBAL_TABLE, _no_global_table, _NONE),

@@ -155,7 +155,7 @@ def _rows(read: Reading, spans: Sequence[PartitionSpan], forward: bool, limit: i
 
 
 def _mark(request: Mapping[str, Any]) -> str:
-    """Return what a NextToken says of its request: the statement and its parameters stay the same from page to page."""
+    """Return the mark of a request in its NextToken: its statement and parameters stay the same from page to page."""
     asked = orjson.dumps([request["Statement"], request.get("Parameters") or []])
     return blake2b(asked, digest_size=TOKEN_MARK_BYTES).hexdigest()
 

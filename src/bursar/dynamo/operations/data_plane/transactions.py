@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import orjson
 
 from bursar.dynamo.core.catalogue import Core, GuardRefused
-from bursar.dynamo.errors import DynamoError, invalid, unreadable
+from bursar.dynamo.errors import DynamoError, invalid, token_reused, unreadable
 from bursar.dynamo.expressions import parse_projection
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size, normalise, normalise_item, value_size
 from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
@@ -356,10 +356,7 @@ def _remember(core: Core, token: str, digest: bytes, writes: list[ItemWrite]) ->
 def _repeated(request: Mapping[str, Any], digest: bytes, known_digest: bytes, sizes: bytes) -> dict[str, Any]:
     """Return the response to a repeated request: success, billed as reads of the items."""
     if digest != known_digest:
-        raise DynamoError(
-            "IdempotentParameterMismatchException",
-            "Provided idempotent token has already been used with different request parameters.",
-        )
+        raise token_reused()
     detail = consumption_detail(request)
     if detail is None:
         return {}
