@@ -1,10 +1,10 @@
-"""Measure what point-in-time recovery costs a write, and how long a restore takes.
+"""Measure what point-in-time recovery and a stream cost a write, and how long a restore takes.
 
     python -m bench.bench_history [--rounds 9] [--requests 12800] [--restore 100000,1000000] [--write]
 
-Cost: two stores on files, one with recovery and one without, get the same writes of 600-byte items over 20,000 keys, in
-turn and in reverse order in the next round; the median of the rounds counts. Writes share a commit as behind the HTTP
-server with 64 connections, or have one each; every commit is fsynced.
+Cost: two stores on files, one with recovery (or a stream) and one without, get the same writes of 600-byte items over
+20,000 keys, in turn and in reverse order in the next round; the median of the rounds counts. Writes share a commit as
+behind the HTTP server with 64 connections, or have one each; every commit is fsynced.
 
 Restore: a table of N items of 600 bytes, a tenth of which changed after the instant, is restored to that instant in a
 separate process, whose memory is measured; its items are compared with what they were.
@@ -50,8 +50,9 @@ class Times(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """The medians of one kind of write, without recovery and with it: writes a second, processor time in µs."""
+    """The medians of one kind of write, without a feature and with it: writes a second, processor time in µs."""
 
+    feature: str
     operation: str
     group: int
     rates: tuple[float, float]
@@ -59,12 +60,12 @@ class Cost(NamedTuple):
 
     @property
     def percent(self) -> float:
-        """Return by how many percent a write takes more of the processor with recovery."""
+        """Return by how many percent a write takes more of the processor with the feature."""
         return (self.cpu_us[1] / self.cpu_us[0] - 1) * 100
 
     @property
     def percent_elapsed(self) -> float:
-        """Return by how many percent a write takes longer by the clock."""
+        """Return by how many percent a write takes longer by the clock with the feature."""
         return (self.rates[0] / self.rates[1] - 1) * 100
 
 
@@ -100,7 +101,7 @@ def item(number: int, value: int) -> Request:
     return {**key(number), "n": {"N": str(value)}, "body": {"S": BODY}}
 
 
-def store(path: Path, *, recovery: bool) -> Engine:
+def store(path: Path) -> Engine:
     """Return a store with the table, on a file."""
     engine = Engine.open(str(path), randomness=random.Random(1))
     names = ("pk", "sk")
@@ -113,8 +114,6 @@ def store(path: Path, *, recovery: bool) -> Engine:
             "BillingMode": "PAY_PER_REQUEST",
         },
     )
-    if recovery:
-        turn_on(engine)
     return engine
 
 
@@ -122,6 +121,16 @@ def turn_on(engine: Engine) -> None:
     """Turn point-in-time recovery on."""
     specification = {"PointInTimeRecoveryEnabled": True}
     engine.execute("UpdateContinuousBackups", {"TableName": TABLE, "PointInTimeRecoverySpecification": specification})
+
+
+def start_stream(engine: Engine) -> None:
+    """Give the table a stream with both images."""
+    specification = {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}
+    engine.execute("UpdateTable", {"TableName": TABLE, "StreamSpecification": specification})
+
+
+RECOVERY, STREAM = "point-in-time recovery", "a stream of both images"
+FEATURES: dict[str, Callable[[Engine], None]] = {RECOVERY: turn_on, STREAM: start_stream}
 
 
 def write(engine: Engine, operation: str, requests: list[Request], group: int) -> Times:
@@ -138,9 +147,10 @@ def write(engine: Engine, operation: str, requests: list[Request], group: int) -
 # Cost of a write ----------------------------------------------------------------------------------------------
 
 
-def costs(folder: Path, rounds: int, requests: int) -> list[Cost]:
-    """Measure every operation, in groups and alone."""
-    stores = {on: store(folder / f"{'on' if on else 'off'}.db", recovery=on) for on in (False, True)}
+def costs(folder: Path, rounds: int, requests: int, feature: str) -> list[Cost]:
+    """Measure every operation, in groups and alone, without a feature and with it."""
+    stores = {on: store(folder / f"{list(FEATURES).index(feature)}-{on}.db") for on in (False, True)}
+    FEATURES[feature](stores[True])
     for engine in stores.values():
         write(engine, "PutItem", [{"TableName": TABLE, "Item": item(number, 0)} for number in range(KEYS)], FILL_GROUP)
     results = []
@@ -154,7 +164,7 @@ def costs(folder: Path, rounds: int, requests: int) -> list[Cost]:
                     times[on].append(write(stores[on], operation, [make(numbers) for _ in range(count)], group))
             off, on_ = ((median(t.elapsed for t in times[on]), median(t.cpu for t in times[on])) for on in stores)
             rates = (count / off[0], count / on_[0])
-            results.append(Cost(operation, group, rates, (off[1] / count * 1e6, on_[1] / count * 1e6)))
+            results.append(Cost(feature, operation, group, rates, (off[1] / count * 1e6, on_[1] / count * 1e6)))
             print(results[-1], f"{results[-1].percent:.0f} %", flush=True)
     for engine in stores.values():
         engine.close()
@@ -168,7 +178,7 @@ def restores(folder: Path, sizes: list[int]) -> Iterator[dict[str, Any]]:
     """Yield the measures of a restore for each number of items."""
     for size in sizes:
         path = folder / f"restore-{size}.db"
-        engine = store(path, recovery=False)
+        engine = store(path)
         for at in range(0, size, FILL_GROUP):
             filling = [
                 {"TableName": TABLE, "Item": item(number, 0)} for number in range(at, min(at + FILL_GROUP, size))
@@ -234,21 +244,27 @@ def page(command: str, rounds: int, requests: int, cost: list[Cost], restored: l
         f"- Rounds: the median of {rounds} rounds of {requests:,} writes counts; the two stores take turns.",
         "- Load: in process, items of 600 bytes over 20,000 keys, files, every commit fsynced.",
         "",
-        "## A write with point-in-time recovery",
-        "",
         "CPU is the processor's time of a write; the time by the clock depends on what else the machine does.",
         "",
-        "| operation | writes a commit | CPU µs without | with | more % | writes/s without | with | more time % |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
-    lines += [
-        (
-            f"| {one.operation} | {one.group} | {one.cpu_us[0]:.1f} | {one.cpu_us[1]:.1f} | {one.percent:.0f} "
-            f"| {one.rates[0]:,.0f} | {one.rates[1]:,.0f} | {one.percent_elapsed:.0f} |"
-        )
-        for one in cost
-    ]
-    lines += ["", f"Goal: at most {COST_GOAL_PERCENT} % more.", ""]
+    for feature in FEATURES:
+        lines += [
+            f"## A write with {feature}",
+            "",
+            "| operation | writes a commit | CPU µs without | with | more % | writes/s without | with | more time % |",
+            "|---|---:|---:|---:|---:|---:|---:|---:|",
+        ]
+        lines += [
+            (
+                f"| {one.operation} | {one.group} | {one.cpu_us[0]:.1f} | {one.cpu_us[1]:.1f} | {one.percent:.0f} "
+                f"| {one.rates[0]:,.0f} | {one.rates[1]:,.0f} | {one.percent_elapsed:.0f} |"
+            )
+            for one in cost
+            if one.feature == feature
+        ]
+        lines.append("")
+        if feature == RECOVERY:
+            lines += [f"Goal: at most {COST_GOAL_PERCENT} % more.", ""]
     lines += [
         "## A restore",
         "",
@@ -280,7 +296,9 @@ def main() -> None:
         print(json.dumps(restore_one(path, float(instant), int(size))))
         return
     with tempfile.TemporaryDirectory() as folder:
-        cost = costs(Path(folder), arguments.rounds, arguments.requests)
+        cost = [
+            one for feature in FEATURES for one in costs(Path(folder), arguments.rounds, arguments.requests, feature)
+        ]
         sizes = [int(size) for size in arguments.restore.split(",") if size]
         restored = list(restores(Path(folder), sizes))
     command = " ".join(["python -m bench.bench_history", *sys.argv[1:]])
