@@ -54,6 +54,7 @@ from sim.faults.weather import Weather
 from sim.loop import VirtualLoop
 from sim.proof.alerts import CountingAlerts
 from sim.proof.resolution_times import Cause
+from sim.request_memory import RequestMemory
 
 TABLE: Final = "payments"
 PAYGOV_TIMEOUT_S: Final = 20.0
@@ -187,7 +188,7 @@ class World:
         self.paygov.counts, self.paygov.oddity, self.paygov.blind = self.counts, sky.paygov_oddity, sky.lookups.blind
         self.paygov.switch = self.switch
         self.plan = CountingPlan(self.branch("plan"), self.counts, loop.clock, self.note, self.switch)
-        wire = SimulatorTransport(self.paygov, self.plan, latency_s=(0.02, 0.6))
+        wire = SimulatorTransport(self.paygov, self.plan, latency_s=(0.02, 0.6), read=RequestMemory().read)
         self.transport = EchoingTransport(wire, self.branch("echo"), self.counts, self.findings.append, self.switch)
         self.transport.echo_rate = sky.paygov_faults / 5
         self.portals: list[Portal] = []

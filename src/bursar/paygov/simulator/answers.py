@@ -38,6 +38,7 @@ from bursar.paygov.simulator.core import RequestRefused, Simulator
 from bursar.paygov.simulator.misbehaviour import Misbehaviour, MisbehaviourPlan, planned_name
 from bursar.paygov.simulator.wire import (
     Ending,
+    RequestReader,
     SimulatorAnswer,
     SoapRequest,
     envelope,
@@ -55,10 +56,14 @@ PLAIN_TYPE, HTML_TYPE = "text/plain; charset=utf-8", "text/html; charset=utf-8"
 
 
 class SoapService:
-    """The two SOAP services of one simulator, with one plan of misbehaviours."""
+    """The two SOAP services of one simulator, with one plan of misbehaviours.
 
-    def __init__(self, simulator: Simulator, plan: MisbehaviourPlan) -> None:
+    read: reads a request as :func:`~bursar.paygov.simulator.wire.read_request` does.
+    """
+
+    def __init__(self, simulator: Simulator, plan: MisbehaviourPlan, read: RequestReader = read_request) -> None:
         self._simulator = simulator
+        self._read_request = read
         self.plan = plan
         bearer = simulator.settings.bearer
         self._authentication = None if bearer is None else f"Bearer {bearer}".encode()
@@ -94,7 +99,7 @@ class SoapService:
         if operations is QUERY_OPERATIONS and "query" not in self._simulator.settings.lookups:
             return SimulatorAnswer(404, PLAIN_TYPE, b"Not found\n")
         try:
-            return read_request(operations, body, content_type)
+            return self._read_request(operations, body, content_type)
         except (XmlRefused, RequestRefused) as refused:
             return plain_fault_reply("Client", str(refused))
 

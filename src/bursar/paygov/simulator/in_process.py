@@ -21,7 +21,7 @@ from bursar.paygov.protocol import (
 from bursar.paygov.simulator.answers import SoapService
 from bursar.paygov.simulator.core import Simulator
 from bursar.paygov.simulator.misbehaviour import MisbehaviourPlan
-from bursar.paygov.simulator.wire import Ending, SimulatorAnswer
+from bursar.paygov.simulator.wire import Ending, RequestReader, SimulatorAnswer, read_request
 from bursar.paygov.transport import HttpReply
 
 SERVICES: Final[Mapping[str, Mapping[str, SoapOperation]]] = {
@@ -34,7 +34,8 @@ class SimulatorTransport:
     """A :class:`~bursar.paygov.transport.Transport`. It uses only the paths of URLs.
 
     plan: the misbehaviours. latency_s: the least and the most seconds that a request takes to arrive, and a reply to
-    return. Each is drawn evenly from the simulator's randomness.
+    return. Each is drawn evenly from the simulator's randomness. read: see
+    :class:`~bursar.paygov.simulator.answers.SoapService`.
     """
 
     def __init__(
@@ -43,10 +44,11 @@ class SimulatorTransport:
         plan: MisbehaviourPlan | None = None,
         *,
         latency_s: tuple[float, float] = (0.0, 0.0),
+        read: RequestReader = read_request,
     ) -> None:
         self._simulator = simulator
         self.plan = plan if plan is not None else MisbehaviourPlan(simulator.randomness)
-        self._service = SoapService(simulator, self.plan)
+        self._service = SoapService(simulator, self.plan, read)
         self._latency_s = latency_s
         self._under_way: set[asyncio.Task[SimulatorAnswer]] = set()
 

@@ -4,7 +4,7 @@ A :class:`SimulatorAnswer` holds a reply and how it reaches the caller. Each doo
 in its way.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -57,6 +57,10 @@ class SoapRequest:
 
     operation: SoapOperation
     fields: dict[str, str]
+
+
+RequestReader = Callable[[Mapping[str, SoapOperation], bytes, str], SoapRequest]
+"""Returns the request in a body, from the operations of the service, the body and its content type."""
 
 
 def read_request(operations: Mapping[str, SoapOperation], body: bytes, content_type: str) -> SoapRequest:
