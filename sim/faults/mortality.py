@@ -60,12 +60,17 @@ class Process:
         """Stop dying at random: the storm is over."""
         self._death_probability = 0.0
 
-    async def step(self, where: str) -> None:
-        """Mark a point between two statements: if the process dies here, the call never returns."""
-        if not self.dead and ((self._dies_at is not None and self._dies_at(where)) or self._dies_by_chance()):
-            self.kill()
+    def survives(self, when: str, what: Callable[[], str]) -> bool:
+        """Mark a point between two statements: return whether the process lives on after it.
+
+        ``what`` returns the name of the request that the point is before or after.
+        """
         if self.dead:
-            await asyncio.Event().wait()
+            return False
+        if (self._dies_at is not None and self._dies_at(f"{when} {what()}")) or self._dies_by_chance():
+            self.kill()
+            return False
+        return True
 
     def _dies_by_chance(self) -> bool:
         return self._randomness.random() < self._death_probability and self._switch.strikes("death")
@@ -81,7 +86,7 @@ class MortalStore:
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out the request; the process may die before and after it."""
         return await _with_deaths(
-            self._process, request_name(operation, request), lambda: self._inner.call(operation, request)
+            self._process, lambda: request_name(operation, request), lambda: self._inner.call(operation, request)
         )
 
     async def close(self) -> None:
@@ -97,19 +102,23 @@ class MortalCompareAndSwap:
 
     async def get(self, table: str, key: WholeItem) -> dict[str, Any] | None:
         """Return the item at ``key``; the process may die before and after it."""
-        what = request_name("GetItem", {"Key": key})
-        return await _with_deaths(self._process, what, lambda: self._inner.get(table, key))
+        return await _with_deaths(
+            self._process, lambda: request_name("GetItem", {"Key": key}), lambda: self._inner.get(table, key)
+        )
 
     async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[dict[str, Any]]:
         """Return the items of a partition; the process may die before and after it."""
         return await _with_deaths(
-            self._process, request_name("Query", {}), lambda: self._inner.partition(table, value, begins)
+            self._process, lambda: request_name("Query", {}), lambda: self._inner.partition(table, value, begins)
         )
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         """Swap the items; the process may die before and after it."""
-        puts = [{"Put": {"Item": new}} for _, new in swaps if new is not None]
-        what = request_name("TransactWriteItems", {"TransactItems": puts})
+
+        def what() -> str:
+            puts = [{"Put": {"Item": new}} for _, new in swaps if new is not None]
+            return request_name("TransactWriteItems", {"TransactItems": puts})
+
         await _with_deaths(self._process, what, lambda: self._inner.swap(table, swaps, rules))
 
 
@@ -135,19 +144,30 @@ class MortalTransport:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
         """Send the request; the process may die before and after it."""
-        what = f"asking {operation_of(body)}"
-        return await _with_deaths(self._process, what, lambda: self._inner.post(url, body, headers, timeout_s))
+        return await _with_deaths(
+            self._process,
+            lambda: f"asking {operation_of(body)}",
+            lambda: self._inner.post(url, body, headers, timeout_s),
+        )
 
     async def close(self) -> None:
         """Do nothing: Pay.gov outlives its callers."""
 
 
-async def _with_deaths(process: Process, what: str, work: Callable[[], Awaitable[T]]) -> T:
-    await process.step(f"before {what}")
+async def _with_deaths(process: Process, what: Callable[[], str], work: Callable[[], Awaitable[T]]) -> T:
+    """Return the result of ``work``. If the process dies before or after it, the call never returns."""
+    if not process.survives("before", what):
+        await _forever()
     try:
         result = await work()
     except Exception:
-        await process.step(f"after {what}")
+        if not process.survives("after", what):
+            await _forever()
         raise
-    await process.step(f"after {what}")
+    if not process.survives("after", what):
+        await _forever()
     return result
+
+
+async def _forever() -> None:
+    await asyncio.Event().wait()

@@ -90,7 +90,10 @@ _TOKEN: Final = re.compile(rb"<token>([^<]+)</token>")
 
 def operation_of(body: bytes) -> str:
     """Return the operation of a request to Pay.gov: start, complete, details or query."""
-    return next((name for mark, name in _OPERATIONS if mark in body), "query")
+    for mark, name in _OPERATIONS:
+        if mark in body:
+            return name
+    return "query"
 
 
 @dataclass(frozen=True)
@@ -221,8 +224,9 @@ class EchoingTransport:
 
     async def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float) -> HttpReply:
         """Send the request, and sometimes again later."""
-        token = _TOKEN.search(body)
-        key = token.group(1) if token and operation_of(body) == "complete" else None
+        operation = operation_of(body)
+        token = _TOKEN.search(body) if operation == "complete" else None
+        key = token.group(1) if token else None
         completing = self._completing
         if key is not None:
             if completing.get(key):
@@ -255,7 +259,7 @@ class EchoingTransport:
         except asyncio.CancelledError:
             if key is not None:
                 self._find(f"the complete of {key.decode()[:8]}… was abandoned with its caller")
-            elif operation_of(body) == "start":
+            elif operation == "start":
                 self._find("a start was abandoned with its caller")
             raise
         finally:
