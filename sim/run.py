@@ -6,7 +6,7 @@ import logging
 import random
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -78,18 +78,25 @@ def simulate(
     crowd: int | None = None,
     moved_after_s: float | None = None,
     other_store: Store | None = None,
+    keeps_timeline: bool = True,
 ) -> Verdict:
     """Run ``seed`` with the faults that the plan allows. The same seed and plan give the same run, event by event.
 
     ``crowd``: the number of obligations; None: a few, as drawn. ``moved_after_s``: when the store is moved to another
     one, as `bursar move` does; None: never. ``other_store``: another implementation of DynamoDB, without a table, that
-    has the payments; None: Bursar's own engine.
+    has the payments; None: Bursar's own engine. ``keeps_timeline``: whether the verdict has a timeline.
     """
     logging.disable(logging.CRITICAL)
     collecting = gc.isenabled()
     gc.disable()  # a run is short, and its process frees the garbage
     try:
-        return run_virtual(lambda loop: _simulate(loop, seed, faults, crowd, moved_after_s, other_store))
+        return run_virtual(
+            lambda loop: _simulate(
+                World(loop, seed, faults=faults, crowd=crowd, other_store=other_store, keeps_timeline=keeps_timeline),
+                seed,
+                moved_after_s,
+            )
+        )
     except Deadlock as deadlock:
         return Verdict(seed, [f"deadlock: {deadlock}"])
     finally:
@@ -100,18 +107,11 @@ def simulate(
 
 def simulate_crowd(seed: int) -> Verdict:
     """Run ``seed`` with CROWD obligations. The timeline is left out: it is long, and the seed gives it again."""
-    return replace(simulate(seed, crowd=CROWD), timeline=[])
+    return simulate(seed, crowd=CROWD, keeps_timeline=False)
 
 
-async def _simulate(
-    loop: VirtualLoop,
-    seed: int,
-    faults: FaultPlan,
-    crowd: int | None,
-    moved_after_s: float | None,
-    other_store: Store | None,
-) -> Verdict:
-    world = World(loop, seed, faults=faults, crowd=crowd, other_store=other_store)
+async def _simulate(world: World, seed: int, moved_after_s: float | None) -> Verdict:
+    loop, faults, crowd = world.loop, world.faults, world.crowd
     if faults.reseeded_at_s is not None:
         loop.call_at(faults.reseeded_at_s, world.reseed)
     await world.start()

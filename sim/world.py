@@ -117,7 +117,7 @@ class World:
     attempt → the dollars that operators have recorded as charged back or refunded. ``crowd``: the obligations of a run
     in volume. Its processes take so many more steps that each step kills with a smaller probability, so that processes
     die as often as in other runs. ``other_store``: another implementation of DynamoDB, empty, that has the payments
-    instead of the engine; no store is then in the processes themselves.
+    instead of the engine; no store is then in the processes themselves. ``keeps_timeline``: for crowds it is long.
     """
 
     loop: VirtualLoop
@@ -141,6 +141,7 @@ class World:
     edges: Counter[str] = field(default_factory=Counter)
     crowd: int | None = None
     other_store: Store | None = None
+    keeps_timeline: bool = True
 
     def __post_init__(self) -> None:
         self._branches: list[random.Random] = []
@@ -313,8 +314,9 @@ class World:
         return [f"a part of the simulation broke: {failure!r}" for failure in failures]
 
     def note(self, line: str) -> None:
-        """Add ``line`` to the timeline."""
-        self.timeline.append((self.loop.clock(), line))
+        """Add ``line`` to the timeline, if it is kept."""
+        if self.keeps_timeline:
+            self.timeline.append((self.loop.clock(), line))
 
     def timeline_lines(self) -> list[str]:
         """Return the timeline as lines, in order of time."""

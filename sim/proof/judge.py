@@ -64,7 +64,8 @@ async def judge(world: World, made: Iterable[Bill]) -> list[str]:
         view = await world.reader.obligation(bill.client, bill.reference)
         if view is not None:
             views.append(view)
-            world.timeline += [(event.at, _event_line(event)) for event in view.events]
+            if world.keeps_timeline:
+                world.timeline += [(event.at, _event_line(event)) for event in view.events]
             findings += _judge_bill(world, bill, view)
         elif bill.tokens and world.restored_at is None:
             findings.append(f"{bill.reference}: acknowledged and not found again")

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -60,6 +61,12 @@ def test_a_part_of_the_simulation_that_breaks_is_a_finding(monkeypatch: pytest.M
     assert simulate(SEED_WITH_A_RESTORE).findings[0] == (
         "a part of the simulation broke: RuntimeError('a restore broke')"
     )
+
+
+def test_a_run_without_a_timeline_has_the_same_verdict() -> None:
+    without = simulate(3, keeps_timeline=False)
+    assert without.timeline == []
+    assert without == replace(simulate(3), timeline=[])
 
 
 def test_a_seed_gives_the_same_timeline_in_other_processes_too() -> None:
