@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from bursar.portal.use_cases.completion_outcomes import CONTRADICTIONS
+from sim.faults.weather import pays_late
 from sim.proof.judge import CHARGED_TWICE
 from sim.proof.resolution_times import Cause, summary
 from sim.run import Verdict
@@ -13,12 +14,16 @@ from sim.run import Verdict
 
 @dataclass
 class LookupTotals:
-    """The obligations of the days with a lookup that can say "none", or of the days without one."""
+    """The obligations of the days with a lookup that can say "none", or of the days without one.
+
+    ``on_time_s``: the times of the lost replies of the days on which completes do not arrive late.
+    """
 
     obligations: int = 0
     left: Counter[str] = field(default_factory=Counter)
     times_s: list[tuple[Cause, float]] = field(default_factory=list)
     shown_s: list[float] = field(default_factory=list)
+    on_time_s: list[float] = field(default_factory=list)
 
     @property
     def unknown(self) -> dict[str, int]:
@@ -30,13 +35,15 @@ class LookupTotals:
         unknown = self.unknown
         contradicted = {reason: count for reason, count in self.left.items() if reason not in unknown}
         yield from (f"  {line}" for line in summary(self.times_s))
-        yield f"  {len(self.shown_s):7d}  of the lost replies were of a charge, resolved{_median(self.shown_s)}"
+        yield f"  {len(self.shown_s):7d}  of the lost replies were of a charge, resolved{_after_shown(self.shown_s)}"
+        on_time = f", median {median(self.on_time_s):.0f} s" if self.on_time_s else ""
+        yield f"  {len(self.on_time_s):7d}  of the lost replies were of days without late completes, resolved{on_time}"
         for kind, counts in (("unknown outcomes", unknown), ("contradictions", contradicted)):
             yield f"  {sum(counts.values()):7d}  {kind} left to a person"
             yield from (f"           {count:7d}  {reason}" for reason, count in sorted(counts.items()))
 
 
-def _median(shown_s: list[float]) -> str:
+def _after_shown(shown_s: list[float]) -> str:
     return f", median {median(shown_s):.0f} s after a lookup could show it" if shown_s else ""
 
 
@@ -73,6 +80,8 @@ class Totals:
         days.left.update(verdict.left)
         days.times_s += verdict.resolutions
         days.shown_s += verdict.shown_s
+        if not pays_late(verdict.seed):
+            days.on_time_s += [seconds for cause, seconds in verdict.resolutions if cause == "lost"]
 
     @property
     def obligations(self) -> int:

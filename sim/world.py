@@ -50,7 +50,7 @@ from sim.faults.paygov_faults import (
     Outage,
 )
 from sim.faults.store_faults import AWAY_S, FaultyCompareAndSwap, FaultyStore
-from sim.faults.weather import Weather
+from sim.faults.weather import Weather, is_late
 from sim.loop import VirtualLoop
 from sim.proof.alerts import CountingAlerts
 from sim.proof.resolution_times import Cause
@@ -85,8 +85,6 @@ RESTORED_AFTER_S: Final = ((10.0, 300.0), (60.0, 2700.0))
 """The age of the backup when the store is restored from it, up to HELD_BACK_S less: one of the two ranges."""
 SKEW_MAX_S: Final = 120.0
 """The largest difference between Pay.gov's clock and ours, and between the life of its tokens and what we assume."""
-LATE_SHARE: Final = 0.15
-"""The share of days on which every payer pays in the last minutes of the token, in a storm that lasts until then."""
 LATE_STORM_S: Final = 13_000.0
 LATE_S: Final = 60.0
 REFUSED_LOOKUPS_SHARE: Final = 0.15
@@ -175,7 +173,7 @@ class World:
         self.clients = Clients((_client("court"), _client(REOPENING_CLIENT)))
         self.books = Books()
         self.skew_s = skew_s = 0.0 if self.weather else self.branch("skew").uniform(-SKEW_MAX_S, SKEW_MAX_S)
-        self.pays_late = self.weather is None and self.branch("late").random() < LATE_SHARE
+        self.pays_late = self.weather is None and is_late(self.branch("late"))
         token_life_s = TOKEN_LIFE_S + (abs(skew_s) if self.pays_late else skew_s)
         settings = SimulatorSettings(
             ach_settle_s=ACH_SETTLE_S,

@@ -9,6 +9,8 @@ from sim.faults.lookup_days import BOTH_LOOKUPS, DAYS_LOOKUPS, Lookups
 
 SCHEDULED_SWEEP_INTERVAL_S: Final = 60.0
 """The interval of sweeps on a day on which a schedule starts them; on other days it is the portal's default."""
+LATE_SHARE: Final = 0.15
+"""The share of days on which every payer pays in the last minutes of the token, in a storm that lasts until then."""
 
 
 @dataclass(frozen=True)
@@ -54,3 +56,13 @@ class Weather:
     def only_holders_end_leases(self) -> bool:
         """Whether only the holder can end a lease: no process dies and the store has no faults."""
         return self.deaths == 0 and self.store_faults == 0
+
+
+def pays_late(seed: int | str) -> bool:
+    """Return whether the payers of the day of ``seed`` pay late, and Pay.gov's completes arrive late (LATE_SHARE)."""
+    return is_late(random.Random(f"{seed} late"))
+
+
+def is_late(chance: random.Random) -> bool:
+    """Return whether a day with the randomness ``chance`` for it is such a day."""
+    return chance.random() < LATE_SHARE

@@ -3,9 +3,11 @@
 from collections import Counter
 
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES
+from sim.faults.weather import pays_late
 from sim.run import Verdict
 from sim.totals import Totals
 
+LATE_SEED = next(seed for seed in range(100) if pays_late(seed))
 AMOUNT = OUTCOMES["another amount"].reason
 
 
@@ -33,10 +35,13 @@ def test_totals_add_up_with_and_without_a_lookup() -> None:
         "7 obligations, 3 charges, 1 charged twice, unknown left 0 with and 2 without a lookup, median 2 s, "
         "1 seeds with findings"
     )
+    totals.add(Verdict(LATE_SEED, [], resolutions=[("lost", 40.0), ("lost", 60.0), ("lost", 80.0)]))
     lines = list(totals.lines())
     without = lines.index("without a lookup, 4 obligations")
     assert lines[0] == "with a lookup, 3 obligations"
-    assert "        2  lost replies, resolved, median 2 s, 95th percentile 2 s" in lines[:without]
+    assert "        5  lost replies, resolved, median 40 s, 95th percentile 76 s" in lines[:without]
+    on_time = "        2  of the lost replies were of days without late completes, resolved, median 2 s"
+    assert on_time in lines[:without]
     shown = "        1  of the lost replies were of a charge, resolved, median 1 s after a lookup could show it"
     assert shown in lines[:without]
     assert "        0  unknown outcomes left to a person" in lines[:without]
