@@ -4,13 +4,19 @@ DuckDB's own Python values need another time zone library, so answers come throu
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bursar.reports.errors import BadSql
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_TIME: Final = "TIMESTAMP WITH TIME ZONE"
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 def rows_of(batch: "pa.RecordBatch", types: Sequence[str]) -> Iterable[tuple[Any, ...]]:
@@ -23,12 +29,20 @@ def rows_of(batch: "pa.RecordBatch", types: Sequence[str]) -> Iterable[tuple[Any
 
 def _values(column: Any, kind: str) -> list[Any]:
     try:
-        values: list[Any] = column.to_pylist()
+        values: list[Any] = _times(column) if kind == _TIME else column.to_pylist()
     except (ValueError, OverflowError) as error:  # Python's calendar has the years 1 to 9999
         raise BadSql(f"a {kind} of the answer cannot be shown: {error}; cast it to VARCHAR") from error
     if kind == "HUGEINT":
         return _integers(values)
     return [_interval(value) for value in values] if kind == "INTERVAL" else values
+
+
+def _times(column: Any) -> list[datetime | None]:
+    """Return the times in UTC. Arrow would ask a time zone library about each: most of the time of a long answer."""
+    import pyarrow as pa
+
+    micros = column.view(pa.int64()).to_pylist()
+    return [None if value is None else _EPOCH + value * _MICROSECOND for value in micros]
 
 
 def _integers(values: list[Decimal | None]) -> list[int | None]:
