@@ -10,6 +10,8 @@ import pytest
 from pypdf import PdfReader
 
 from bursar.dashboard.sign_in.accounts import Account
+from bursar.dashboard.text.catalogue import text_in
+from bursar.dashboard.visit import LANGUAGE_COOKIE
 from bursar.reports.named_reports import named_reports
 from bursar.reports.output import pdf
 from bursar.reports.report_parameters import past_instant
@@ -29,6 +31,25 @@ async def test_every_report_is_listed_with_its_question(office: Office) -> None:
     page = await office.visitor("finance").get("/dashboard/reports")
     for report in named_reports().values():
         assert f"/dashboard/reports/{report.name}" in page.text
+
+
+def test_the_questions_of_the_catalogue_are_those_of_the_reports() -> None:
+    english, spanish = text_in("en"), text_in("es")
+    for report in named_reports().values():
+        assert english(f"report_questions.{report.name}") == report.question
+        assert english(f"report_titles.{report.name}") == report.subject({}).title
+        assert spanish(f"report_questions.{report.name}").startswith("¿")
+        for each in report.parameters:
+            assert f"report_parameters.{each.name}" in english.texts
+
+
+async def test_a_report_is_in_the_language_of_the_person(office: Office) -> None:
+    browser = office.visitor("finance")
+    browser.cookies[LANGUAGE_COOKIE] = "es"
+    assert "¿Qué pagos de una tasa se iniciaron?" in (await browser.get("/dashboard/reports")).text
+    page = (await browser.get("/dashboard/reports/payments_of_fee")).text
+    assert "<h1>Pagos de una tasa</h1>" in page
+    assert '<label class="usa-label" for="p-since">Desde</label>' in page
 
 
 @pytest.mark.parametrize("name", named_reports())

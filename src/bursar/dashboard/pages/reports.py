@@ -73,7 +73,7 @@ async def show_report(visit: Visit) -> Response:
         present=visit.path("report", list(given.items()), name=report.name),
         as_of=as_of,
         today=court_day(visit.parts.clock()),
-        title=title_of(report),
+        title=visit.text(f"report_titles.{report.name}"),
         section="reports",
     )
 
@@ -120,11 +120,6 @@ def asked_as_of(visit: Visit, text: str) -> tuple[AsOf, str]:
         return read_as_of(text.strip(), court_day(now), now), ""
     except BadParameter as error:
         return PRESENT, str(error)
-
-
-def title_of(report: NamedReport) -> str:
-    """Return the name of a report as people read it."""
-    return report.subject({}).title
 
 
 def _asked(visit: Visit) -> tuple[NamedReport, dict[str, str]]:
