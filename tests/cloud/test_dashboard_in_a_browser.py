@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -10,12 +11,16 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, expect
 from pypdf import PdfReader
+from starlette.routing import compile_path
 
+from bursar.dashboard.route_table import ROUTES
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.sign_in.roles import EVERY_ROLE
+from bursar.dashboard.site import PREFIX
 from bursar.dashboard.upkeep_notes import UpkeepNotes
+from bursar.payments import Attempt
 from tests.support.browser import AXE_VIOLATIONS, NEEDS_BROWSER, WCAG_TAGS, open_browser
-from tests.support.dashboard.office import HOSTILE, Office
+from tests.support.dashboard.office import CLIENTS, HOSTILE, Office
 from tests.support.dashboard.provider import FakeProvider, provider_of
 from tests.support.dashboard.receiver import FakeReceiver, with_dead_letter
 from tests.support.dashboard.reconciled import keep_planted_run
@@ -35,6 +40,8 @@ NARROW_TEXTS = """() => [...document.querySelectorAll("main dd, main td, main th
 async def fill(office: Office) -> dict[str, Any]:
     await office.fill(56)
     webhooks, _ = await with_dead_letter(office, FakeReceiver())
+    refunded = paid_by_sandbox(office)
+    await office.ledger.reversals.request_refund(refunded, Decimal("1.00"), by="bob", reason="twice")
     await office.initiated(
         "NONATTORNEY_EXAM_REGISTRATION_FEE", "250.00", email="a@example.com", fullName=HOSTILE, accessCode="x"
     )
@@ -46,6 +53,11 @@ async def fill(office: Office) -> dict[str, Any]:
     provider = provider_of(FakeProvider(office.wall))
     more = {"webhooks": webhooks, "upkeep": upkeep, "provider": provider}
     return {"portal": office.portal(), "sandbox": office.sandbox(), **more}
+
+
+def paid_by_sandbox(office: Office) -> Attempt:
+    """Return an attempt of the sandbox's client that Pay.gov collected."""
+    return next(each for each in office.attempts if (each.status, each.client) == ("processed", CLIENTS[0]))
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +75,9 @@ def browser() -> Iterator[Browser]:
 def all_paths(running: Served) -> list[str]:
     last = running.office.attempts[-1]
     [(run, _)] = running.run(running.office.ledger.reconciliations.runs())
-    paid = next(each for each in running.office.attempts if each.status == "processed")
+    paid = paid_by_sandbox(running.office)
+    own, actions = f"/dashboard/sandbox/{paid.reference}", f"/dashboard/attempts/{paid.agency_tracking_id}"
+    confirmed = ("refresh", "resolve", "acknowledge", "reversal", "refund", "refunds/1/approve", "refunds/1/reject")
     return [
         "/dashboard/",
         "/dashboard/?period=last_quarter&by=status&measure=number",
@@ -84,15 +98,32 @@ def all_paths(running: Served) -> list[str]:
         f"/dashboard/reconciliation/{run.run_id}/sign-off",
         "/dashboard/operations",
         "/dashboard/operations/webhooks/test?name=status",
+        "/dashboard/operations/webhooks/retry?letter=none",
         "/dashboard/operations/webhooks/replay",
         "/dashboard/access-log",
         "/dashboard/sandbox",
         "/dashboard/sign-in",
         "/dashboard/sign-in/callback?error=access_denied",
-        *(f"/dashboard/attempts/{paid.agency_tracking_id}/{action}" for action in ("resolve", "reversal", "refund")),
+        *(f"{actions}/{action}" for action in confirmed),
+        own,
+        f"{own}/cancelled",
         f"/dashboard/payments/{paid.client}/{paid.reference}/receipt",
         f"/dashboard/payments/{last.client}/{last.reference}",
     ]
+
+
+FILES_AND_REDIRECTS = {
+    "download_chart", "export_transactions", "receipt_pdf", "export_report", "export_reconciliation",
+    "export_access_log", "go_to_provider", "sandbox_return",
+}  # fmt: skip
+
+
+def test_every_page_of_the_route_table_is_checked(running: Served) -> None:
+    """A page that is not among the checked paths needs a path there, or is a file."""
+    pages = [route for route in ROUTES if route.method == "GET" and route.name not in FILES_AND_REDIRECTS]
+    checked = [path.partition("?")[0] for path in all_paths(running)]
+    found = {route.name for route in pages if any(compile_path(PREFIX + route.path)[0].match(path) for path in checked)}
+    assert sorted(route.name for route in pages if route.name not in found) == []
 
 
 def test_a_filter_changes_the_totals_and_the_url_without_a_reload(browser: Browser, running: Served) -> None:

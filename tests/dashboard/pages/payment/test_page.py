@@ -4,9 +4,11 @@ import re
 
 from bursar.dashboard.formatting import eastern
 from bursar.dashboard.sign_in.accounts import Account
+from bursar.dashboard.text.catalogue import text_in
 from bursar.dashboard.visit import LANGUAGE_COOKIE
 from bursar.payments import Attempt, Outcome
 from bursar.payments.reversals import ReversalReport
+from bursar.payments.status import edges_from, moves
 from tests.support.dashboard.office import HOSTILE, Office
 
 
@@ -181,3 +183,15 @@ async def test_a_fact_that_is_yes_or_no_is_written_as_a_word(office: Office) -> 
     attempt = await office.ledger.record_unknown(leased, "the reply was lost", actor="portal", repeat_used=True)
     page = (await office.visitor("viewer").get(path(attempt))).text
     assert "<dt>Complete sent again</dt><dd>yes</dd>" in page
+
+
+async def test_the_diagram_marks_the_present_state_and_what_may_happen_next(office: Office) -> None:
+    attempt = await registered(office)
+    page = (await office.visitor("viewer").get(path(attempt))).text
+    marked = re.findall(r'<g class="diagram__now">.*?<text[^>]*>([^<]*)</text>', page, re.DOTALL)
+    assert [label.strip() for label in marked] == ["Initiated"]
+    assert page.count('class="diagram__next"') == len({target for source, target in moves() if source == "initiated"})
+    offered = page[page.index('class="next"') :].partition("</ul>")[0]
+    for edge in edges_from("initiated"):
+        assert text_in("en").label("events", edge.event) in offered
+    assert text_in("en").label("events", "settled") not in offered
