@@ -7,7 +7,6 @@ stores may order their partitions differently. Items are digested in a canonical
 sets are sorted.
 """
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b, sha256
 from typing import Any, Final, NamedTuple
@@ -16,6 +15,7 @@ import orjson
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.tools.moving.patient_store import PatientStore
+from bursar.dynamo.tools.moving.side_by_side import run_at_once
 
 BUCKETS: Final = 4096
 DIGEST_BYTES: Final = 32
@@ -61,9 +61,7 @@ async def checksums(
                 return
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    async with asyncio.TaskGroup() as group:
-        for segment in range(segments):
-            group.create_task(read(segment))
+    await run_at_once(read(segment) for segment in range(segments))
     return found
 
 

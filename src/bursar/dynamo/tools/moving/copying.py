@@ -5,13 +5,13 @@ page of each segment. When no writer is left and the changes are drained, every 
 has been read after its last change: the two tables are equal.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.tools.moving.changed_keys import ChangedKeys, Places
 from bursar.dynamo.tools.moving.patient_store import PatientStore
+from bursar.dynamo.tools.moving.side_by_side import run_at_once
 
 DONE: Final[Item] = {}
 """The start key of a segment that is copied to its end."""
@@ -35,9 +35,7 @@ class TableCopy:
 
         ``on_page`` is awaited after each page is written, with its number of items.
         """
-        async with asyncio.TaskGroup() as group:
-            for segment in range(len(starts)):
-                group.create_task(self._copy_segment(segment, starts, on_page))
+        await run_at_once(self._copy_segment(segment, starts, on_page) for segment in range(len(starts)))
 
     async def follow(self, places: Places, began_at: float, on_page: Callable[[int], Awaitable[None]]) -> int:
         """Copy the items that have changed since ``places``, up to now; return the number of keys.

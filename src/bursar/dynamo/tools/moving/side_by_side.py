@@ -1,0 +1,15 @@
+"""Run coroutines at once; the first that fails ends the others, and its error is raised by itself."""
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any
+
+
+async def run_at_once(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run ``works`` until all have ended. Raises the error of the first one that fails, and not a group of errors."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as failed:
+        raise failed.exceptions[0] from None
