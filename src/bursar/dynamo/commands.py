@@ -1,6 +1,7 @@
 """The command ``bursar dynamo``: serve a store over HTTP; list, describe, check, dump and load its tables."""
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -317,6 +318,57 @@ def shell_command(
         succeeded = prompt(shell) if not statements else not failed
     if not succeeded:
         raise SystemExit(1)
+
+
+@dynamo.command("deliver")
+@data_option
+@endpoint_option
+@click.argument("table")
+@click.argument("target")
+@click.option(
+    "--checkpoint",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Keeps what TARGET has accepted; made if missing.",
+)
+@click.option(
+    "--batch", metavar="N", default=100, show_default=True, type=click.IntRange(1, 1000), help="Records in a POST."
+)
+@click.option("--once", is_flag=True, help="End when no record is left.")
+@click.pass_context
+def deliver_command(
+    context: click.Context,
+    path: str | None,
+    endpoint: str | None,
+    table: str,
+    target: str,
+    checkpoint: Path,
+    batch: int,
+    once: bool,
+) -> None:
+    """Send the records of TABLE's stream to the URL TARGET, in order and at least once, as Lambda's event."""
+    from bursar.dynamo.errors import DynamoError
+    from bursar.dynamo.tools.stream_delivery import Checkpoint, DeliveryRefused, StreamDelivery, sender
+
+    try:
+        send = sender(target)
+    except ValueError as error:
+        raise DynamoCommandRefused(str(error)) from None
+    with _read(context, path, endpoint) as (execute, _):
+        delivery = StreamDelivery(
+            execute,
+            send,
+            Checkpoint(checkpoint),
+            batch=batch,
+            sleep=time.sleep,
+            report=lambda line: click.echo(line, err=True),
+        )
+        try:
+            delivered = delivery.run(table, once=once)
+        except (DeliveryRefused, DynamoError, OSError) as error:
+            raise DynamoCommandRefused(str(error)) from None
+    click.echo(f"{delivered} records", err=True)
 
 
 @contextmanager
