@@ -67,7 +67,7 @@ class Package:
 
 PACKAGES: Final[Mapping[str, Package]] = {
     "portal": Package(_PORTAL_LIBRARIES, 15 * MIB),
-    "lake": Package((*_LAKE_LIBRARIES, "pyiceberg-core"), 75 * MIB),
+    "lake": Package(_LAKE_LIBRARIES, 75 * MIB),
     "dashboard": Package((*_LAKE_LIBRARIES, "duckdb"), 110 * MIB),
 }
 

@@ -162,7 +162,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
 
 def _load_libraries() -> None:
     """Load all libraries that answers need, so that the memory limit counts only what queries add."""
-    for name in ("duckdb", "pyarrow.compute", "pyarrow.parquet", "pyiceberg.table", "pyiceberg_core"):
+    for name in ("duckdb", "pyarrow.compute", "pyarrow.parquet", "pyiceberg.table"):
         import_module(name)
 
 

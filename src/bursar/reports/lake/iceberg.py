@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.reports.lake.encodings import register_encodings
+from bursar.reports.lake.monthly_files import written_files
 from bursar.reports.lake.schema import TableSchema, arrow_schema
 
 if TYPE_CHECKING:
@@ -29,7 +30,6 @@ def commit_files(
     table: "Table", removed: "Sequence[DataFile]", added: "Sequence[pa.Table]", summary: Mapping[str, str]
 ) -> None:
     """Commit one snapshot. Each table of ``added`` becomes one file per partition."""
-    from pyiceberg.io.pyarrow import _dataframe_to_data_files
     from pyiceberg.table.snapshots import Operation
 
     register_encodings()
@@ -45,7 +45,7 @@ def commit_files(
                 snapshot.delete_data_file(file)
             for rows in added:
                 if rows.num_rows:
-                    for file in _dataframe_to_data_files(table.metadata, rows, table.io):
+                    for file in written_files(table, rows):
                         snapshot.append_data_file(file)
 
 
