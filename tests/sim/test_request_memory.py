@@ -1,4 +1,4 @@
-"""A remembered request is read as the first time, by the operations of its own service."""
+"""A remembered request is read as the first time, and never as a request of the other service."""
 
 import pytest
 
