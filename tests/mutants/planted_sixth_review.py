@@ -7,8 +7,8 @@ from tests.mutants.mutants import weaken, weaken_module
 weaken(
     "tickets-by-universal-time",
     "a deposit ticket of the simulator changes at midnight of universal time",
-    "bursar.paygov.simulator.activity_file:_ticket",
-    "_local(seconds).date()",
+    "bursar.paygov.simulator.activity_file:deposit_ticket",
+    "local_time(seconds).date()",
     "datetime.fromtimestamp(seconds, UTC).date()",
     "paygov/simulator/test_activity_file.py",
 )
