@@ -78,7 +78,7 @@ PAGES: Final[Mapping[str, str]] = {
 COUNT: Final = "SELECT count(DISTINCT (client, reference)) AS payments, count(*) AS attempts FROM payments"
 WARMING_S: Final = 1.0
 NOT_COPIED: Final = ("postgres",)
-"""What a data set of bench_reports has beside a data folder of Bursar."""
+"""The files that a data set of bench_reports has and a data folder of Bursar has not."""
 _CELL: Final = re.compile(r'<td class="number">([\d,]+)</td>')
 _NEXT: Final = re.compile(r'rel="next" href="([^"]+)"')
 _PAYMENT: Final = re.compile(r'href="(/dashboard/payments/[^"]+)"')
@@ -386,7 +386,7 @@ def _bursar(*arguments: str, environment: Mapping[str, str] | None = None) -> No
 def measure_copy(original: Path, options: Sequence[str]) -> int:
     """Run this benchmark with ``options`` over a copy of a data folder; return its exit code.
 
-    A lake's files name each other by their whole paths. So the copy stands at the original's path, in a mount namespace
+    A lake's files name each other by their whole paths. So the copy is at the original's path, in a mount namespace
     that only this run sees: that needs Linux and root. The original is not changed.
     """
     with tempfile.TemporaryDirectory(dir=original.parent) as scratch:

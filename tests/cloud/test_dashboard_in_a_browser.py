@@ -119,7 +119,7 @@ FILES_AND_REDIRECTS = {
 
 
 def test_every_page_of_the_route_table_is_checked(running: Served) -> None:
-    """A page that is not among the checked paths needs a path there, or is a file."""
+    """Check that each page has a path among the checked ones, or is a file."""
     pages = [route for route in ROUTES if route.method == "GET" and route.name not in FILES_AND_REDIRECTS]
     checked = [path.partition("?")[0] for path in all_paths(running)]
     found = {route.name for route in pages if any(compile_path(PREFIX + route.path)[0].match(path) for path in checked)}

@@ -77,7 +77,7 @@ def policy_of(statements: Statements, region: str, folder: Path) -> dict[str, ob
 
 
 def moved(statements: Statements, stores: tuple[Backend, Backend], folder: Path) -> tuple[list[Result], list[str]]:
-    """Copy, open the closed store again, and switch over; return the results up to a failure, and the refusals."""
+    """Copy the store, reopen the closed one, and switch over; return the results up to a failure, and the refusals."""
     old, new = stores
     sides: list[Guarded] = []
     for backend, region in ((old, "OLD_REGION"), (new, "NEW_REGION")):

@@ -1,4 +1,4 @@
-"""What is due is read through the index ``due``: it holds keys, and in tables of earlier versions whole items."""
+"""The index ``due`` names what is due: it holds keys, and in tables of earlier versions whole items."""
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
