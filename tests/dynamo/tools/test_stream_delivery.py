@@ -17,10 +17,10 @@ from bursar.dynamo import Engine
 from bursar.dynamo.commands import dynamo
 from bursar.dynamo.tools.stream_delivery import (
     Checkpoint,
+    DeliveryPosition,
     DeliveryRefused,
-    Position,
     Rejected,
-    Send,
+    SendBatch,
     StreamDelivery,
     sender,
 )
@@ -59,7 +59,7 @@ class Target:
             raise Crash
 
 
-def delivery(engine: Engine, send: Send, checkpoint: Path, batch: int = 2) -> StreamDelivery:
+def delivery(engine: Engine, send: SendBatch, checkpoint: Path, batch: int = 2) -> StreamDelivery:
     return StreamDelivery(
         engine.execute,
         send,
@@ -179,7 +179,7 @@ def test_an_iterator_that_expired_is_replaced(stocked: Engine, clock: HandClock,
 
 def test_a_checkpoint_of_another_stream_is_refused(stocked: Engine, tmp_path: Path) -> None:
     stream = arn_of(stocked)
-    Checkpoint(tmp_path / "c").write(Position(stream + "0", "shardId-0", None))
+    Checkpoint(tmp_path / "c").write(DeliveryPosition(stream + "0", "shardId-0", None))
     with pytest.raises(DeliveryRefused, match="is of another stream"):
         delivery(stocked, Target(), tmp_path / "c").run("orders", once=True)
     (tmp_path / "c").write_text("{}")

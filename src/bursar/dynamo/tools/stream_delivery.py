@@ -28,7 +28,7 @@ class DeliveryRefused(Exception):
     """The stream cannot be delivered; the text says why."""
 
 
-class Position(NamedTuple):
+class DeliveryPosition(NamedTuple):
     """Where a delivery is: the stream, its shard, and the number of the last accepted record of the shard, or None."""
 
     stream: str
@@ -44,7 +44,7 @@ class Rejected(Exception):
         self.accepted = accepted
 
 
-Send = Callable[[list[dict[str, Any]]], None]
+SendBatch = Callable[[list[dict[str, Any]]], None]
 """Send a batch; raise :class:`Rejected`."""
 
 
@@ -54,17 +54,17 @@ class Checkpoint:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def read(self) -> Position | None:
+    def read(self) -> DeliveryPosition | None:
         """Return the position, or None before the first. Raises :class:`DeliveryRefused` for another file."""
         if not self._path.exists():
             return None
         try:
             document = orjson.loads(self._path.read_bytes())
-            return Position(document["stream"], document["shard"], document["sequence"])
+            return DeliveryPosition(document["stream"], document["shard"], document["sequence"])
         except (ValueError, TypeError, KeyError):
             raise DeliveryRefused(f"{self._path} must be the checkpoint of a delivery") from None
 
-    def write(self, position: Position) -> None:
+    def write(self, position: DeliveryPosition) -> None:
         """Keep a position, also through a power cut."""
         scratch = self._path.with_name(self._path.name + ".new")
         with scratch.open("wb") as file:
@@ -85,7 +85,7 @@ class StreamDelivery:
     def __init__(
         self,
         execute: Execute,
-        send: Send,
+        send: SendBatch,
         checkpoint: Checkpoint,
         *,
         batch: int,
@@ -124,13 +124,13 @@ class StreamDelivery:
             else:
                 self._sleep(POLL_S)
 
-    def _start(self, table: str) -> Position:
+    def _start(self, table: str) -> DeliveryPosition:
         stream = self._execute("DescribeTable", {"TableName": table})["Table"].get("LatestStreamArn")
         if stream is None:
             raise DeliveryRefused(f"the table {table} has no stream")
         known = self._checkpoint.read()
         if known is None:
-            return Position(stream, self._shards(stream)[0]["ShardId"], None)
+            return DeliveryPosition(stream, self._shards(stream)[0]["ShardId"], None)
         if known.stream != stream:
             raise DeliveryRefused(
                 f"the checkpoint is of another stream, {known.stream}; remove it to begin with {stream}"
@@ -139,7 +139,7 @@ class StreamDelivery:
             raise DeliveryRefused(_trimmed(known))
         return known
 
-    def _page(self, position: Position, iterator: str | None) -> tuple[list[dict[str, Any]], str | None]:
+    def _page(self, position: DeliveryPosition, iterator: str | None) -> tuple[list[dict[str, Any]], str | None]:
         """Return the next records, and the iterator after them, None at the end of the shard."""
         try:
             try:
@@ -158,15 +158,15 @@ class StreamDelivery:
     def _records(self, iterator: str) -> dict[str, Any]:
         return self._execute("GetRecords", {"ShardIterator": iterator, "Limit": self._batch})
 
-    def _iterator(self, position: Position) -> str:
+    def _iterator(self, position: DeliveryPosition) -> str:
         request = {"StreamArn": position.stream, "ShardId": position.shard, "ShardIteratorType": "TRIM_HORIZON"}
         if position.sequence is not None:
             request |= {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "SequenceNumber": position.sequence}
         return str(self._execute("GetShardIterator", request)["ShardIterator"])
 
-    def _next_shard(self, position: Position) -> Position | None:
+    def _next_shard(self, position: DeliveryPosition) -> DeliveryPosition | None:
         following = [one for one in self._shards(position.stream) if one.get("ParentShardId") == position.shard]
-        return Position(position.stream, following[0]["ShardId"], None) if following else None
+        return DeliveryPosition(position.stream, following[0]["ShardId"], None) if following else None
 
     def _accepted(self, records: list[dict[str, Any]]) -> Iterator[int]:
         """Send records until all are accepted; yield how many are, each time that some are."""
@@ -195,14 +195,14 @@ class StreamDelivery:
             request["ExclusiveStartShardId"] = described["LastEvaluatedShardId"]
 
 
-def _trimmed(position: Position) -> str:
+def _trimmed(position: DeliveryPosition) -> str:
     return (
         f"the stream no longer has record {position.sequence or 'one'} of {position.shard}, so later ones may be lost "
         "to the target; remove the checkpoint to begin with the oldest that are left"
     )
 
 
-def sender(url: str) -> Send:
+def sender(url: str) -> SendBatch:
     """Return the function that posts batches to a URL. Raises ``ValueError`` for another than http or https."""
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
