@@ -8,6 +8,7 @@
 | unanswered | StoreOutcomeUnknown | the write, or nothing, or the write a little later |
 | delivered twice | the answer | the write, and once more a little later |
 | stale index | an earlier answer to the same query | |
+| stale read | earlier versions of the items of an eventually consistent read | |
 
 A store in the portal's own process has a disk instead of a network (:class:`FaultyCompareAndSwap`):
 
@@ -31,6 +32,7 @@ LATE_S: Final = (0.05, 30.0)
 AWAY_S: Final = (20.0, 300.0)
 STALE_MAX: Final = 3
 TRANSACT: Final = "TransactWriteItems"
+BATCH_GET: Final = "BatchGetItem"
 
 
 class FaultyStore:
@@ -78,6 +80,8 @@ class FaultyStore:
         struck = self._randomness.random() < self._rate
         if "IndexName" in request:
             return await self._index_query(operation, request, struck)
+        if operation == BATCH_GET:
+            return await self._eventual_read(operation, request, struck)
         if struck:
             await self._strike(operation, request)
         return await self._inner.call(operation, request)
@@ -139,6 +143,24 @@ class FaultyStore:
         if not seen or seen[-1] != answer:
             seen.append(answer)
         return answer
+
+    async def _eventual_read(self, operation: str, request: Mapping[str, Any], struck: bool) -> dict[str, Any]:
+        answer = await self._inner.call(operation, request)
+        responses: dict[str, list[dict[str, Any]]] = answer["Responses"]
+        stale = struck and self._switch.strikes("store stale read")
+        if stale:
+            self._counts["store stale read"] += 1
+        return answer | {
+            "Responses": {table: [self._seen_item(i, stale) for i in items] for table, items in responses.items()}
+        }
+
+    def _seen_item(self, item: dict[str, Any], stale: bool) -> dict[str, Any]:
+        """Remember a version of an item; return it, or, if ``stale``, one of the last that were read."""
+        seen = self._seen.setdefault(f"item {item['pk']} {item['sk']}", deque(maxlen=STALE_MAX))
+        earlier = self._randomness.choice(seen) if stale and seen else item
+        if not seen or seen[-1] != item:
+            seen.append(item)
+        return earlier
 
 
 class FaultyCompareAndSwap:

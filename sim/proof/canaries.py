@@ -447,7 +447,7 @@ CANARIES: Final[Mapping[str, Canary]] = {canary.name: canary for canary in (
     Canary("an event has the name of another step", _another_step_written, 1),
     Canary("an event names another actor", _another_actor_written, 1),
     Canary("a lease never ends", _lease_kept, 1),
-    Canary("writes do not compare what was read", _writes_compare_nothing, 19),
+    Canary("writes do not compare what was read", _writes_compare_nothing, 61),
     Canary("a missing answer of the store counts as written", _missing_answer_is_written, 19),
     Canary("\"none\" is believed while the token lives",
            lambda: patch.object(resolution, "_token_is_dead", lambda portal, attempt: True), 3),

@@ -57,6 +57,7 @@ FAULTS: Final = (
     "store not swapped",
     "store restored from a backup",
     "store stale index",
+    "store stale read",
     "store throttled",
     "store twice",
     "store unanswered, done",
