@@ -9,7 +9,7 @@ from bursar.portal.contract.errors import Conflict, InvalidRequest
 from bursar.portal.upkeep.attention import TEXT_CHARS_MAX
 from bursar.portal.upkeep.restored import NOTHING_TO_CLEAR, clear, lost_collections, mark_restored
 from bursar.portal.upkeep.sweep import sweep
-from bursar.portal.use_cases.portal import TOKEN_GRACE_S
+from bursar.portal.use_cases.portal import RESTORE_GRACE_S
 from bursar.portal.use_cases.restore_watch import READ_AGAIN_AFTER_S
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath
@@ -64,7 +64,7 @@ async def test_only_collections_without_an_attempt_are_lost(stage: Stage) -> Non
 @on_stage
 async def test_payments_that_began_after_the_restore_do_not_keep_the_mark(stage: Stage) -> None:
     await stage.restore_and_mark(stage.backup())
-    await asyncio.sleep(TOKEN_GRACE_S)
+    await asyncio.sleep(RESTORE_GRACE_S)
     await stage.init()
     claimed = await stage.attempt(await stage.init())
     await stage.ledger.take_lease(claimed, "a process", 90.0)

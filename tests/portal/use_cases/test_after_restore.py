@@ -14,7 +14,7 @@ from bursar.portal.upkeep.restored import clear
 from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.after_restore import SUPERSEDED
 from bursar.portal.use_cases.payment_details import details
-from bursar.portal.use_cases.portal import TOKEN_GRACE_S
+from bursar.portal.use_cases.portal import RESTORE_GRACE_S
 from bursar.portal.use_cases.resolution import RESTORED_IN_DOUBT
 from tests.support.portal.stage import DAWSON, HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath
@@ -101,7 +101,7 @@ def test_none_is_believed_when_nothing_can_be_on_its_way_any_more(write_path: Wr
         await stage.restore_and_mark(stage.backup())
         with pytest.raises(InDoubt, match=r"restored from a backup.*may still arrive"):
             await stage.init(reference)
-        await asyncio.sleep(TOKEN_GRACE_S)
+        await asyncio.sleep(RESTORE_GRACE_S)
         token = await stage.init(reference)
         asked = len(stage.watcher.calls)
         assert await stage.init(reference) == token
@@ -117,7 +117,7 @@ def test_no_token_while_paygov_cannot_be_asked(write_path: WritePath, kind: str)
     @on_stage
     async def scene(stage: Stage) -> None:
         await stage.restore_and_mark(stage.backup())
-        await asyncio.sleep(TOKEN_GRACE_S)
+        await asyncio.sleep(RESTORE_GRACE_S)
         stage.misbehave(kind, operations=("query",), probability=0.2)
         with pytest.raises(InDoubt, match="could not be asked"):
             await stage.init()
@@ -131,11 +131,11 @@ async def test_what_was_asked_after_one_restore_is_asked_again_after_the_next(st
     reference = stage.reference()
     backup = stage.backup()
     await stage.restore_and_mark(backup)
-    await asyncio.sleep(TOKEN_GRACE_S)
+    await asyncio.sleep(RESTORE_GRACE_S)
     await pay_another(stage, reference)  # after the check: Pay.gov had no collection of this obligation
     stage.restore(backup)
     await stage.ledger.mark_restored(BY_COMMAND)
-    await asyncio.sleep(TOKEN_GRACE_S)  # the same process goes on, as it may with a table of Amazon's
+    await asyncio.sleep(RESTORE_GRACE_S)  # the same process goes on, as it may with a table of Amazon's
     with pytest.raises(Conflict, match="already been paid"):
         await stage.init(reference)
     assert (await payment_status(stage, reference), stage.charges()) == ("success", 1)
@@ -186,7 +186,7 @@ async def test_a_live_attempt_goes_on_after_paygov_was_asked(stage: Stage) -> No
     await stage.restore_and_mark(stage.backup())
     with pytest.raises(InDoubt):
         await stage.process(token)
-    await asyncio.sleep(TOKEN_GRACE_S)
+    await asyncio.sleep(RESTORE_GRACE_S)
     assert (await stage.process(token)).status == "success"
     assert stage.charges() == 1
 
@@ -202,7 +202,7 @@ async def test_the_first_sweep_asks_about_every_live_attempt(stage: Stage) -> No
     assert (await sweep(stage.portal)).results == {"settled": 3, "postponed": 1}
     assert [(await stage.attempt(token)).status for token in (*tokens, untouched)] == ["processed"] * 3 + ["initiated"]
     assert (await sweep(stage.portal)).swept == 0
-    await asyncio.sleep(TOKEN_GRACE_S)
+    await asyncio.sleep(RESTORE_GRACE_S)
     assert (await sweep(stage.portal)).results == {"not_due": 1}
     assert (await sweep(stage.portal)).swept == 0
 
@@ -237,7 +237,7 @@ async def test_details_of_a_failed_payment_wait_until_it_is_sure(stage: Stage) -
     await stage.restore_and_mark(stage.backup())
     with pytest.raises(InDoubt):
         await payment_status(stage, reference)
-    await asyncio.sleep(TOKEN_GRACE_S)
+    await asyncio.sleep(RESTORE_GRACE_S)
     assert await payment_status(stage, reference) == "failed"
 
 
@@ -397,7 +397,7 @@ async def test_a_failed_collection_does_not_decide_for_a_lookup_that_cannot_say_
     backup = stage.backup()
     assert (await stage.process(token)).status == "failed"
     await stage.restore_and_mark(backup)
-    await asyncio.sleep(TOKEN_GRACE_S)
+    await asyncio.sleep(RESTORE_GRACE_S)
     for _ in range(2):
         with pytest.raises(InDoubt, match="an operator must compare"):
             await stage.init(reference)
@@ -479,7 +479,7 @@ async def test_a_lost_attempt_is_found_after_a_death_in_the_middle(stage: Stage)
     second = stage.ledger.lost_attempt(lost, attempt_id(DAWSON.name, reference, 2))
     started = await stage.ledger.start_lost_attempt(second, mark.restored_at)
     await stage.ledger.fail(started, event="start_abandoned", actor="portal", return_code=None, return_detail=None)
-    await asyncio.sleep(TOKEN_GRACE_S)
+    await asyncio.sleep(RESTORE_GRACE_S)
     with pytest.raises(Conflict, match="already been paid"):
         await stage.init(reference)
     assert stage.charges() == 1

@@ -12,8 +12,9 @@ While a restore mark is open, this is done for each obligation without an attemp
         └─ no answer ─────────────────────────► InDoubt: no token, no complete, no failure
     no lookup can say "none" ──► a live attempt is put in doubt and blocks; without a live attempt, InDoubt
 
-"None" counts only ``token_grace_s`` after the restore: until then, a complete that was sent before the restore may
-arrive at Pay.gov. When the mark is cleared, the lost collections that an operator has recorded remain.
+"None" counts only ``restore_grace_s`` after the restore: until then, a complete that was sent before the restore may
+arrive at Pay.gov, or has arrived and no lookup shows it yet. When the mark is cleared, the lost collections that an
+operator has recorded remain.
 
 Lost ids can be derived (:mod:`bursar.payments.attempt_ids`). The attempts that the check starts again count as begun
 before the restore, so that the check is repeated if the process dies in the middle of it.
@@ -158,8 +159,8 @@ async def _refuse_if_paid_with_another_fee(portal: Portal, lost: Sequence[Attemp
 
 
 def _believed_at(portal: Portal, mark: RestoreMark) -> float:
-    """Return from when on "none" is final: no complete from before the restore is on its way any more."""
-    return mark.restored_at + portal.settings.token_grace_s
+    """Return from when on "none" is final: no complete from before the restore is on its way or hidden any more."""
+    return mark.restored_at + portal.settings.restore_grace_s
 
 
 async def _look_up_all(portal: Portal, attempts: Sequence[Attempt | None]) -> list[tuple[Collection, ...]]:

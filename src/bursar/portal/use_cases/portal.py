@@ -33,6 +33,8 @@ REFRESH_MIN_S: Final = 2.0
 ALERT_AFTER_S: Final = 3600.0
 PENDING_ALERT_AFTER_S: Final = 10 * 24 * 3600.0  # ACH debits settle within days
 TOKEN_GRACE_S: Final = 900.0
+RESTORE_GRACE_S: Final = 2 * TOKEN_GRACE_S
+"""A complete from before a restore may arrive at Pay.gov in the first half, and be shown by lookups in the second."""
 DRAIN_TIMEOUT_S: Final = 60.0
 UNANSWERED_MAX: Final = 10_000
 LOST_STARTS_MAX: Final = 10_000
@@ -49,7 +51,8 @@ class PortalSettings:
     paygov_timeout_s: the timeout of Pay.gov's client, at most half of the lease. refresh_min_s: the shortest time
     between two lookups of one attempt by ``details``. alert_after_s: an outcome that is unknown for longer needs a
     person. pending_alert_after_s: the same for a payment that is settling. token_grace_s: how long after the end of its
-    token an attempt may be failed because Pay.gov has no collection of it.
+    token an attempt may be failed because Pay.gov has no collection of it. restore_grace_s: how long after a restore
+    Pay.gov's "none" decides nothing.
 
     The last three are no bounds; /health reports them. development_client: whether the portal accepts the development
     client, whose key is public. environment: the name of the deployment. paygov_certificate: whether a client
@@ -62,6 +65,7 @@ class PortalSettings:
     alert_after_s: float = ALERT_AFTER_S
     pending_alert_after_s: float = PENDING_ALERT_AFTER_S
     token_grace_s: float = TOKEN_GRACE_S
+    restore_grace_s: float = RESTORE_GRACE_S
     development_client: bool = False
     environment: str = "unknown"
     paygov_certificate: bool = False
