@@ -100,7 +100,7 @@ async def test_the_quickstart_collects_a_fee(language: str, tmp_path: Path) -> N
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_the_quickstart_never_charges_twice_when_an_answer_is_lost(language: str, tmp_path: Path) -> None:
     async with portal_served(tmp_path) as served:
-        lost = Misbehaviour(kind="drop", operations=("complete",), times=1)
+        lost = Misbehaviour(kind="reset", operations=("complete",), times=1)
         unanswered = Misbehaviour(kind="fault", operations=("details_by_agency_id", "query"), times=LOOKUPS_AT_ONCE)
         printed = await collected(served, language, "PLASTIC_CARD", "Success", [lost, unanswered])
         assert printed == ["process: outcome_unknown", "The payment is success"]
