@@ -150,9 +150,10 @@ class FaultyStore:
         stale = struck and self._switch.strikes("store stale read")
         if stale:
             self._counts["store stale read"] += 1
-        return answer | {
-            "Responses": {table: [self._seen_item(i, stale) for i in items] for table, items in responses.items()}
-        }
+        # Servers return the items in any order; a seed must give the same run on each of them.
+        ordered = {table: sorted(items, key=_place) for table, items in responses.items()}
+        seen = {table: [self._seen_item(item, stale) for item in items] for table, items in ordered.items()}
+        return answer | {"Responses": seen}
 
     def _seen_item(self, item: dict[str, Any], stale: bool) -> dict[str, Any]:
         """Remember a version of an item; return it, or, if ``stale``, one of the last that were read."""
@@ -161,6 +162,10 @@ class FaultyStore:
         if not seen or seen[-1] != item:
             seen.append(item)
         return earlier
+
+
+def _place(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item["pk"]["S"], item["sk"]["S"]
 
 
 class FaultyCompareAndSwap:

@@ -115,3 +115,28 @@ async def test_an_attempt_that_moved_on_since_the_index_saw_it_is_left_out(
     await ledger.set_due(later, wall.now + 60)
     await ledger.fail(ended, event="start_failed", actor="portal", return_code=None, return_detail=None)
     assert await ledger.due(wall.now, 9) == [due]
+
+
+class Reversing(Listening):
+    """A store that returns the items of a batch in the reverse order: DynamoDB promises none."""
+
+    async def passing(self, operation: str, request: Mapping[str, Any], go_on: Callable[[], Awaitable[T]]) -> T:
+        answer = await super().passing(operation, request, go_on)
+        if operation == "BatchGetItem":
+            answered = cast("dict[str, Any]", answer)
+            items = {table: found[::-1] for table, found in answered["Responses"].items()}
+            return cast("T", {**answered, "Responses": items})
+        return answer
+
+
+@pytest.mark.parametrize("store", ["KEYS_ONLY"], indirect=True)
+async def test_attempts_that_are_due_at_one_instant_have_the_same_order_on_every_store(
+    write_path: WritePath, ledger: Ledger, start: Start, store: Listening, wall: Wall
+) -> None:
+    for number in range(6):
+        await start(reference=f"r{number}")
+    wall.pass_s(OVERDUE_S)
+    reversing = write_path.ledger(Reversing(store.behind), clock=wall, randomness=random.Random(3))
+    found = await ledger.due(wall.now, 9)
+    assert len(found) == 6
+    assert await reversing.due(wall.now, 9) == found

@@ -287,11 +287,12 @@ class Lookups:
 
         In a table of an earlier version an entry is the item itself.
         """
-        shards = {(entry["pk"]["S"], entry["sk"]["S"]): entry["dueShard"] for entry in entries}
+        shards = {_place(entry): entry["dueShard"] for entry in entries}
         whole = all("kind" in entry for entry in entries)
         items = entries if whole else await self._ruled.get_several([item_key(*place) for place in shards])
-        there = [item for item in items if item.get("dueShard") == shards[item["pk"]["S"], item["sk"]["S"]]]
-        return sorted(there, key=_due_at)
+        there = {_place(item): item for item in items if item.get("dueShard") == shards[_place(item)]}
+        # The items come in any order; those that are due at one instant stay in the order of their entries.
+        return sorted((there[place] for place in shards if place in there), key=_due_at)
 
     async def _attempt_holding(self, rule: str, value: str) -> Attempt | None:
         key = await self._ruled.owner_of(rule, value)
@@ -312,6 +313,10 @@ class Lookups:
             if "LastEvaluatedKey" not in reply:
                 return
             page["ExclusiveStartKey"] = reply["LastEvaluatedKey"]
+
+
+def _place(item: Item) -> tuple[str, str]:
+    return item["pk"]["S"], item["sk"]["S"]
 
 
 def _due_at(item: Item) -> str:
