@@ -3,9 +3,11 @@
 import ast
 import re
 import tomllib
+from graphlib import TopologicalSorter
 from importlib.metadata import version
 from pathlib import Path
 
+import grimp
 import pytest
 
 from bursar import __version__
@@ -98,6 +100,12 @@ def test_a_name_that_several_files_define_has_a_reason() -> None:
     several = {defined: paths for defined, paths in files.items() if len(paths) > 1}
     assert {defined: paths for defined, paths in several.items() if defined not in DOUBLE_NAMES} == {}
     assert sorted(DOUBLE_NAMES.keys() - several.keys()) == [], "a reason without a double name"
+
+
+def test_no_import_leads_in_a_circle() -> None:
+    """Imports inside of functions and those for types alone count too; the error names the circle."""
+    imports = grimp.build_graph("bursar", cache_dir=None)
+    TopologicalSorter({one: imports.find_modules_directly_imported_by(one) for one in imports.modules}).prepare()
 
 
 ROOMS = sorted(path for path in (ROOT / "src" / "bursar").iterdir() if (path / "__init__.py").exists())

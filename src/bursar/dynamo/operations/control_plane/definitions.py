@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bursar.dynamo.errors import DynamoError, invalid, invalid_parameter
+from bursar.dynamo.operations.control_plane.projections import PROJECTION, check_projected, check_projection
+from bursar.dynamo.operations.control_plane.vector_definitions import VECTOR, check_vectors, search_names
 from bursar.dynamo.operations.requests.common_members import BOOLEAN, NAME, STRING
 from bursar.dynamo.operations.requests.shapes import IntegerShape, ListShape, Shape, StringShape, StructureShape
 
 GLOBAL_INDEXES_MAX = 20
 LOCAL_INDEXES_MAX = 5
-PROJECTED_ATTRIBUTES_MAX = 100
 ON_DEMAND_READ_UNITS, ON_DEMAND_WRITE_UNITS = 12_000, 4_000
 """The warm throughput of a table on demand, in units per second (Developer Guide, "Warm throughput")."""
 NO_MAXIMUM = -1
@@ -44,12 +45,6 @@ _KEY_ELEMENT = StructureShape(
 )
 KEY_SCHEMA = ListShape(_KEY_ELEMENT, fewest=1, most=2)
 GLOBAL_KEY_SCHEMA = ListShape(_KEY_ELEMENT, fewest=1, most=2 * KEY_PARTS_MAX)
-PROJECTION = StructureShape(
-    {
-        "ProjectionType": StringShape(choices=("ALL", "INCLUDE", "KEYS_ONLY")),
-        "NonKeyAttributes": ListShape(StringShape(1, 255), fewest=1, most=20),
-    }
-)
 _INDEX: dict[str, Shape] = {"IndexName": NAME, "Projection": PROJECTION}
 LOCAL_INDEX = StructureShape({**_INDEX, "KeySchema": KEY_SCHEMA}, ("IndexName", "Projection", "KeySchema"))
 GLOBAL_INDEX = StructureShape(
@@ -171,14 +166,11 @@ def check_table(request: Mapping[str, Any]) -> None:
     indexes = request.get(GLOBAL)
     if indexes is not None:
         _check_global(indexes, definitions, names, used)
-    vectors = request.get("VectorIndexes") or ()
+    vectors = request.get(VECTOR) or ()
     if vectors:
-        # Imported here: most tables have none.
-        from bursar.dynamo.operations.control_plane.vector_definitions import check_vectors, search_names
-
         check_vectors(vectors, definitions, names, on_demand=request.get("BillingMode") == "PAY_PER_REQUEST")
         used |= search_names(vectors)
-    _check_projected([*(local or ()), *(indexes or ()), *vectors])
+    check_projected([*(local or ()), *(indexes or ()), *vectors])
     if used != definitions.keys():
         raise _unused(definitions, used, has_indexes=bool(vectors) or local is not None or indexes is not None)
 
@@ -287,29 +279,6 @@ def _checked_global_schema(schema: Sequence[Mapping[str, str]], definitions: Map
         raise invalid("Invalid KeySchema: Some index key attribute have no definition")
     _check_defined(names, definitions)
     return names
-
-
-def check_projection(index: Mapping[str, Any], names: set[str]) -> None:
-    """Raise ValidationException for a projection of an index, or a name that is in ``names``; add the name."""
-    projection = index["Projection"]
-    kind, attributes = projection.get("ProjectionType"), projection.get("NonKeyAttributes")
-    if kind is None:
-        raise invalid_parameter("Unknown ProjectionType: null")
-    if kind != "INCLUDE" and attributes is not None:
-        raise invalid_parameter(f"ProjectionType is {kind}, but NonKeyAttributes is specified")
-    if kind == "INCLUDE" and attributes is None:
-        raise invalid_parameter("ProjectionType is INCLUDE, but NonKeyAttributes is not specified")
-    for position, name in enumerate(attributes or ()):
-        if name in attributes[:position]:
-            raise invalid_parameter(f"Duplicate attribute name in NonKeyAttributes: {name}")
-    if index["IndexName"] in names:
-        raise invalid_parameter(f"Duplicate index name: {index['IndexName']}")
-    names.add(index["IndexName"])
-
-
-def _check_projected(indexes: Sequence[Mapping[str, Any]]) -> None:
-    if sum(len(index["Projection"].get("NonKeyAttributes") or ()) for index in indexes) > PROJECTED_ATTRIBUTES_MAX:
-        raise invalid_parameter(f"Number of NonKeyAttributes exceeds the per-table limit of {PROJECTED_ATTRIBUTES_MAX}")
 
 
 def _unused(definitions: Mapping[str, str], used: set[str], *, has_indexes: bool) -> DynamoError:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bursar.dynamo.errors import DynamoError, invalid_parameter
-from bursar.dynamo.operations.control_plane.definitions import PROJECTION, check_projection
+from bursar.dynamo.operations.control_plane.projections import PROJECTION, check_projection
 from bursar.dynamo.operations.requests.common_members import NAME
 from bursar.dynamo.operations.requests.shapes import IntegerShape, ListShape, Shape, StringShape, StructureShape
 
