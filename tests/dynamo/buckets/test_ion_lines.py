@@ -77,7 +77,7 @@ def test_a_line_that_is_no_item_is_refused(text: str, message: str) -> None:
 
 
 def test_a_line_that_is_too_long_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bursar.dynamo.buckets.ion_lines.LINE_BYTES_MAX", 20)
+    monkeypatch.setattr("bursar.dynamo.buckets.import_files.LINE_BYTES_MAX", 20)
     with pytest.raises(BadLine, match="line 1: must have at most 20 bytes"):
         read(OF_THE_GUIDE)
 

@@ -61,11 +61,7 @@ def json_items(content: io.BufferedReader) -> Iterator[tuple[int, Attributes]]:
 
 def json_records(content: io.BufferedReader) -> Iterator[tuple[int, int, dict[str, Any]]]:
     """Yield (number of the line, its size in bytes, object with the member ``Item``). Raises :class:`BadLine`."""
-    for number, line in enumerate(iter(lambda: content.readline(LINE_BYTES_MAX + 1), b""), 1):
-        if not line.strip():
-            continue
-        if len(line) > LINE_BYTES_MAX:
-            raise BadLine(f"line {number}: must have at most {LINE_BYTES_MAX} bytes")
+    for number, line in numbered_lines(content):
         try:
             document = orjson.loads(line)
         except orjson.JSONDecodeError as error:
@@ -73,6 +69,16 @@ def json_records(content: io.BufferedReader) -> Iterator[tuple[int, int, dict[st
         if not isinstance(document, dict) or not isinstance(document.get("Item"), dict):
             raise BadLine(f'line {number}: must be {{"Item": {{…}}}}')
         yield number, len(line), document
+
+
+def numbered_lines(content: IO[bytes]) -> Iterator[tuple[int, bytes]]:
+    """Yield (number from 1, line) of each line that is not blank. Raises :class:`BadLine` for one that is too long."""
+    for number, line in enumerate(iter(lambda: content.readline(LINE_BYTES_MAX + 1), b""), 1):
+        if not line.strip():
+            continue
+        if len(line) > LINE_BYTES_MAX:
+            raise BadLine(f"line {number}: must have at most {LINE_BYTES_MAX} bytes")
+        yield number, line
 
 
 def csv_items(content: io.BufferedReader, form: CsvForm) -> Iterator[tuple[int, Attributes]]:

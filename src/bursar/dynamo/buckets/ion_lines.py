@@ -19,7 +19,7 @@ from amazon.ion.core import IonType
 from amazon.ion.exceptions import IonException
 from amazon.ion.simple_types import IonPyBool, IonPyList, IonPyNull
 
-from bursar.dynamo.buckets.import_files import LINE_BYTES_MAX, Attributes, BadLine
+from bursar.dynamo.buckets.import_files import Attributes, BadLine, numbered_lines
 
 SETS = {"SS": "$dynamodb_SS", "NS": "$dynamodb_NS", "BS": "$dynamodb_BS"}
 _SET_TYPES = {annotation: kind for kind, annotation in SETS.items()}
@@ -35,11 +35,7 @@ def ion_line(line: bytes) -> bytes:
 
 def ion_items(content: IO[bytes]) -> Iterator[tuple[int, Attributes]]:
     """Yield (size of the line in bytes, item) of Ion lines. Raises :class:`BadLine`."""
-    for number, line in enumerate(iter(lambda: content.readline(LINE_BYTES_MAX + 1), b""), 1):
-        if not line.strip():
-            continue
-        if len(line) > LINE_BYTES_MAX:
-            raise BadLine(f"line {number}: must have at most {LINE_BYTES_MAX} bytes")
+    for number, line in numbered_lines(content):
         try:
             document = simpleion.loads(line.decode())
         except (IonException, UnicodeDecodeError, ValueError) as error:
