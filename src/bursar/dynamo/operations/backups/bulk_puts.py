@@ -3,8 +3,8 @@
 Each line of an object is a record: the members of a PutItem that name an item and, if it has one, its condition. A bulk
 operation is complete when it is answered, as IN_PROGRESS like on Amazon, so none can be cancelled.
 
-The output has two files of JSON lines, of which OutputType selects; Amazon's layout of them could not be read, so
-theirs is the engine's own:
+The output has up to two files of JSON lines; OutputType names those that are written. Amazon's documents do not show
+their layout, so this one is the engine's own:
 
     AWSDynamoDB/<id>/errors.json                     {"S3Key", "Line", "Code", "Message", "Record"}
     AWSDynamoDB/<id>/condition-check-failures.json   {"S3Key", "Line", "Item", "ExistingItem"}
@@ -225,8 +225,8 @@ class _BulkPut:
 
     def _report_error(self, place: Mapping[str, Any], error: DynamoError, record: Mapping[str, Any] | None) -> None:
         self._failed += 1
-        told = {} if record is None else {"Record": record}
-        self._report(ERROR, {**place, "Code": error.code, "Message": error.message, **told})
+        line = {**place, "Code": error.code, "Message": error.message}
+        self._report(ERROR, line if record is None else {**line, "Record": record})
 
     def _report(self, kind: str, line: Mapping[str, Any]) -> None:
         if kind in self._files:
