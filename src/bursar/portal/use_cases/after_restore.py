@@ -129,7 +129,7 @@ async def _ask(
     if blocks:
         return
     if not attempts:
-        await _refuse_if_paid_with_another_fee(portal, lost)
+        await _refuse_if_paid_with_another_fee(portal, like, lost)
     if not portal.paygov.can_rule_out:
         if live is None or own or later:
             raise InDoubt(CANNOT_ASK)
@@ -140,13 +140,13 @@ async def _ask(
     portal.restores.remember_checked(like.client, like.reference)
 
 
-async def _refuse_if_paid_with_another_fee(portal: Portal, lost: Sequence[Attempt]) -> None:
+async def _refuse_if_paid_with_another_fee(portal: Portal, like: Attempt, lost: Sequence[Attempt]) -> None:
     """Raise ``Conflict`` if Pay.gov has a collection of a lost attempt under the application of another fee.
 
     Only the lost part of the store knew the obligation's fee, so the caller may have named another one. Pay.gov finds
     a collection by its application and its agency tracking id together.
     """
-    others = sorted(portal.fees.tcs_app_ids - {lost[0].tcs_app_id})
+    others = sorted(portal.fees.tcs_app_ids - {like.tcs_app_id})
     asked = [replace(attempt, tcs_app_id=other) for other in others for attempt in lost]
     try:
         found = await _look_up_all(portal, asked)
