@@ -95,7 +95,10 @@ class Trino:
 
 
 def _execute(cursor: Any, statement: str) -> None:
-    """Execute a statement. For a while after its start, the only node does not offer each catalog yet: ask again."""
+    """Execute a statement. For a while after its start, the only node does not offer each catalog yet: ask again.
+
+    The error's name is NO_NODES_AVAILABLE or GENERIC_INTERNAL_ERROR; both messages begin alike.
+    """
     from trino.exceptions import TrinoQueryError
 
     ends = time.monotonic() + START_S_MAX
@@ -103,7 +106,8 @@ def _execute(cursor: Any, statement: str) -> None:
         try:
             cursor.execute(statement)
         except TrinoQueryError as error:
-            if error.error_name != "NO_NODES_AVAILABLE" or time.monotonic() >= ends:
+            no_node = error.message.startswith("No nodes available")
+            if not no_node or time.monotonic() >= ends:
                 raise
             time.sleep(POLL_S)
         else:
