@@ -1,32 +1,21 @@
-"""Collect a fee through Bursar: init, redirect, process, details. Needs botocore (pip install boto3)."""
+"""Collect a fee through Bursar: init, redirect, process, details. Needs pip install requests-aws4auth."""
 
-import json
 import os
 import time
-import urllib.error
-import urllib.request
 import uuid
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+import requests
+from requests_aws4auth import AWS4Auth
 
 PORTAL = os.environ.get("PORTAL_URL", "http://127.0.0.1:8080")
-KEY = Credentials(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])
+KEY = AWS4Auth(os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"], "us-east-1", "execute-api")
 RETRY = (409, 429, 502, 503, 504)
 
 
-def call(method, path, body=None):
+def call(method, path, content=None):
     """Send a signed request. Return the status and the JSON of the answer, of an error too."""
-    data = None if body is None else json.dumps(body).encode()
-    signed = AWSRequest(method, PORTAL + path, data=data, headers={"Content-Type": "application/json"})
-    SigV4Auth(KEY, "execute-api", "us-east-1").add_auth(signed)
-    request = urllib.request.Request(signed.url, data, dict(signed.headers), method=method)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
+    answer = requests.request(method, PORTAL + path, json=content, auth=KEY, timeout=60)
+    return answer.status_code, answer.json()
 
 
 order = {
