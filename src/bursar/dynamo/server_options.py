@@ -109,7 +109,8 @@ def seeding(opening: "Callable[[str], Engine]", files: tuple[Path, ...]) -> "Cal
 
         try:
             with engine.calm(), progress_bar("seeding", None) as advance:
-                seed(engine.execute, waiting, keep=True, progress=advance, put_rules=engine.put_rules_document)
+                rules, region = engine.put_rules_document, engine.region
+                seed(engine.execute, waiting, keep=True, progress=advance, put_rules=rules, region=region)
         except SeedError as error:
             engine.close()
             raise CannotStart(f"--init {error}") from None

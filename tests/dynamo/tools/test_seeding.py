@@ -20,6 +20,7 @@ TABLE: dict[str, Any] = {
     "BillingMode": "PAY_PER_REQUEST",
 }
 DUMP = b'{"CreateTable": %s}\n{"Item": {"pk": {"S": "a"}, "sk": {"N": "1"}}}\n' % json.dumps(TABLE).encode()
+TYPED = {"M": {"on": True, "none": None, "at": {"x": 5, "list": [{"S": "a"}, "b"]}, "typed": {"L": [{"N": "1.5"}]}}}
 MODEL = {
     "ModelName": "shop",
     "DataModel": [
@@ -41,6 +42,10 @@ MODEL = {
                 }
             ],
             "TableData": [{"id": {"S": "1"}, "at": {"N": "5"}, "town": {"S": "Rome"}}],
+            "TableFacets": [
+                {"FacetName": "Orders", "TableData": [{"id": {"S": "1"}, "at": {"N": "6"}, "note": TYPED}]},
+                {"FacetName": "Empty"},
+            ],
             "BillingMode": "PROVISIONED",
             "ProvisionedCapacitySettings": {
                 "ProvisionedThroughput": {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6},
@@ -53,6 +58,13 @@ AWSTemplateFormatVersion: "2010-09-09"
 Transform: AWS::Serverless-2016-10-31
 Parameters:
   Stage: {Type: String, Default: dev}
+  Size: {Type: Number, Default: 6}
+Mappings:
+  Periods: {dev: {days: 7}}
+Conditions:
+  IsProduction: !Equals [!Ref Stage, prod]
+  IsSmall: !And [!Not [!Condition IsProduction], !Equals [!Ref Size, "6"], !Condition IsTrue]
+  IsTrue: !Or [!Condition IsProduction, !Equals [true, "true"]]
 Resources:
   Orders:
     Type: AWS::DynamoDB::Table
@@ -60,10 +72,15 @@ Resources:
       TableName: !Sub "orders-${Stage}"
       KeySchema: [{AttributeName: pk, KeyType: HASH}]
       AttributeDefinitions: [{AttributeName: pk, AttributeType: S}, {AttributeName: day, AttributeType: S}]
-      ProvisionedThroughput: {ReadCapacityUnits: "5", WriteCapacityUnits: 6}
-      StreamSpecification: {StreamViewType: NEW_IMAGE}
-      TimeToLiveSpecification: {AttributeName: ends, Enabled: true}
-      PointInTimeRecoverySpecification: {PointInTimeRecoveryEnabled: false}
+      BillingMode: !If [IsProduction, PAY_PER_REQUEST, !Ref AWS::NoValue]
+      ProvisionedThroughput: {ReadCapacityUnits: "5", WriteCapacityUnits: !Ref Size}
+      Tags: [{Key: place, Value: !Sub ["in-${Where}", {Where: !Ref AWS::Region}]}, !Ref AWS::NoValue]
+      StreamSpecification: !If [IsSmall, {StreamViewType: NEW_IMAGE}, {StreamViewType: KEYS_ONLY}]
+      TimeToLiveSpecification: {AttributeName: !Sub "${!ends}", Enabled: true}
+      PointInTimeRecoverySpecification:
+        PointInTimeRecoveryEnabled: "true"
+        RecoveryPeriodInDays: !FindInMap [Periods, !Ref Stage, days]
+      SSESpecification: {KMSMasterKeyId: !Sub "${Key.Arn}"}
       GlobalSecondaryIndexes:
         - IndexName: by-day
           KeySchema: [{AttributeName: day, KeyType: HASH}]
@@ -71,6 +88,9 @@ Resources:
           ProvisionedThroughput: {ReadCapacityUnits: "1", WriteCapacityUnits: "2"}
   Sessions:
     Type: AWS::Serverless::SimpleTable
+  Production:
+    Type: AWS::Serverless::SimpleTable
+    Condition: IsProduction
   Everywhere:
     Type: AWS::DynamoDB::GlobalTable
     Properties:
@@ -124,33 +144,42 @@ def test_kept_tables_are_left_as_they_are(engine: Engine, tmp_path: Path) -> Non
         file(tmp_path, "orders.csv", "pk,sk\nb,2\n"),
         file(tmp_path, "model.json", json.dumps(MODEL)),
     ]
-    assert seed(engine.execute, paths, keep=True) == {"orders": 2, "Customer": 1}
+    assert seed(engine.execute, paths, keep=True) == {"orders": 2, "Customer": 2}
     for item in scan(engine, "orders"):
         engine.execute("DeleteItem", {"TableName": "orders", "Key": item})
     assert seed(engine.execute, paths, keep=True) == {}
     assert scan(engine, "orders") == []
-    assert seed(engine.execute, paths) == {"orders": 2, "Customer": 1}
+    assert seed(engine.execute, paths) == {"orders": 2, "Customer": 2}
     assert len(scan(engine, "orders")) == 2
 
 
 def test_a_model_of_nosql_workbench(engine: Engine, tmp_path: Path) -> None:
-    assert seed(engine.execute, [file(tmp_path, "model.json", json.dumps(MODEL))]) == {"Customer": 1}
+    assert seed(engine.execute, [file(tmp_path, "model.json", json.dumps(MODEL))]) == {"Customer": 2}
     table = described(engine, "Customer")
     assert [key["AttributeName"] for key in table["KeySchema"]] == ["id", "at"]
     assert {each["AttributeName"] for each in table["AttributeDefinitions"]} == {"id", "at", "town"}
     assert table["ProvisionedThroughput"]["WriteCapacityUnits"] == 6
     assert table["GlobalSecondaryIndexes"][0]["IndexName"] == "by-town"
+    (note,) = (item["note"]["M"] for item in scan(engine, "Customer") if "note" in item)
+    assert note["on"] == {"BOOL": True}
+    assert note["none"] == {"NULL": True}
+    assert note["at"] == {"M": {"x": {"N": "5"}, "list": {"L": [{"S": "a"}, {"S": "b"}]}}}
+    assert note["typed"] == {"L": [{"N": "1.5"}]}
 
 
 def test_a_template_of_cloudformation_and_sam(engine: Engine, tmp_path: Path) -> None:
-    made = seed(engine.execute, [file(tmp_path, "template.yaml", TEMPLATE)])
+    made = seed(engine.execute, [file(tmp_path, "template.yaml", TEMPLATE)], region="eu-west-1")
     assert made == {"orders-dev": 0, "Sessions": 0, "Everywhere": 0}
     orders = described(engine, "orders-dev")
     assert orders["ProvisionedThroughput"]["ReadCapacityUnits"] == 5
     assert orders["StreamSpecification"] == {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
     assert orders["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"]["WriteCapacityUnits"] == 2
     expiry = engine.execute("DescribeTimeToLive", {"TableName": "orders-dev"})["TimeToLiveDescription"]
-    assert expiry["AttributeName"] == "ends"
+    assert expiry["AttributeName"] == "${ends}"
+    backups = engine.execute("DescribeContinuousBackups", {"TableName": "orders-dev"})["ContinuousBackupsDescription"]
+    assert backups["PointInTimeRecoveryDescription"]["RecoveryPeriodInDays"] == 7
+    tags = engine.execute("ListTagsOfResource", {"ResourceArn": orders["TableArn"]})["Tags"]
+    assert tags == [{"Key": "place", "Value": "in-eu-west-1"}]
     assert described(engine, "Sessions")["KeySchema"] == [{"AttributeName": "id", "KeyType": "HASH"}]
 
 
@@ -170,15 +199,18 @@ def test_a_list_of_create_table_requests(engine: Engine, tmp_path: Path) -> None
         ("t.json", '{"DataModel": [{"TableName": "one"}]}', "table 1: must be a table of NoSQL Workbench; KeyError"),
         ("t.json", '{"Resources": {"T": {"Type": "AWS::DynamoDB::Table", "Properties": {"TableName": {"Ref": "P"}}}}}',
          'TableName: must be text, or Ref or Fn::Sub of a parameter with a default; got {"Ref":"P"}'),
-        ("t.yaml", 'Resources: {T: {Type: "AWS::DynamoDB::Table", Properties: {TableName: !Sub "${P}"}}}',
+        ("t.yaml", "Parameters: {P: }\n"
+         'Resources: {T: {Type: "AWS::DynamoDB::Table", Properties: {TableName: !Sub "${P}"}}}',
          "T.TableName: P must be a parameter with a default"),
         ("t.json", '{"Resources": {"T": {"Type": "AWS::DynamoDB::Table", "Properties": [1]}}}',
          "T: must be a complete AWS::DynamoDB::Table; AttributeError"),
         ("t.yaml", 'Resources: {T: {Type: "AWS::DynamoDB::Table", Properties: {TableName: !Join [",", 5]}}}',
-         "T: must be a complete AWS::DynamoDB::Table; TypeError"),
+         "T.TableName: Fn::Join must have its arguments; TypeError"),
+        ("t.yaml", 'Resources: {T: {Type: "AWS::DynamoDB::Table", Condition: A}}\nConditions: {A: {Condition: A}}',
+         "T: A must be a condition that the parameters' defaults decide"),
+        ("t.yaml", 'Resources: {T: {Type: "AWS::DynamoDB::Table", Condition: A}}\nConditions: {A: !Equals [!Ref B, x]}',
+         "T: a condition must compare texts and parameters with a default"),
         ("t.yaml", TEMPLATE.replace('"5"', "five"), "Orders: must be a complete AWS::DynamoDB::Table; ValueError"),
-        ("t.yaml", 'Parameters: {P: }\nResources: {T: {Type: "AWS::Serverless::SimpleTable", Properties: !Sub "${P}"}}',
-         "T: P must be a parameter with a default"),
         ("t.jsonl", DUMP + b"[]", "line 3: must be a JSON object; got list"),
     ],
 )  # fmt: skip

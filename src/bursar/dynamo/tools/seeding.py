@@ -20,6 +20,7 @@ from typing import Any
 import orjson
 
 from bursar.dynamo.errors import DynamoError
+from bursar.dynamo.regions import DEFAULT_REGION
 from bursar.dynamo.tools.dump_and_load import (
     BATCH_ITEMS_MAX,
     DumpError,
@@ -33,7 +34,8 @@ from bursar.dynamo.tools.dump_and_load import (
     table_names,
     unpacked,
 )
-from bursar.dynamo.tools.table_models import DescribedTable, ModelError, template_tables, workbench_tables
+from bursar.dynamo.tools.table_models import DescribedTable, template_tables, workbench_tables
+from bursar.dynamo.tools.template_functions import ModelError
 
 DUMPS = (".jsonl", ".ndjson")
 TEMPLATES = (".yaml", ".yml", ".template")
@@ -52,12 +54,13 @@ def seed(
     keep: bool = False,
     progress: Progress = lambda _items: None,
     put_rules: Callable[[str, str], None] | None = None,
+    region: str = DEFAULT_REGION,
 ) -> dict[str, int]:
     """Make the tables of files that do not exist, and put their items; return the number of items of each.
 
     With ``keep``, a table that existed before is left as it is, and its items in the files are passed over: the same
-    files may be given at every start. ``put_rules`` gives a table its rules, where the store keeps any. Raises
-    :class:`SeedError`; the tables that were made until then are deleted.
+    files may be given at every start. ``put_rules`` gives a table its rules, where the store keeps any; ``region``
+    is that of a template. Raises :class:`SeedError`; the tables that were made until then are deleted.
     """
     kept = set(table_names(execute)) if keep else set()
     counts: dict[str, int] = {}
@@ -72,7 +75,7 @@ def seed(
     for path in paths:
         try:
             with path.open("rb") as file:
-                for table, items in _seed_file(noting, path, file, kept, progress, put_rules):
+                for table, items in _seed_file(noting, path, file, kept, progress, put_rules, region):
                     counts[table] = counts.get(table, 0) + items
         except (OSError, EOFError, zlib.error) as error:
             _delete(execute, made)
@@ -98,6 +101,7 @@ def _seed_file(
     kept: set[str],
     progress: Progress,
     put_rules: Callable[[str, str], None] | None,
+    region: str,
 ) -> Iterator[tuple[str, int]]:
     name = path.with_suffix("") if path.suffix == ".gz" else path
     if name.suffix in DUMPS:
@@ -107,7 +111,7 @@ def _seed_file(
             yield name.stem, _put_all(execute, name.stem, _csv_items(execute, name.stem, file), progress)
     elif name.suffix == ".json" or name.suffix in TEMPLATES:
         document = _document(name.suffix, unpacked(file).read(FILE_BYTES_MAX + 1))
-        for table in _tables(document):
+        for table in _tables(document, region):
             if table.create["TableName"] not in kept:
                 yield table.create["TableName"], _make(execute, table, progress)
     else:
@@ -147,9 +151,9 @@ def _yaml(content: bytes) -> Any:
         raise SeedError(f"must be YAML: {' '.join(str(error).split())}") from None
 
 
-def _tables(document: Any) -> Iterator[DescribedTable]:
+def _tables(document: Any, region: str) -> Iterator[DescribedTable]:
     if isinstance(document, Mapping) and isinstance(document.get("Resources"), Mapping):
-        yield from template_tables(document)
+        yield from template_tables(document, region)
     elif isinstance(document, Mapping) and isinstance(document.get("DataModel"), list):
         yield from workbench_tables(document)
     else:

@@ -4,18 +4,21 @@
     {"DataModel": [{"TableName": …, "KeyAttributes": …, "TableData": […]}]}              a model, with its sample items
 
 A template's other resources are passed over, and so are the properties of a table that one machine lacks (replicas,
-auto scaling, contributor insights, Kinesis). In a property, ``Ref`` and ``Fn::Sub`` may name a parameter that has a
-default; a table without a name has its logical id.
+auto scaling, contributor insights, Kinesis). ``template_functions`` has the functions that a property may use; a table
+without a name has its logical id.
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
 
+from bursar.dynamo.regions import DEFAULT_REGION
+from bursar.dynamo.tools.template_functions import ModelError, TemplateValues
+
 KINDS: Final = {"String": "S", "Number": "N", "Binary": "B"}
+_TYPES: Final = frozenset(("S", "N", "B", "SS", "NS", "BS", "M", "L", "NULL", "BOOL"))
 _INDEX_MEMBERS: Final = ("IndexName", "KeySchema", "Projection", "ProvisionedThroughput", "OnDemandThroughput")
 _SAME: Final = (
     "KeySchema",
@@ -28,17 +31,17 @@ _SAME: Final = (
     "Tags",
 )
 """Properties of a template that CreateTable spells in the same way."""
-_REPLACED = re.compile(r"\$\{([^}]*)\}")
-_PSEUDO: Final = {
-    "AWS::Region": "us-east-1",
-    "AWS::AccountId": "000000000000",
-    "AWS::Partition": "aws",
-    "AWS::StackName": "stack",
-}
-
-
-class ModelError(ValueError):
-    """A description of tables cannot be read; the message says where and why."""
+_USED: Final = (
+    *_SAME,
+    "TableName",
+    "PrimaryKey",
+    "GlobalSecondaryIndexes",
+    "LocalSecondaryIndexes",
+    "StreamSpecification",
+    "TimeToLiveSpecification",
+    "PointInTimeRecoverySpecification",
+)
+"""The properties that are read; functions in the others need not be known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +56,16 @@ class DescribedTable:
 # CloudFormation and SAM ----------------------------------------------------------------------------------------
 
 
-def template_tables(template: Mapping[str, Any]) -> Iterator[DescribedTable]:
-    """Yield the tables of a template. Raises :class:`ModelError`."""
-    parameters = template.get("Parameters")
-    values = _PSEUDO | {
-        name: given["Default"]
-        for name, given in (parameters.items() if isinstance(parameters, Mapping) else ())
-        if isinstance(given, Mapping) and "Default" in given
-    }
+def template_tables(template: Mapping[str, Any], region: str = DEFAULT_REGION) -> Iterator[DescribedTable]:
+    """Yield the tables of a template in a region. Raises :class:`ModelError`."""
+    values = TemplateValues(template, region)
     for name, resource in template["Resources"].items():
         kind = resource.get("Type") if isinstance(resource, Mapping) else None
         if isinstance(kind, str) and kind in _RESOURCES:
             try:
-                properties = _resolved(resource.get("Properties") or {}, values, name)
+                if "Condition" in resource and not values.holds(resource["Condition"], name):
+                    continue
+                properties = values.resolved(_kept(resource.get("Properties") or {}, _USED), name)
                 properties.setdefault("TableName", name)
                 table = _RESOURCES[kind](properties)
             except ModelError:
@@ -73,30 +73,6 @@ def template_tables(template: Mapping[str, Any]) -> Iterator[DescribedTable]:
             except (KeyError, TypeError, AttributeError, ValueError) as error:
                 raise ModelError(f"{name}: must be a complete {kind}; {type(error).__name__}: {error}") from None
             yield table
-
-
-def _resolved(value: Any, values: Mapping[str, Any], where: str) -> Any:
-    """Return a property with the parameters that it names."""
-    if isinstance(value, list):
-        return [_resolved(element, values, where) for element in value]
-    if not isinstance(value, Mapping):
-        return value
-    if len(value) == 1:
-        ((function, argument),) = value.items()
-        if function == "Ref" and argument in values:
-            return values[argument]
-        if function == "Fn::Sub" and isinstance(argument, str):
-            return _REPLACED.sub(lambda found: str(_parameter(found[1], values, where)), argument)
-        if function == "Fn::Join" and isinstance(argument, list):
-            glue, parts = argument
-            return str(glue).join(str(_resolved(part, values, where)) for part in parts)
-    return {name: _resolved(member, values, f"{where}.{name}") for name, member in value.items()}
-
-
-def _parameter(name: str, values: Mapping[str, Any], where: str) -> Any:
-    if name not in values:
-        raise ModelError(f"{where}: {name} must be a parameter with a default")
-    return values[name]
 
 
 def _table(properties: dict[str, Any]) -> DescribedTable:
@@ -111,11 +87,19 @@ def _table(properties: dict[str, Any]) -> DescribedTable:
     table = DescribedTable(create)
     expiry = properties.get("TimeToLiveSpecification")
     if expiry and _true(expiry.get("Enabled")):
-        specification = {"Enabled": True, "AttributeName": expiry["AttributeName"]}
-        table.then.append(
-            ("UpdateTimeToLive", {"TableName": create["TableName"], "TimeToLiveSpecification": specification})
-        )
+        _then(table, "UpdateTimeToLive", "TimeToLive", {"Enabled": True, "AttributeName": expiry["AttributeName"]})
+    recovery = properties.get("PointInTimeRecoverySpecification")
+    if recovery and _true(recovery.get("PointInTimeRecoveryEnabled")):
+        specification: dict[str, Any] = {"PointInTimeRecoveryEnabled": True}
+        if "RecoveryPeriodInDays" in recovery:
+            specification["RecoveryPeriodInDays"] = int(recovery["RecoveryPeriodInDays"])
+        _then(table, "UpdateContinuousBackups", "PointInTimeRecovery", specification)
     return table
+
+
+def _then(table: DescribedTable, operation: str, subject: str, specification: Mapping[str, Any]) -> None:
+    request = {"TableName": table.create["TableName"], f"{subject}Specification": specification}
+    table.then.append((operation, request))
 
 
 def _global_table(properties: dict[str, Any]) -> DescribedTable:
@@ -198,7 +182,28 @@ def _workbench_table(table: Mapping[str, Any]) -> DescribedTable:
         {"AttributeName": name, "AttributeType": kind} for name, kind in types.items() if name in used
     ]
     _settle_capacity(create)
-    return DescribedTable(create, items=list(table.get("TableData") or ()))
+    facets = table.get("TableFacets") or ()  # models with facets have the sample items there
+    samples = [item for part in (table, *facets) for item in part.get("TableData") or ()]
+    return DescribedTable(create, items=[{name: _sample(value) for name, value in item.items()} for item in samples])
+
+
+def _sample(value: Any) -> Any:
+    """Return a value of a sample item as an attribute value: people type plain JSON into the maps of Workbench."""
+    if isinstance(value, Mapping):
+        kind = next(iter(value), "")
+        if len(value) != 1 or kind not in _TYPES:
+            return {"M": {name: _sample(member) for name, member in value.items()}}
+        content = value[kind]
+        if kind == "M" and isinstance(content, Mapping):
+            return {"M": {name: _sample(member) for name, member in content.items()}}
+        return {"L": [_sample(each) for each in content]} if kind == "L" and isinstance(content, list) else value
+    if isinstance(value, bool):
+        return {"BOOL": value}
+    if isinstance(value, int | float):
+        return {"N": str(value)}
+    if isinstance(value, list):
+        return {"L": [_sample(each) for each in value]}
+    return {"S": value} if isinstance(value, str) else {"NULL": True}
 
 
 def _keys(described: Mapping[str, Any], types: dict[str, str]) -> list[dict[str, str]]:

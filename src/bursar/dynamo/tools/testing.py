@@ -93,7 +93,9 @@ class InProcess:
     def seed(self, *files: str | Path) -> dict[str, int]:
         """Make the tables of files and put their items; return the number of items of each. Raises ``SeedError``."""
         with self.calm():
-            return seed(self.execute, [Path(file) for file in files], put_rules=self.engine.put_rules_document)
+            paths = [Path(file) for file in files]
+            rules = self.engine.put_rules_document
+            return seed(self.execute, paths, put_rules=rules, region=self.engine.region)
 
     def calm(self) -> AbstractContextManager[None]:
         """Return a context in which requests have no weather, for what a test prepares and verifies."""
@@ -149,7 +151,7 @@ class Server:
 
     def seed(self, *files: str | Path) -> dict[str, int]:
         """Make the tables of files and put their items; return the number of items of each. Raises ``SeedError``."""
-        return seed(self.execute, [Path(file) for file in files])
+        return seed(self.execute, [Path(file) for file in files], region=self._region)
 
     def clear(self) -> None:
         """Delete all tables."""
