@@ -108,6 +108,31 @@ def test_a_dump_goes_through_a_pipe_too(store: Path, tmp_path: Path) -> None:
     assert run("--data", tmp_path / "copy.db", "load", stdin=dumped.stdout_bytes).exit_code == 0
 
 
+@pytest.mark.parametrize(
+    ("target", "line"),
+    [
+        ("/absent/all.gz", "--to /absent/all.gz: No such file or directory; the dump is not complete"),
+        ("/dev/full", "--to /dev/full: No space left on device; the dump is not complete"),
+    ],
+)
+def test_a_dump_that_cannot_be_written_is_reported(store: Path, target: str, line: str) -> None:
+    if target == "/dev/full" and not Path(target).exists():
+        pytest.skip("only Linux has /dev/full")
+    refused = run("--data", store, "dump", "plain", "--to", target)
+    assert (refused.exit_code, refused.stderr) == (2, f"bursar dynamo: {line}\n")
+
+
+def test_commands_that_write_are_refused_with_read_only(store: Path) -> None:
+    before = store.read_bytes()
+    for command in ("load", "reset --yes", "rollback one --yes", "snapshot one", "branch a.db b.db"):
+        refused = run("--data", store, "--read-only", *command.split())
+        reading = "ls, describe, check, dump, shell, deliver, log, diff"
+        line = f"bursar dynamo: --read-only: must be given with {reading}; got {command.split()[0]}\n"
+        assert (refused.exit_code, refused.stderr) == (2, line)
+    assert store.read_bytes() == before
+    assert not store.with_name(f"{store.name}.snapshots").exists()
+
+
 def test_load_adds_to_an_existing_table_only_with_the_option(store: Path, tmp_path: Path) -> None:
     dumped = tmp_path / "plain.jsonl"
     run("--data", store, "dump", "plain", "--to", dumped)

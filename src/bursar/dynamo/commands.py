@@ -1,9 +1,10 @@
 """The command ``bursar dynamo``: serve a store over HTTP; list, describe, check, dump and load its tables."""
 
+import errno
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -53,9 +54,11 @@ endpoint_option = click.option(
 EXIT_CODES = """\b
 Exit codes:
   0  done; a server ends with it after Ctrl-C or SIGTERM
-  1  `check` found a problem, or a statement of `shell -c` failed
-  2  a wrong option, file, port or table; one line on standard error gives the reason
+  1  `check` found a problem, a statement of `shell -c` failed, or the answer to a question was no
+  2  a wrong option, file, port or table; the last line on standard error gives the reason
 """
+READ_ONLY_COMMANDS = ("ls", "describe", "check", "dump", "shell", "deliver", "log", "diff")
+"""The commands that work with ``--read-only``."""
 
 
 @click.group(invoke_without_command=True, epilog=EXIT_CODES)
@@ -148,6 +151,9 @@ def dynamo(
     context.meta[REGION] = region_of(region)
     context.meta[BUCKETS] = buckets_of(s3_folder, s3_endpoint)
     if context.invoked_subcommand is not None:
+        if read_only and context.invoked_subcommand not in READ_ONLY_COMMANDS:
+            reading = ", ".join(READ_ONLY_COMMANDS)
+            raise DynamoCommandRefused(f"--read-only: must be given with {reading}; got {context.invoked_subcommand}")
         return
     if read_only and (files or weather != "calm"):
         raise DynamoCommandRefused("--read-only: must be given without --init and --weather")
@@ -230,14 +236,14 @@ def describe_command(context: click.Context, path: str | None, table: str) -> No
 @click.option(
     "--to",
     "target",
-    type=click.File("wb"),
+    type=click.Path(dir_okay=False, allow_dash=True),
     default="-",
     help="File to write to, compressed if it ends with .gz; standard output by default.",
 )
 @endpoint_option
 @click.pass_context
 def dump_command(
-    context: click.Context, path: str | None, tables: tuple[str, ...], target: IO[bytes], endpoint: str | None
+    context: click.Context, path: str | None, tables: tuple[str, ...], target: str, endpoint: str | None
 ) -> None:
     """Write tables (all, if none is named) as lines of JSON, which `load` reads."""
     from bursar.dynamo.tools.dump_and_load import describe, dump, table_names
@@ -245,21 +251,29 @@ def dump_command(
     with _read(context, path, endpoint) as (execute, rules_of):
         names = tables or tuple(table_names(execute))
         total = sum(describe(execute, name)["ItemCount"] for name in names)
-        with progress_bar("dumping", total) as advance, _packed(target) as file:
+        with progress_bar("dumping", total) as advance, _opened(target) as file:
             for line in dump(execute, names, advance, rules_of):
                 file.write(line)
 
 
 @contextmanager
-def _packed(target: IO[bytes]) -> "Iterator[IO[bytes] | GzipFile]":
-    """Yield a file to write to, compressed by gzip if its name ends with ``.gz``."""
-    if not str(getattr(target, "name", "")).endswith(".gz"):
-        yield target
-        return
-    import gzip
+def _opened(target: str) -> "Iterator[IO[bytes] | GzipFile]":
+    """Open the file of a dump, or ``-``; a name that ends with ``.gz`` compresses it."""
+    from gzip import GzipFile
 
-    with gzip.GzipFile(fileobj=target, mode="wb", filename="", mtime=0) as file:
-        yield file
+    try:
+        with ExitStack() as stack:
+            plain = target == "-"
+            file = sys.stdout.buffer if plain else stack.enter_context(Path(target).open("wb"))
+            if target.endswith(".gz"):
+                yield stack.enter_context(GzipFile(fileobj=file, mode="wb", filename="", mtime=0))
+            else:
+                yield file
+            file.flush()
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # the reader of a pipe has what it needs
+            raise
+        raise DynamoCommandRefused(f"--to {target}: {error.strerror}; the dump is not complete") from None
 
 
 @dynamo.command("load")
