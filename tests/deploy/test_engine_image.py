@@ -1,6 +1,7 @@
 """The image of the engine alone and its compose file keep the rules of containers, and start a server that answers."""
 
 import json
+import re
 import subprocess
 import sys
 import urllib.request
@@ -55,6 +56,19 @@ def test_compose_gives_the_server_no_rights_and_the_application_its_address() ->
     assert server["cap_drop"] == ["ALL"]
     assert server["security_opt"] == ["no-new-privileges:true"]
     assert server["ports"] == ["127.0.0.1:8000:8000"]  # open to other services, not to other machines
-    assert application["environment"]["AWS_ENDPOINT_URL_DYNAMODB"] == "http://dynamodb:8000"
+    assert found_by_boto3(application["environment"]) == "http://dynamodb:8000"
     assert application["depends_on"] == {"dynamodb": {"condition": "service_healthy"}}
     assert ":latest" not in application["image"]
+
+
+def test_boto3_finds_the_server_by_the_variables_of_the_page() -> None:
+    page = (ROOT / "docs" / "instead-of.md").read_text(encoding="utf-8")
+    exported = dict(re.findall(r"(AWS_\w+)=(\S+)", page.partition("## ")[0]))
+    assert found_by_boto3(exported) == "http://127.0.0.1:8000"
+
+
+def found_by_boto3(environment: dict[str, str]) -> str:
+    """Return the endpoint of the client that a program with this environment makes."""
+    program = "import boto3; print(boto3.client('dynamodb').meta.endpoint_url)"
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.strip()
