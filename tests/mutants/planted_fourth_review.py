@@ -193,7 +193,7 @@ weaken(
     "dead-worker-holds-its-requests",
     "a new worker keeps the requests of the one that was killed",
     "bursar.portal.api.rate_limits:ClientLimits.__init__",
-    "shared.clear_words(self._own_word)",
+    "self._own[slot] = 0",
     "pass",
     "portal/api/test_rate_limits.py",
 )
@@ -202,8 +202,8 @@ weaken(
     "each-worker-lets-all-in",
     "only the requests of one's own worker count",
     "bursar.portal.api.rate_limits:ClientLimits.enter",
-    "sum(under_way)",
-    "under_way[self._worker]",
+    "for requests in buckets.in_progress",
+    "for requests in [self._own]",
     "portal/api/test_rate_limits.py",
 )
 
@@ -211,16 +211,16 @@ weaken(
     "new-clients-begin-empty",
     "a new client's bucket is empty",
     "bursar.portal.api.rate_limits:ClientLimits.enter",
-    "left, seen_at = self._burst, now",
-    "left, seen_at = 0.0, now",
+    "max(buckets.taken[slot], gained) + 1",
+    "max(buckets.taken[slot] or self._burst + gained, gained) + 1",
     "portal/api/test_rate_limits.py",
 )
 
 weaken(
     "clients-share-a-bucket",
-    "a client whose first slot is another's uses the other's bucket",
-    "bursar.portal.api.rate_limits:BucketMemory.slot_of",
-    "range(PROBES_MAX)",
+    "a client takes the first slot, also if another client has it",
+    "bursar.portal.api.rate_limits:TokenBuckets.slot_of",
+    "range(SLOTS_MAX)",
     "range(1)",
     "portal/api/test_rate_limits.py",
 )

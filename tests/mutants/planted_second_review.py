@@ -286,8 +286,8 @@ weaken(
     "retry-after-in-requests",
     "Retry-After is the number of requests that are missing and not of seconds",
     "bursar.portal.api.rate_limits:ClientLimits.enter",
-    "(1 - left) / self._rate_per_s",
-    "1 - left",
+    "missing / self._rate_per_s",
+    "missing",
     "portal/api/test_rate_limits.py",
 )
 

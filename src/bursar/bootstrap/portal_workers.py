@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from bursar.bootstrap.serving import bind
 from bursar.bootstrap.up import PrintLine, check_portal, client_limits, portal_lines, serve_portal
-from bursar.portal.api.rate_limits import SharedBuckets
+from bursar.portal.api.rate_limits import shared_buckets
 from bursar.portal.metrics.metrics import Metrics
 from bursar.portal.metrics.worker_snapshots import Snapshots
 from bursar.settings import Settings
@@ -33,7 +33,7 @@ def run_portal_workers(settings: Settings, print_line: PrintLine) -> None:
     # every worker, also a later one, gets the same port.
     bind(settings.host, settings.port, "the portal").close()
     kept_socket = bind(settings.host, settings.port, "the portal", shared=True)
-    with kept_socket as kept, SharedBuckets(settings.workers) as use:
+    with kept_socket as kept, shared_buckets(settings.workers) as use:
         uvloop.run(check_portal(settings))  # errors are reported once, and no open file reaches a fork
         port = kept.getsockname()[1]
         snapshots = Snapshots(settings.workers)

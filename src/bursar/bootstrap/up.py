@@ -28,7 +28,7 @@ from bursar.paygov.simulator.app import simulator_app
 from bursar.paygov.simulator.server import addresses
 from bursar.payments.clients import Client
 from bursar.portal.api.authentication import Authenticate, sigv4, without_signatures
-from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
+from bursar.portal.api.rate_limits import ClientLimits, TokenBuckets
 from bursar.portal.doors.asgi import AsgiApp, PortalApp, portal_app
 from bursar.portal.metrics.metrics import Metrics
 from bursar.portal.upkeep.sweep_loop import run_sweeper
@@ -163,7 +163,7 @@ async def serve_portal(
         on_stop()
 
 
-def client_limits(settings: Settings, shared: SharedBuckets | None = None, worker: int = 0) -> ClientLimits:
+def client_limits(settings: Settings, shared: TokenBuckets | None = None, worker: int = 0) -> ClientLimits:
     """Return the limits of each client. ``shared``: the memory that the workers of a server share, if any."""
     return ClientLimits(
         steady_clock,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bursar.portal.api import rate_limits
 from bursar.portal.api.authentication import without_signatures
-from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
+from bursar.portal.api.rate_limits import ClientLimits, shared_buckets
 from bursar.portal.contract.errors import TooMany
 from bursar.portal.doors.asgi import portal_app
 from tests.support.portal.asgi import ask
@@ -30,7 +30,7 @@ def workers(
     clock: ManualClock, *, count: int = 2, at_once_max: int = 1000, rate_per_s: float = 1.0, burst: float = 1000.0
 ) -> Iterator[list[ClientLimits]]:
     """Yield the limits of each worker of one server."""
-    with SharedBuckets(count) as shared:
+    with shared_buckets(count) as shared:
         yield [
             ClientLimits(
                 clock, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst, shared=shared, worker=worker
@@ -140,7 +140,7 @@ def test_a_bucket_that_stayed_full_is_full_for_an_idle_worker() -> None:
 
 def test_a_new_worker_has_nothing_under_way_and_the_bucket_as_it_was() -> None:
     clock = ManualClock()
-    with SharedBuckets(2) as shared:
+    with shared_buckets(2) as shared:
         one, first = (
             ClientLimits(clock, at_once_max=3, rate_per_s=1.0, burst=5.0, shared=shared, worker=worker)
             for worker in range(2)
@@ -211,7 +211,7 @@ def test_all_workers_together_admit_the_same_requests_as_one_process(
     clock = ManualClock()
     alone = ClientLimits(clock, at_once_max=at_once_max, rate_per_s=rate_per_s, burst=burst)
     under_way = [Counter[str]() for _ in range(WORKERS)]
-    with SharedBuckets(WORKERS) as shared:
+    with shared_buckets(WORKERS) as shared:
 
         def begin(worker: int) -> ClientLimits:
             return ClientLimits(

@@ -5,11 +5,11 @@ import sys
 
 ALL_CLAIM_AT_ONCE = """
 import os, random
-from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
+from bursar.portal.api.rate_limits import ClientLimits, shared_buckets
 
 WORKERS, CLIENTS = 4, 300
 names = [f"c{number}" for number in range(CLIENTS)]
-with SharedBuckets(WORKERS) as shared:
+with shared_buckets(WORKERS) as shared:
     waits, go = os.pipe()
     for worker in range(WORKERS):
         if not os.fork():
@@ -23,19 +23,20 @@ with SharedBuckets(WORKERS) as shared:
     os.close(go)
     for _ in range(WORKERS):
         assert os.wait()[1] == 0
-    slots = [shared.slot.unpack_from(shared.memory, shared.slot_of(name)) for name in names]
-    assert len({slot[0] for slot in slots}) == CLIENTS
-    assert [slot[1:] for slot in slots] == [(1000.0 - WORKERS, 0.0, *[1] * WORKERS)] * CLIENTS
+    slots = [shared.slot_of(name) for name in names]
+    assert sorted(slots) == list(range(CLIENTS))
+    assert [shared.taken[slot] for slot in slots] == [WORKERS] * CLIENTS
+    assert [requests[slot] for requests in shared.in_progress for slot in slots] == [1] * WORKERS * CLIENTS
 print("one slot each")
 """
 
 ALL_ENTER_AT_ONCE = """
 import os
-from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
+from bursar.portal.api.rate_limits import ClientLimits, shared_buckets
 from bursar.portal.contract.errors import TooMany
 
 WORKERS, BURST = 4, 10_000
-with SharedBuckets(WORKERS) as shared:
+with shared_buckets(WORKERS) as shared:
     waits, go = os.pipe()
     heard, says = os.pipe()
     for worker in range(WORKERS):
@@ -63,9 +64,9 @@ print("the burst and no more")
 
 KILLED_WITH_THE_LOCK = """
 import fcntl, os, signal
-from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
+from bursar.portal.api.rate_limits import ClientLimits, shared_buckets
 
-with SharedBuckets(2) as shared:
+with shared_buckets(2) as shared:
     limits = ClientLimits(lambda: 0.0, rate_per_s=1.0, burst=10.0, shared=shared, worker=1)
     limits.enter("a")
     heard, says = os.pipe()
@@ -76,45 +77,39 @@ with SharedBuckets(2) as shared:
             signal.pause()
     os.read(heard, 1)
     try:
-        fcntl.lockf(shared.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.lockf(shared.lock.file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         print("held")
     os.kill(holder, signal.SIGKILL)
     limits.enter("a")
     os.waitpid(holder, 0)
-    assert shared.slot.unpack_from(shared.memory, shared.slot_of("a"))[1:] == (8.0, 0.0, 0, 2)
+    assert (shared.taken[0], [requests[0] for requests in shared.in_progress]) == (2.0, [0, 2])
 print("released")
 """
 
-KILLED_WHILE_CLAIMING = """
+KILLED_BETWEEN_CLAIM_AND_COUNT = """
 import os, signal
-from bursar.portal.api import rate_limits
-from bursar.portal.api.rate_limits import ClientLimits, SharedBuckets
+from bursar.portal.api.rate_limits import ClientLimits, shared_buckets
 
-def limits(worker):
-    return ClientLimits(lambda: 0.0, at_once_max=1, burst=10.0, shared=shared, worker=worker)
+def limits(worker, clock=lambda: 0.0):
+    return ClientLimits(clock, at_once_max=1, burst=10.0, shared=shared, worker=worker)
 
-with SharedBuckets(2) as shared:
+def paused_clock():  # read after the slot has been claimed
+    os.write(says, b".")
+    signal.pause()
+
+with shared_buckets(2) as shared:
     heard, says = os.pipe()
     holder = os.fork()
     if not holder:
-        def digest_of(client, digest_of=rate_limits.digest_of):
-            if shared.slot.unpack_from(shared.memory, shared.first)[3:] == (1, 0):
-                os.write(says, b".")
-                signal.pause()
-            return digest_of(client)
-        half = limits(0)
-        shared.first = shared.slot_of("a")
-        rate_limits.digest_of = digest_of
-        half.enter("a")
+        limits(0, paused_clock).enter("a")
     os.read(heard, 1)
     os.kill(holder, signal.SIGKILL)
     os.waitpid(holder, 0)
-    assert shared.memory[: len(shared.memory)].count(rate_limits.digest_of("a")) == 0
-    limits(0)  # the successor of the killed worker
     limits(1).enter("a")
-    assert shared.slot.unpack_from(shared.memory, shared.slot_of("a"))[1:] == (9.0, 0.0, 0, 1)
-print("claimed nothing")
+    assert (shared.slot_of("a"), shared.slot_of("b")) == (0, 1)
+    assert (shared.taken[0], [requests[0] for requests in shared.in_progress]) == (1.0, [0, 1])
+print("took nothing")
 """
 
 
@@ -135,5 +130,5 @@ def test_a_worker_killed_with_the_lock_blocks_no_other_worker() -> None:
     assert run(KILLED_WITH_THE_LOCK) == ("held\nreleased\n", "")
 
 
-def test_a_worker_killed_while_it_claims_a_slot_has_claimed_nothing() -> None:
-    assert run(KILLED_WHILE_CLAIMING) == ("claimed nothing\n", "")
+def test_a_worker_killed_after_it_claimed_a_slot_has_taken_nothing() -> None:
+    assert run(KILLED_BETWEEN_CLAIM_AND_COUNT) == ("took nothing\n", "")
