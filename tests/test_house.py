@@ -144,6 +144,22 @@ def imported(path: Path) -> set[str]:
     return found
 
 
+HTTP_CLIENTS = re.compile(
+    r"(http\.client|urllib\.request|urllib3|requests|aiohttp|httpx2?|authlib\.integrations)(\.|$)"
+)
+OTHER_HTTP_CLIENTS = {
+    "src/bursar/dashboard/sign_in/provider/provider.py": "authlib speaks OpenID Connect through httpx2",
+    "src/bursar/dynamo/tools/testing.py": "a user's test waits for its server, and has no event loop",
+}
+"""The modules that send HTTP without :mod:`bursar.web.http_client`, each with the reason why."""
+
+
+def test_the_house_has_one_http_client() -> None:
+    source = [path for path in CODE if path.is_relative_to(ROOT / "src")]
+    other = [name(path) for path in source if any(HTTP_CLIENTS.match(module) for module in imported(path))]
+    assert other == sorted(OTHER_HTTP_CLIENTS)
+
+
 @pytest.mark.parametrize("path", [path for path in CODE if path.is_relative_to(ROOT / "tests")], ids=name)
 def test_what_tests_share_is_in_tests_support(path: Path) -> None:
     assert sorted(module for module in imported(path) if re.search(r"^\.|(^|\.)(test_\w+|conftest)$", module)) == []

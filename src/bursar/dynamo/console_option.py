@@ -10,7 +10,7 @@ from bursar.clock import system_clock
 from bursar.dynamo.command_inputs import DynamoCommandRefused
 from bursar.dynamo.server.admission import Access
 from bursar.dynamo.server.serve import MEMORY, Beside, ServerSettings, url_of
-from bursar.web.binding import LOCALHOST, bind, is_loopback
+from bursar.web.binding import bind, is_loopback
 
 if TYPE_CHECKING:
     from bursar.dynamo.engine.group_commit import AsyncEngine
@@ -33,8 +33,7 @@ def console_beside(settings: ServerSettings, access: Access | None, port: int) -
         raise DynamoCommandRefused("--console: needs bursar[console]; pip install 'bursar[console]'") from None
     if settings.workers > 1:
         raise DynamoCommandRefused(f"--workers: must be 1 with --console; got {settings.workers}")
-    is_local = is_loopback(settings.host) or settings.host == LOCALHOST
-    host = settings.host if access is not None or is_local else _LOOPBACK
+    host = settings.host if access is not None or is_loopback(settings.host) else _LOOPBACK
     listening = bind(host, port)
     store = "in memory" if settings.path == MEMORY else settings.path
 

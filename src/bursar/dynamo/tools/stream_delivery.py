@@ -7,9 +7,9 @@ passed over. The checkpoint is a file: the stream, the shard and the last record
 Source of the events: Lambda Developer Guide, "Using AWS Lambda with Amazon DynamoDB".
 """
 
+import asyncio
 import os
 from collections.abc import Callable, Iterator
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -18,10 +18,14 @@ import orjson
 
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.tools.dump_and_load import Execute
+from bursar.web.http_client import HttpClient
+from bursar.web.http_reply import HttpClientError, HttpReply
 
 FIRST_PAUSE_S, PAUSE_S_MAX = 1.0, 60.0
 POLL_S = 0.5
 TIMEOUT_S = 60.0
+ANSWER_BYTES_MAX = 6 * 1024 * 1024
+"""The largest answer of a Lambda function. Source: Lambda Developer Guide, "Lambda quotas"."""
 
 
 class DeliveryRefused(Exception):
@@ -207,24 +211,25 @@ def sender(url: str) -> SendBatch:
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError(f"target: must begin with http:// or https://; got {url}")
-    host, port = parts.hostname, parts.port
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
 
     def send(records: list[dict[str, Any]]) -> None:
-        connection = (HTTPSConnection if parts.scheme == "https" else HTTPConnection)(host, port, timeout=TIMEOUT_S)
         try:
-            connection.request("POST", path, orjson.dumps({"Records": records}), {"Content-Type": "application/json"})
-            response = connection.getresponse()
-            body = response.read()
-        except (OSError, HTTPException) as error:
-            raise Rejected(f"{url}: {error or type(error).__name__}") from None
-        finally:
-            connection.close()
-        if not 200 <= response.status < 300:
-            raise Rejected(f"{url}: HTTP {response.status}")
-        _check_answer(url, response.getheader("X-Amz-Function-Error"), body, records)
+            reply = asyncio.run(_post(url, orjson.dumps({"Records": records})))
+        except HttpClientError as error:
+            raise Rejected(f"{url}: {error}") from None
+        if not 200 <= reply.status < 300:
+            raise Rejected(f"{url}: HTTP {reply.status}")
+        _check_answer(url, reply.headers.get("x-amz-function-error"), reply.body, records)
 
     return send
+
+
+async def _post(url: str, body: bytes) -> HttpReply:
+    client = HttpClient(reply_bytes_max=ANSWER_BYTES_MAX)
+    try:
+        return await client.post(url, body, {"Content-Type": "application/json"}, TIMEOUT_S)
+    finally:
+        await client.close()
 
 
 def _check_answer(url: str, function_error: str | None, body: bytes, records: list[dict[str, Any]]) -> None:
