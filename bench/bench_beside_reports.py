@@ -2,7 +2,7 @@
 
     python -m bench.bench_beside_reports --data DIR [--payments 150000] [--rounds 6] [--seconds 10] [--clients 2]
 
-In a phase with reports, one transaction log with totals is asked for each second, and a writer catches up: it founds a
+In a phase with reports, one transaction log with totals is asked for each second, and a writer catches up: it builds a
 new lake from the whole store in a separate process. `bursar generate` makes the store in ``--data``, if it has none.
 """
 
@@ -85,7 +85,7 @@ def measure(data: Path, rounds: int, seconds: float, clients: int) -> list[str]:
     beside: list[float] = []
     answered = 0
     with simulator() as paygov, portal(data, paygov.url, 1) as server:
-        fetched(urlsplit(server.url).netloc)  # founds the lake of the store, if it has none
+        fetched(urlsplit(server.url).netloc)  # builds the lake of the store, if it has none
         loaded(server.url, clients, WARM_S)
         for _ in range(rounds):
             without.append(loaded(server.url, clients, seconds)["init"]["p95_ms"])

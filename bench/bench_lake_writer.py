@@ -3,7 +3,7 @@
     python -m bench.bench_lake_writer --data DIR [--payments 150000]      catch up with a generated store
     python -m bench.bench_lake_writer --year [--payments 100000] [--commits-a-day 2]
 
-The first form generates the store in ``--data``, if the folder has none, and founds a new lake from it in a separate
+The first form generates the store in ``--data``, if the folder has none, and builds a new lake from it in a separate
 process. A change is a row of a table. The second form writes the payments of a year in commits at equal intervals,
 each followed by what the writer does after a commit, and prints the data files and the bytes of metadata that remain.
 """

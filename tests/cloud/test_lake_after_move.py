@@ -1,4 +1,4 @@
-"""A lake founded from a moved store, on S3, has the rows of the old lake in a folder, now and as of the past."""
+"""A lake built from a moved store, on S3, has the rows of the old lake in a folder, now and as of the past."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ QUESTIONS = (
 AS_OF_DAYS = (3, 10, 20)
 
 
-def test_a_lake_founded_on_s3_after_a_move_answers_as_the_folder_did(
+def test_a_lake_built_on_s3_after_a_move_answers_as_the_folder_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in os.environ if name.startswith(("BURSAR_", "AWS_"))]:
@@ -51,7 +51,7 @@ def test_a_lake_founded_on_s3_after_a_move_answers_as_the_folder_did(
 
 
 async def answers(store: str, lake: str) -> list[list[Any]]:
-    """Found the lake of a store, prove it, and return the rows of every question, now and as of the past."""
+    """Build the lake of a store, prove it, and return the rows of every question, now and as of the past."""
     async with Composition(Settings(store=store, lake=lake), creates_store=False) as parts:
         reports = await parts.reports()
         await reports.write_lake()

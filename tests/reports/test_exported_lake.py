@@ -1,4 +1,4 @@
-"""A lake from exports to S3 has the rows of a lake that was founded by a scan, and a bad export changes nothing."""
+"""A lake from exports to S3 has the rows of a lake that was built by a scan, and a bad export changes nothing."""
 
 import asyncio
 import gzip
@@ -102,7 +102,7 @@ def rows_of(lake: Lake) -> dict[str, list[dict[str, Any]]]:
 
 
 async def scanned(exported: Exported) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of another lake, which a scan of the store founds now."""
+    """Return the rows of another lake, which a scan of the store builds now."""
     folder = exported.folder / f"scanned {exported.wall.now}"
     reports = Reports(StreamSource(exported.store, TABLE_NAME), f"file:{folder}", exported.wall)
     await reports.write_lake()
@@ -110,15 +110,15 @@ async def scanned(exported: Exported) -> dict[str, list[dict[str, Any]]]:
     return rows_of(Lake.at(f"file:{folder}"))
 
 
-async def test_a_lake_is_founded_and_followed_by_exports_as_by_a_scan(exported: Exported) -> None:
+async def test_a_lake_is_built_and_followed_by_exports_as_by_a_scan(exported: Exported) -> None:
     full = await exported.export()
-    founded_at = exported.wall.now
-    written = await exported.of_table().found(str(full))
+    built_at = exported.wall.now
+    written = await exported.of_table().build(str(full))
     expected = await scanned(exported)
     assert all(expected.values())  # of each table
     assert rows_of(exported.lake) == expected
-    assert written.watermark == pytest.approx(founded_at)
-    since = founded_at
+    assert written.watermark == pytest.approx(built_at)
+    since = built_at
     for _ in range(2):
         await exported.live()
         incremental = await exported.export(since - 30)  # they may overlap
@@ -150,13 +150,13 @@ async def test_the_commands_print_what_moved_or_why_not(exported: Exported) -> N
         return result.exit_code, result.output
 
     assert await lake("follow", "--from-export", str(full)) == (1, ANY)
-    code, output = await lake("found", "--from-export", str(full))
+    code, output = await lake("build", "--from-export", str(full))
     assert code == 0, output
     assert f"the lake is complete up to {iso_ms(exported.wall.now)}" in output
-    code, output = await lake("found", "--from-export", str(full))
+    code, output = await lake("build", "--from-export", str(full))
     assert (code, output) == (
         1,
-        f"Error: the lake at file://{exported.folder}/lake: must not exist; it is founded already\n",
+        f"Error: the lake at file://{exported.folder}/lake: must not exist yet\n",
     )
 
 
@@ -165,7 +165,7 @@ async def test_a_clock_ahead_of_the_export_costs_no_row_and_doubles_none(exporte
     await exported.live(steps=20)  # by a writer whose clock is an hour ahead
     exported.wall.now -= 3600
     full = await exported.export()
-    await exported.of_table().found(str(full))
+    await exported.of_table().build(str(full))
     source = IndexSource(exported.history.ledger, exported.store, TABLE_NAME, exported.wall)
     by_index = Reports(source, exported.lake_url, exported.wall)
     assert (await by_index.sql("SELECT count(*) FROM payments")).rows == [(len(exported.history.attempts),)]
@@ -219,36 +219,36 @@ async def test_a_damaged_export_is_refused_and_changes_nothing(exported: Exporte
         shutil.copytree(full, copy)
         fault(copy)
         with pytest.raises(BadExport, match=message):
-            await exported.of_table().found(str(copy))
+            await exported.of_table().build(str(copy))
         assert not exported.lake.exists, name
     with pytest.raises(BadExport, match=r"must be a folder with manifest-summary\.json"):
-        await exported.of_table().found(str(exported.folder / "nowhere"))
+        await exported.of_table().build(str(exported.folder / "nowhere"))
     with pytest.raises(BadExport, match=r"must be of the table another; got bursar-payments"):
-        await exported.of_table("another").found(str(full))
+        await exported.of_table("another").build(str(full))
     assert not exported.lake.exists
 
 
 async def test_an_export_that_does_not_continue_the_lake_is_refused(exported: Exported) -> None:
     full = await exported.export()
-    founded_at = exported.wall.now
+    built_at = exported.wall.now
     await exported.live()
     since = exported.wall.now
     await exported.live()
-    incremental, late = await exported.export(founded_at), await exported.export(since)
+    incremental, late = await exported.export(built_at), await exported.export(since)
     lake = exported.of_table()
-    with pytest.raises(BadExport, match="must be founded first"):
+    with pytest.raises(BadExport, match="must exist; build it first"):
         await lake.follow(str(incremental))
     with pytest.raises(BadExport, match="must be a full one"):
-        await lake.found(str(incremental))
-    await lake.found(str(full))
+        await lake.build(str(incremental))
+    await lake.build(str(full))
     known = rows_of(exported.lake)
     refused = {
         full: "must be an incremental one",
-        late: rf"must begin at {iso_ms(founded_at)} or earlier; got {iso_ms(since)}",
+        late: rf"must begin at {iso_ms(built_at)} or earlier; got {iso_ms(since)}",
     }
     for place, message in refused.items():
         with pytest.raises(BadExport, match=message):
             await lake.follow(str(place))
-    with pytest.raises(BadExport, match="it is founded already"):
-        await lake.found(str(full))
+    with pytest.raises(BadExport, match="must not exist yet"):
+        await lake.build(str(full))
     assert rows_of(exported.lake) == known

@@ -49,7 +49,7 @@ steps = st.lists(
 def small_batches() -> Iterator[None]:
     """Let a few rows be many, so that a history has commits of every kind, and a kill can happen between them."""
     with (
-        patch("bursar.reports.tail.founding.BATCH_ROWS_MAX", 4),
+        patch("bursar.reports.tail.lake_build.BATCH_ROWS_MAX", 4),
         patch("bursar.reports.current.TAIL_ROWS_MAX", 6),
         patch("bursar.reports.lake.twin.NEW_ROWS_MIN", 8),
     ):

@@ -158,7 +158,7 @@ def restore(path: Path, backup: bytes) -> None:
     path.write_bytes(backup)
 
 
-async def test_a_store_that_was_copied_back_is_founded_again(tmp_path: Path, moment: Moment) -> None:
+async def test_the_lake_of_a_store_that_was_copied_back_is_built_again(tmp_path: Path, moment: Moment) -> None:
     path, lake = tmp_path / "portal.db", f"file:{tmp_path / 'lake'}"
 
     async def life(numbers: range) -> list[tuple[Any, ...]]:

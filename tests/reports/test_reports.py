@@ -187,7 +187,7 @@ async def test_the_watermark_is_the_stores_time_and_the_one_that_is_printed(book
 async def test_a_lake_that_cannot_be_written_does_not_stop_answers(
     book: Book, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bursar.reports.tail.founding.BATCH_ROWS_MAX", 10)
+    monkeypatch.setattr("bursar.reports.tail.lake_build.BATCH_ROWS_MAX", 10)
     monkeypatch.setattr("bursar.reports.current.TAIL_ROWS_MAX", 10)
 
     def full(*_: object) -> None:
@@ -352,7 +352,7 @@ async def test_a_long_tail_is_answered_even_while_another_process_writes(
 async def test_the_lake_is_written_in_batches_of_bounded_size(
     book: Book, reports: Reports, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bursar.reports.tail.founding.BATCH_ROWS_MAX", 7)
+    monkeypatch.setattr("bursar.reports.tail.lake_build.BATCH_ROWS_MAX", 7)
     book.pay(120)
     longest = 0
 
@@ -370,7 +370,7 @@ async def test_the_lake_is_written_in_batches_of_bounded_size(
 async def test_a_process_waits_for_the_writer_of_another_with_bounded_memory(
     book: Book, reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bursar.reports.tail.founding.BATCH_ROWS_MAX", 7)
+    monkeypatch.setattr("bursar.reports.tail.lake_build.BATCH_ROWS_MAX", 7)
     monkeypatch.setattr(current, "TAIL_ROWS_LIMIT", 40)
     monkeypatch.setattr(current, "OTHER_WRITER_WAIT_S", 0.5)
     book.pay(30)
@@ -382,10 +382,10 @@ async def test_a_process_waits_for_the_writer_of_another_with_bounded_memory(
     await other.close()
 
 
-async def test_a_founding_that_died_begins_again(
+async def test_a_build_that_died_begins_again(
     book: Book, reports: Reports, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bursar.reports.tail.founding.BATCH_ROWS_MAX", 7)
+    monkeypatch.setattr("bursar.reports.tail.lake_build.BATCH_ROWS_MAX", 7)
     book.pay(60)
     state = {"commits": 0}
 

@@ -198,11 +198,11 @@ Rows that are wider than the terminal are turned on their side, one column a lin
   The {OVERLAP_S / 3600:.0f} hours before it are read again at each look, so clocks may differ by that much.
 - **Founding.**
   The first writer of a lake reads the whole table by a scan.
-  The age of the table does not matter: a table that was restored, copied or loaded is founded like any other.
-  A lake is also founded again when its position is lost.
+  The age of the table does not matter: a table may have been restored, copied or loaded.
+  A lake is also built again when its position is lost.
   That is so when the store was replaced, or when its stream was not read for 24 hours.
-  A lake of an older version gets the tables and columns that it lacks, and is founded again.
-  On Amazon's DynamoDB a lake can also be founded from an export ([below](#from-exports-to-s3)).
+  A lake of an older version gets the tables and columns that it lacks, and is built again.
+  On Amazon's DynamoDB a lake can also be built from an export ([below](#from-exports-to-s3)).
 - **The twin** holds rows of the lake in DuckDB's own format, which is several times faster to read than Parquet.
   It is derived: it may be deleted, and is made again with the next {NEW_ROWS_MIN:,} rows.
 - `bursar up` and `bursar portal` commit after {COMMIT_ROWS_MIN:,} rows or {COMMIT_AGE_MAX_S / 60:.0f} minutes.
@@ -217,18 +217,18 @@ Rows that are wider than the terminal are turned on their side, one column a lin
   `GET /health` is `degraded` after a verification that found differences, and when none has ended for two days.
   Three metrics report the lake: its watermark's age, its last verification, and the rows that differed then.
 - A lake is derived data.
-  Delete a damaged lake, and the next query or `bursar lake write` founds it again.
+  Delete a damaged lake, and the next query or `bursar lake write` builds it again.
   A missing data file, or a disk that is full or read-only, does not stop answers: they come from the store.
 
 ## From exports to S3
 
 On Amazon's DynamoDB, an export reads a large table without its read capacity.
-`bursar lake found` founds a lake from a full export, and `bursar lake follow` adds an incremental one.
+`bursar lake build` builds a lake from a full export, and `bursar lake follow` adds an incremental one.
 They read the export and no store.
 
 ```sh
 aws dynamodb export-table-to-point-in-time --table-arn ARN --s3-bucket BUCKET --s3-prefix nightly
-bursar lake found --from-export s3://BUCKET/nightly/AWSDynamoDB/EXPORT-ID      # or a folder with a copy of it
+bursar lake build --from-export s3://BUCKET/nightly/AWSDynamoDB/EXPORT-ID      # or a folder with a copy of it
 aws dynamodb export-table-to-point-in-time --table-arn ARN --s3-bucket BUCKET --s3-prefix nightly \\
     --export-type INCREMENTAL_EXPORT --incremental-export-specification ExportFromTime=FROM,ExportToTime=TO
 bursar lake follow --from-export s3://BUCKET/nightly/AWSDynamoDB/EXPORT-ID
@@ -271,7 +271,7 @@ The store keeps its records: their retention is another decision.
 - An `--as-of` before the horizon is an error that names the horizon.
 - A payment that has left is in no report.
   Money of it that goes back later is a row of `reversals`, and in no report that needs the payment.
-- A founding reads no older month, and `bursar lake verify` expects none.
+- A build reads no older month, and `bursar lake verify` expects none.
   After a longer retention is set, the next verification reports the missing months and writes them again.
 - Never let a lifecycle rule of the bucket expire objects of the lake: a table needs old files as much as new ones.
   Rules that are safe are in `deploy/lake-lifecycle.json` ([aws.md](aws.md#lifecycle-rules-of-the-lakes-bucket)).

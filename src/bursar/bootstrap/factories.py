@@ -54,7 +54,7 @@ def known_names() -> "KnownNames":
 
 
 def exported_lake() -> "ExportedLake":
-    """Make the lake of the settings' table, for ``bursar lake found`` and ``follow``."""
+    """Make the lake of the settings' table, for ``bursar lake build`` and ``follow``."""
     from bursar.reports.exported_lake import ExportedLake
     from bursar.reports.lake.retention import Retention
 

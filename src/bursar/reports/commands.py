@@ -189,7 +189,7 @@ def lake() -> None:
 @lake.command()
 @click.pass_context
 def write(ctx: click.Context) -> None:
-    """Move changes from the table to the lake, and found the lake if there is none."""
+    """Move changes from the table to the lake, and build the lake if there is none."""
     click.echo(_moved(run(ctx, lambda reports: reports.write_lake())))
 
 
@@ -202,12 +202,12 @@ _export = click.option(
 )
 
 
-@lake.command("found")
+@lake.command("build")
 @_export
 @click.pass_context
-def found_lake(ctx: click.Context, place: str) -> None:
-    """Found the lake from a full export of the table to S3. The store is not read."""
-    click.echo(_moved(_run_exported(ctx, lambda lake: lake.found(place))))
+def build_lake(ctx: click.Context, place: str) -> None:
+    """Build the lake from a full export of the table to S3. The store is not read."""
+    click.echo(_moved(_run_exported(ctx, lambda lake: lake.build(place))))
 
 
 @lake.command("follow")

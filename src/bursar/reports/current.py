@@ -27,7 +27,7 @@ from bursar.reports.lake.schema import PAYMENTS, TABLES
 from bursar.reports.lake.twin import refresh_twin
 from bursar.reports.lake.writer import Batch, LakeWriter, writing
 from bursar.reports.sql.shared_session import Sessions, SharedSession
-from bursar.reports.tail.founding import found
+from bursar.reports.tail.lake_build import build
 from bursar.reports.tail.sources import FOUND_ORDER, SAFETY_MARGIN_S, ChangeSource, RowChange, SourceLost
 from bursar.reports.tail.tail import Tail, TailTables
 
@@ -77,9 +77,9 @@ class Current:
         self._state: LakeState = no_state()
         self._shared: SharedSession | None = None
         self._tail: Tail | None = None
-        self._founded_at: float | None = None  # when a founding began that the lake does not have yet
-        self._founded_over: list[int | None] = []  # the lake's snapshots at that time
-        self._must_found = False  # the lake on disk cannot be continued
+        self._build_began_at: float | None = None  # when a build began that the lake does not have yet
+        self._built_over: list[int | None] = []  # the lake's snapshots at that time
+        self._must_build = False  # the lake on disk cannot be continued
         self._checked_at = float("-inf")
         self._committed_at = clock()
         self._adoptions = 0  # states of the lake that were taken from other processes
@@ -172,11 +172,11 @@ class Current:
             with suppress(LakeBusy):
                 await self.rewrite(state, work)
 
-    def forget(self, *, founded: bool = False) -> None:
-        """Begin again at the next look: a file of the lake is missing. ``founded``: with a founding, not the lake."""
+    def forget(self, *, rebuild: bool = False) -> None:
+        """Begin again at the next look: a file of the lake is missing. ``rebuild``: by a build, not from the lake."""
         self._tail = None
         self._checked_at = float("-inf")
-        self._must_found = self._must_found or founded
+        self._must_build = self._must_build or rebuild
 
     async def close(self) -> None:
         """Close the session and remove local files."""
@@ -200,8 +200,8 @@ class Current:
             except _TailReplaced:
                 self._tail = None
             except SourceLost as error:
-                _log.warning("the lake is founded again: %s", error)
-                self._tail, self._must_found = None, True
+                _log.warning("the lake is built again: %s", error)
+                self._tail, self._must_build = None, True
         raise LakeBusy("another process is writing the lake faster than this one can follow")
 
     async def _caught_up(self, tail: Tail) -> Tail:
@@ -230,30 +230,30 @@ class Current:
             await self._blocking(lambda: tail.resolve(session.find))
 
     async def _opened(self) -> Tail:
-        """Return a tail at the lake's position, or of a founding if the lake has no position that is still good."""
+        """Return a tail at the lake's position, or of a build if the lake has no position that is still good."""
         state = await self._blocking(self._lake.state)
         self._checked_at = self._clock()
         positions = _positions(state)
-        if not self._must_found and positions is not None and self._source.accepts(_earliest(positions)):
+        if not self._must_build and positions is not None and self._source.accepts(_earliest(positions)):
             await self._set_state(state)
-            self._founded_at = None
+            self._build_began_at = None
             tail = Tail(_earliest(positions), positions)
             rows = await self._blocking(lambda: self._sessions.live_rows(state))
             tail.put_found(RowChange(PAYMENTS, row[:1], row, FOUND_ORDER) for row in rows)
             return tail
-        return await self._founded(state)
+        return await self._built(state)
 
-    async def _founded(self, state: LakeState) -> Tail:
+    async def _built(self, state: LakeState) -> Tail:
         await self._set_state(no_state())
-        self._founded_at, self._founded_over = self._clock(), _snapshots(state)
-        _log.debug("founding the lake by a scan of the table")
-        return await found(self._source, self._relieve_founding, self._resolve)
+        self._build_began_at, self._built_over = self._clock(), _snapshots(state)
+        _log.debug("building the lake by a scan of the table")
+        return await build(self._source, self._relieve_build, self._resolve)
 
-    async def _relieve_founding(self, tail: Tail) -> None:
+    async def _relieve_build(self, tail: Tail) -> None:
         try:
-            await self._commit(tail, founding=True)
+            await self._commit(tail, building=True)
         except LakeBusy:
-            await self._wait_for_other_founding(tail)
+            await self._wait_for_other_build(tail)
         except LakeBroken:
             if len(tail) > TAIL_ROWS_LIMIT:
                 raise
@@ -279,17 +279,17 @@ class Current:
         if tail.final_rows > TAIL_ROWS_LIMIT:
             raise LakeBusy("another process is writing the lake; try again")
 
-    async def _wait_for_other_founding(self, tail: Tail) -> None:
-        """Wait for another process that founds the lake; then raise :class:`_TailReplaced`, to use its lake."""
+    async def _wait_for_other_build(self, tail: Tail) -> None:
+        """Wait for another process that builds the lake; then raise :class:`_TailReplaced`, to use its lake."""
         waited_s = 0.0
         while waited_s < OTHER_WRITER_WAIT_S:
             state = await self._blocking(self._lake.state)
-            if _positions(state) is not None and _snapshots(state) != self._founded_over:
+            if _positions(state) is not None and _snapshots(state) != self._built_over:
                 raise _TailReplaced
             await asyncio.sleep(OTHER_WRITER_POLL_S)
             waited_s += OTHER_WRITER_POLL_S
         if len(tail) > TAIL_ROWS_LIMIT:
-            raise LakeBusy("another process is founding the lake; try again")
+            raise LakeBusy("another process is building the lake; try again")
 
     # States of the lake ---------------------------------------------------------------------------------------
 
@@ -297,8 +297,8 @@ class Current:
         """Take a newer state of the lake that another process wrote. Raise :class:`_TailReplaced` if it is ahead."""
         self._checked_at = self._clock()
         tail, positions = self._tail, _positions(state)
-        if tail is None or positions is None or self._founded_at is not None or state == self._state:
-            return  # a lake that another process is founding does not concern this tail yet
+        if tail is None or positions is None or self._build_began_at is not None or state == self._state:
+            return  # a lake that another process is building does not concern this tail yet
         if any(at.source != tail.position.source or at.order > tail.position.order for at in positions.values()):
             raise _TailReplaced
         self._adoptions += 1
@@ -326,33 +326,33 @@ class Current:
         age_s = self._clock() - self._committed_at
         return tail.final_rows >= COMMIT_ROWS_MIN or (tail.final_rows > 0 and not 0 <= age_s < COMMIT_AGE_MAX_S)
 
-    async def _commit(self, tail: Tail, *, founding: bool = False) -> dict[str, int]:
-        """Commit the rows before the tail's position. ``founding``: all its rows, without a position."""
-        position = None if founding else tail.position
+    async def _commit(self, tail: Tail, *, building: bool = False) -> dict[str, int]:
+        """Commit the rows before the tail's position. ``building``: all its rows, without a position."""
+        position = None if building else tail.position
         below = tail.position.order
         moved = {name: rows.below(below) for name, rows in tail.finals.items()}
         expected = _positions(self._state)
-        is_first = self._founded_at is not None and _is_empty(self._state)
+        is_first = self._build_began_at is not None and _is_empty(self._state)
         if not any(moved.values()) and expected == {schema.name: position for schema in TABLES}:
             return dict.fromkeys(moved, 0)
         batch = Batch(
             {schema.name: arrow_table(schema, moved[schema.name]) for schema in TABLES},
-            None if founding else tail.live.arrow(),
+            None if building else tail.live.arrow(),
             tuple(tail.replaced),
         )
         watermark = self._watermark(moved)
 
         def work() -> LakeState:
             with writing(self._lake) as writer:
-                if _snapshots(writer.state()) != (self._founded_over if is_first else _snapshots(self._state)):
-                    if self._founded_at is not None and not is_first:
-                        raise LakeBusy("another process is founding the lake")
+                if _snapshots(writer.state()) != (self._built_over if is_first else _snapshots(self._state)):
+                    if self._build_began_at is not None and not is_first:
+                        raise LakeBusy("another process is building the lake")
                     raise _TailReplaced
                 if is_first:
                     writer.clear()
                 written = writer.commit(batch, position, watermark)
                 merged = writer.merge() if writer.needs_merge() else written
-                if position is not None:  # once per founding is enough
+                if position is not None:  # once per build is enough
                     self._make_twin(written, merged)
                 writer.tidy()
                 return merged
@@ -365,17 +365,17 @@ class Current:
                 rows.drop_below(below)
             tail.replaced.clear()
         else:
-            self._founded_at, self._must_found = None, False
+            self._build_began_at, self._must_build = None, False
             tail.rebase(dict.fromkeys(moved, position))
         return {name: len(rows) for name, rows in moved.items()}
 
     def _watermark(self, moved: dict[str, list[TableRow]]) -> float | None:
         """Return the newest change time in the lake after this commit: the store's time, not this process's clock.
 
-        A founded lake is complete up to the start of the scan less the margin.
+        A built lake is complete up to the start of the scan less the margin.
         """
-        if self._founded_at is not None:
-            return self._founded_at - SAFETY_MARGIN_S
+        if self._build_began_at is not None:
+            return self._build_began_at - SAFETY_MARGIN_S
         known = [table.watermark for table in self._state.values() if table.watermark is not None]
         newest = [
             max(row[schema.position(schema.change_time)] for row in rows) / 1e6
@@ -399,7 +399,7 @@ class Current:
 
 
 def _positions(state: LakeState) -> dict[str, Position] | None:
-    """Return the position of each table; None if a table has none, so that the lake is not founded."""
+    """Return the position of each table; None if a table has none, so that the lake is not built."""
     found = {name: table.position for name, table in state.items() if table.position is not None}
     return found if len(found) == len(state) else None
 

@@ -29,29 +29,31 @@ class ExportedLake:
         self._table = table
         self._retention = retention
 
-    async def found(self, place: str) -> Written:
-        """Found the lake from the full export at ``place``. Raises :class:`BadExport`, ``LakeBusy``, ``LakeBroken``."""
+    async def build(self, place: str) -> Written:
+        """Build the lake from the full export at ``place``. Raises :class:`BadExport`, ``LakeBusy``, ``LakeBroken``."""
         export = self._opened(place)
         if export.since is not None:
-            raise BadExport("the export: must be a full one to found a lake; got an incremental one")
+            raise BadExport("the export: must be a full one to build a lake; got an incremental one")
         if self._position() is not None:
-            raise BadExport(f"the lake at {self._lake.warehouse}: must not exist; it is founded already")
+            raise BadExport(f"the lake at {self._lake.warehouse}: must not exist yet")
         return await self._written(export)
 
     async def follow(self, place: str) -> Written:
         """Add the changes of the incremental export at ``place``; do nothing if the lake has them already.
 
-        Raises as :meth:`found`.
+        Raises as :meth:`build`.
         """
         export, position = self._opened(place), self._position()
         if export.since is None:
             raise BadExport("the export: must be an incremental one to follow; got a full one")
         if position is None:
-            raise BadExport(f"the lake at {self._lake.warehouse}: must be founded first, by a full export for example")
+            raise BadExport(
+                f"the lake at {self._lake.warehouse}: must exist; build it first, from a full export for example"
+            )
         if position.source != SOURCE:
             raise BadExport("the lake: must follow exports or the index of changes; it follows an embedded store")
         if table_id_of(position) not in (None, export.table_id):
-            raise BadExport(f"the export: must be of the table that founded the lake; got the id {export.table_id}")
+            raise BadExport(f"the export: must be of the table whose rows the lake has; got the id {export.table_id}")
         at_s = reached(position) / _MICROS
         if export.since > at_s:
             raise BadExport(f"the export: must begin at {iso_ms(at_s)} or earlier; got {iso_ms(export.since)}")
@@ -66,14 +68,14 @@ class ExportedLake:
         return export
 
     def _position(self) -> Position | None:
-        """Return the earliest position of the lake's tables; None if the lake is not founded."""
+        """Return the earliest position of the lake's tables; None if the lake is not built."""
         positions = [table.position for table in self._lake.state().values()]
         known = [position for position in positions if position is not None]
         return min(known, key=reached) if len(known) == len(positions) else None
 
     async def _written(self, export: Export) -> Written:
         def clock() -> float:
-            return export.until + SAFETY_MARGIN_S  # so the watermark of a founded lake is the end of the export
+            return export.until + SAFETY_MARGIN_S  # so the watermark of a built lake is the end of the export
 
         source = ExportSource.checked(export)
         reports = Reports(source, self._lake_url, clock, answers=False, retention=self._retention)

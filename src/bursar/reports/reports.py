@@ -112,8 +112,8 @@ class Reports:
         try:
             return await self._ask(questions)
         except LakeBroken:
-            # A file is missing or damaged. The store has everything: found the lake again.
-            self._current.forget(founded=True)
+            # A file is missing or damaged. The store has everything: build the lake again.
+            self._current.forget(rebuild=True)
         return await self._ask(questions)
 
     @asynccontextmanager
@@ -127,11 +127,11 @@ class Reports:
             yield await self._opened(stack, question)
 
     async def _opened(self, stack: AsyncExitStack, question: Question) -> AnswerStream:
-        for founded in (False, True):
+        for rebuild in (False, True):
             try:
                 return await stack.enter_async_context(self._stream(question))
             except LakeBroken:  # as in answers
-                self._current.forget(founded=founded)
+                self._current.forget(rebuild=rebuild)
         return await stack.enter_async_context(self._stream(question))
 
     @asynccontextmanager

@@ -185,7 +185,7 @@ async def verified(
     Months that ``retention`` does not keep are left out: the lake may still have them.
     The store's errors are raised, :class:`bursar.reports.errors.LakeBroken` and ``LakeBusy``.
     """
-    await current.with_tail(lambda tail, state: None)  # a lake that cannot be continued is founded first
+    await current.with_tail(lambda tail, state: None)  # a lake that cannot be continued is built first
     for consistent in (False, True):
         state, checks = await _compared(current, source, lake, clock, thread, retention, consistent=consistent)
         wrong = tuple((check.table, check.month) for check in checks if not check.equal)

@@ -99,7 +99,7 @@ async def test_the_slower_of_two_committing_writers_changes_nothing(
     assert (await reports.verify_lake()).equal
 
 
-async def test_the_slower_of_two_founding_writers_is_refused(book: Book, reports: Reports) -> None:
+async def test_the_slower_of_two_building_writers_is_refused(book: Book, reports: Reports) -> None:
     create = Lake._create
 
     def overtaken(lake: Lake, catalog: Any, schema: Any) -> Any:
@@ -147,7 +147,7 @@ async def test_a_lake_of_a_newer_format_is_refused(book: Book, reports: Reports,
     await other.close()
 
 
-async def test_a_lake_of_an_older_format_is_founded_again(book: Book, reports: Reports, tmp_path: Path) -> None:
+async def test_a_lake_of_an_older_format_is_built_again(book: Book, reports: Reports, tmp_path: Path) -> None:
     book.pay(10)
     await reports.write_lake()
     lake = Lake.at(f"file:{tmp_path / 'lake'}")

@@ -1,4 +1,4 @@
-"""A lake that an older version wrote: columns and tables that it lacks are added, and it is founded again."""
+"""A lake that an older version wrote: columns and tables that it lacks are added, and it is built again."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ async def write_older_lake(book: Book, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("is_written_first", [False, True])
-async def test_a_lake_without_reversals_is_evolved_and_founded_again(
+async def test_a_lake_without_reversals_is_evolved_and_built_again(
     book: Book, reports: Reports, tmp_path: Path, is_written_first: bool
 ) -> None:
     book.pay(30)

@@ -106,7 +106,7 @@ async def test_years_of_payments_leave_month_by_month(tmp_path: Path, monkeypatc
     await reports.close()
 
 
-async def test_a_founding_reads_no_month_that_has_left(book: Book, tmp_path: Path) -> None:
+async def test_a_build_reads_no_month_that_has_left(book: Book, tmp_path: Path) -> None:
     for _ in range(4):
         book.pay(15)
         book.now += 300 * DAY_S

@@ -328,7 +328,7 @@ def small_lake() -> AsyncExitStack:
     """Return a context in which few rows are many, so that a short history has commits of every kind."""
     stack = AsyncExitStack()
     for name, value in (
-        ("bursar.reports.tail.founding.BATCH_ROWS_MAX", 60),
+        ("bursar.reports.tail.lake_build.BATCH_ROWS_MAX", 60),
         ("bursar.reports.current.TAIL_ROWS_MAX", 200),
         ("bursar.reports.current.LAKE_RECHECK_S", 5.0),
         ("bursar.reports.lake.twin.NEW_ROWS_MIN", 100),

@@ -6,7 +6,7 @@
     deposits         deposits, append-only, by month
 
 The summary of a table's snapshot has the position of the last change that the snapshot holds, so data and position are
-one commit. The tail (:mod:`bursar.reports.tail`) has all later changes. A table without a position is not founded yet.
+one commit. The tail (:mod:`bursar.reports.tail`) has all later changes. A table without a position is not built yet.
 The watermark beside the position is for people: the newest change time up to which the snapshot is complete. Only
 :mod:`bursar.reports.lake.writer` writes here.
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "bursar"
 FORMAT: Final = 2
-"""Format 2: append-only finals and a live partition. A lake of format 1 is founded again."""
+"""Format 2: append-only finals and a live partition. A lake of format 1 is built again."""
 WATERMARK: Final = "bursar.watermark"  # in a snapshot's summary: ISO ms
 POSITION: Final = "bursar.position"  # in a snapshot's summary: see Position.text
 COLUMNS: Final = "bursar.columns"  # in a snapshot's summary: the number of columns for which its rows have values
@@ -107,7 +107,7 @@ class Lake:
     def tables(self, catalog: "Catalog") -> "dict[str, Table]":
         """Return every table; create missing ones, replace tables of an older format, and add missing columns.
 
-        A table whose columns were added has no position, so the lake is founded again. Raises :class:`LakeBroken` for a
+        A table whose columns were added has no position, so the lake is built again. Raises :class:`LakeBroken` for a
         lake of a newer format.
         """
         # Asked first: a role that writes the lake need not be allowed to create databases.

@@ -72,7 +72,7 @@ class TableSchema:
     change_time: str
     columns: tuple[Column, ...]
 
-    # Cached, because a founding asks for them for each row.
+    # Cached, because a build asks for them for each row.
     @cached_property
     def column_names(self) -> tuple[str, ...]:
         """The names of all columns, in the order of a row."""

@@ -8,7 +8,7 @@ leaves each table complete up to its own position:
     die between two tables       one table is ahead; readers and the next writer use the position of each
     die after the last           done
 
-A founding makes several commits without a position, so a founding that died begins again. Small files are merged
+A build makes several commits without a position, so a build that died begins again. Small files are merged
 (:mod:`bursar.reports.lake.merging`). One process writes at a time, under a lock that the operating system frees when
 the process dies. If two writers meet on S3, Iceberg refuses the commit of the slower one.
 """
@@ -69,7 +69,7 @@ class LakeWriter:
         return {schema.name: table_state(schema, self._tables[schema.name]) for schema in TABLES}
 
     def clear(self) -> None:
-        """Remove all rows and positions: a founding begins."""
+        """Remove all rows and positions: a build begins."""
         for schema in TABLES:
             table = self._tables[schema.name]
             files = data_files(table)
@@ -79,7 +79,7 @@ class LakeWriter:
     def commit(self, batch: Batch, position: Position | None, watermark: float | None) -> LakeState:
         """Add a batch and move every position to ``position``. Return the new state.
 
-        Without a position, the lake stays a lake that is being founded. Raises :class:`LakeBusy` if another writer
+        Without a position, the lake stays a lake that is being built. Raises :class:`LakeBusy` if another writer
         committed in between.
         """
         summary: dict[str, str] = {} if position is None else {POSITION: position.text()}

@@ -1,9 +1,9 @@
 """Changes of a store by its exports to S3: the rows of a full export, and the changes of an incremental one.
 
-    full export        the state at an instant     ─► founds a lake, with a position of the index of changes
+    full export        the state at an instant     ─► builds a lake, with a position of the index of changes
     incremental one    changes between two         ─► continues at the position, if it begins at or before it
 
-The position is one that :mod:`bursar.reports.tail.index_source` accepts, so a lake can be founded from an export and
+The position is one that :mod:`bursar.reports.tail.index_source` accepts, so a lake can be built from an export and
 followed by the index, or by further exports. It is after the newest row of the export: where a writer's clock was
 ahead, the index yields its rows again, and they are compared with the lake. The mark has the end of the export, up to
 which every change is in the lake, and the id of the table.
@@ -69,7 +69,7 @@ class ExportSource:
         An export is of one instant, so it is always ``consistent``.
         """
         if self._export.since is not None:
-            raise BadExport("the export: must be a full one to found a lake; got an incremental one")
+            raise BadExport("the export: must be a full one to build a lake; got an incremental one")
         async for page in self._pages():
             yield page
 

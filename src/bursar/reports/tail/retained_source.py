@@ -1,4 +1,4 @@
-"""A source of changes without the rows that the lake does not keep: founding, following and verification agree."""
+"""A source of changes without the rows that the lake does not keep: building, following and verification agree."""
 
 from collections.abc import AsyncIterator, Sequence
 

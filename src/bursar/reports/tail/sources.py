@@ -13,7 +13,7 @@ from bursar.reports.lake.schema import TableSchema
 
 
 class SourceLost(Exception):
-    """The source cannot continue at a position: the lake must be founded again."""
+    """The source cannot continue at a position: the lake must be built again."""
 
 
 SAFETY_MARGIN_S: Final = 300.0

@@ -1,9 +1,9 @@
-"""Found the lake: read every row of the store by a scan; the age of the table does not matter.
+"""Build the lake: read every row of the store by a scan; the age of the table does not matter.
 
-    position ──► scan all rows ──► changes since the position, each a suspect ──► founded at the end of the changes
+    position ──► scan all rows ──► changes since the position, each a suspect ──► built at the end of the changes
 
 The position is taken first, so a row that changes during the scan is read again as a change. A store with few rows is
-founded in memory and needs no lake. Otherwise rows go to the lake in batches, without a position: a founding that died
+built in memory and needs no lake. Otherwise rows go to the lake in batches, without a position: a build that died
 begins again.
 """
 
@@ -17,7 +17,7 @@ BATCH_ROWS_MAX: Final = 50_000
 """Rows in memory before they go to the lake."""
 
 Relieve = Callable[[Tail], Awaitable[None]]
-"""A function that moves the rows of a tail to the lake that is being founded."""
+"""A function that moves the rows of a tail to the lake that is being built."""
 
 
 class Resolve(Protocol):
@@ -28,7 +28,7 @@ class Resolve(Protocol):
         ...
 
 
-async def found(source: ChangeSource, relieve: Relieve, resolve: Resolve) -> Tail:
+async def build(source: ChangeSource, relieve: Relieve, resolve: Resolve) -> Tail:
     """Return a tail whose lake, if any, holds every row that the tail does not.
 
     Raises the store's errors and those of ``relieve`` and ``resolve``.
