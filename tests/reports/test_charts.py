@@ -13,6 +13,7 @@ from bursar.reports.charts import (
     SERIES_COLOURS,
     SERIES_MAX,
     Chart,
+    ChartWords,
     Theme,
     contrast,
     draw,
@@ -43,13 +44,24 @@ def test_an_svg_has_a_title_and_a_description_for_screen_readers() -> None:
     assert title.text == "collected by fee (USD)"
     assert description.text == (
         "collected by fee (USD), by month, 2026-09-01 to 2026-10-01: "
-        "COPY_FEE from 12.50 to 20; EXAM <&> FEE from 1,250 to 1,250."
+        "COPY_FEE from $12.50 to $20; EXAM <&> FEE from $1,250 to $1,250."
     )
 
 
 def test_text_stays_text_and_names_every_series_and_label() -> None:
     texts = [found.text for found in ElementTree.fromstring(draw(CHART)).iter(f"{SVG}text")]
     assert {"COPY_FEE", "EXAM <&> FEE", "2026-09-01", "2026-10-01", "month"} <= set(texts)
+
+
+def test_a_chart_has_the_words_of_its_language() -> None:
+    words = ChartWords(
+        "es", "{title}, por {x_name}, {frame}: {series}.", "de {first} a {last}", "{name}: {low}-{high}", "-"
+    )
+    chart = replace(CHART, label_names={"2026-09-01": "sept", "2026-10-01": "oct"}, words=words)
+    root = ElementTree.fromstring(draw(chart))
+    assert root.get("lang") == "es"
+    assert {"sept", "oct"} <= {found.text for found in root.iter(f"{SVG}text")}
+    assert chart.description.startswith("collected by fee (USD), por month, de sept a oct: COPY_FEE: $12.50-$20; EXAM")
 
 
 def test_a_dashed_line_compares_and_is_named() -> None:
@@ -59,7 +71,7 @@ def test_a_dashed_line_compares_and_is_named() -> None:
     assert "stroke-dasharray" not in draw(CHART).decode()
     texts = {found.text for found in ElementTree.fromstring(drawn).iter(f"{SVG}text")}
     assert {"before", "2026-10-01 +1"} <= texts
-    assert chart.description.endswith("; before from 5 to 2,000.")
+    assert chart.description.endswith("; before from $5 to $2,000.")
 
 
 def test_equal_charts_are_equal_files_and_the_themes_differ() -> None:
@@ -92,10 +104,10 @@ def test_a_report_is_drawn_as_its_header_says() -> None:
     assert chart.series == {"COPY_FEE": [("2026-09", 3.5)], "EXAM_FEE": [("2026-10", 250.0)]}
 
 
-def test_values_below_0_are_in_the_picture() -> None:
+def test_dollars_below_0_are_in_parentheses() -> None:
     chart = Chart("bars", "net (USD)", "month", "USD", {"A": [("2026-09", 20.0)], "B": [("2026-09", -10.0)]})
     texts = [found.text for found in ElementTree.fromstring(draw(chart)).iter(f"{SVG}text")]
-    assert {"-10", "0", "20"} <= set(texts)
+    assert {"($10)", "$0", "$20"} <= set(texts)
 
 
 def test_a_share_is_drawn_as_percent_and_null_is_no_point() -> None:

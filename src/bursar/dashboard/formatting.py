@@ -48,6 +48,11 @@ def month_text(text: Text, day: date) -> str:
     return text("dates.month", month=text(f"dates.months.{day.month}"), year=day.year)
 
 
+def short_month_text(text: Text, day: date) -> str:
+    """Return a month, as ``Nov 2026``."""
+    return text("dates.month", month=text(f"dates.short_months.{day.month}"), year=day.year)
+
+
 def time_text(text: Text, at: float | datetime) -> str:
     """Return an instant to the second, without the name of its zone, as ``Nov 29, 2026, 2:15:07 p.m.``."""
     local = eastern(at)

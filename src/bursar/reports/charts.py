@@ -10,7 +10,7 @@ equal charts are equal bytes.
 import io
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from html import escape
@@ -19,7 +19,7 @@ from zlib import crc32
 
 from bursar.reports.errors import BadParameter
 from bursar.reports.named_reports import NamedReport
-from bursar.reports.output.head import SHARE, heading
+from bursar.reports.output.head import SHARE, USD, heading
 from bursar.reports.sql.answer import SqlAnswer
 
 if TYPE_CHECKING:
@@ -56,11 +56,25 @@ Point = tuple[str, float]
 
 
 @dataclass(frozen=True, slots=True)
+class ChartWords:
+    """The words of a chart beside its title and its names, in one language; braces hold the fields of a text."""
+
+    language: str = "en"
+    sentence: str = "{title}, by {x_name}, {frame}: {series}."
+    frame: str = "{first} to {last}"
+    series: str = "{name} from {low} to {high}"
+    nothing: str = "nothing to show"
+
+
+ENGLISH: Final = ChartWords()
+
+
+@dataclass(frozen=True, slots=True)
 class Chart:
     """Bars (stacked) or lines: for each series its points, as (label on the x axis, value).
 
     ``unit`` is the unit of the values; the unit ``share`` is drawn as percent. ``compared``: the name and the points of
-    a dashed line over them.
+    a dashed line over them. Labels are sorted as they are; ``label_names`` has those that are shown in other words.
     """
 
     kind: str
@@ -69,6 +83,8 @@ class Chart:
     unit: str
     series: Mapping[str, Sequence[Point]]
     compared: tuple[str, Sequence[Point]] | None = None
+    label_names: Mapping[str, str] = field(default_factory=dict)
+    words: ChartWords = ENGLISH
 
     @property
     def everything(self) -> Mapping[str, Sequence[Point]]:
@@ -83,15 +99,20 @@ class Chart:
     @property
     def description(self) -> str:
         """A sentence that says what the chart shows, for readers who cannot see it."""
-        labels = self.labels
+        labels, words = [self.shown(label) for label in self.labels], self.words
         if not labels:
-            return f"{self.title}: there is nothing to show."
+            return f"{self.title}: {words.nothing}."
         parts = []
         for name, points in self.everything.items():
             values = [value for _, value in points]
-            parts.append(f"{name} from {_number(min(values), self.unit)} to {_number(max(values), self.unit)}")
-        frame = labels[0] if len(labels) == 1 else f"{labels[0]} to {labels[-1]}"
-        return f"{self.title}, by {self.x_name}, {frame}: {'; '.join(parts)}."
+            low, high = _number(min(values), self.unit), _number(max(values), self.unit)
+            parts.append(words.series.format(name=name, low=low, high=high))
+        frame = labels[0] if len(labels) == 1 else words.frame.format(first=labels[0], last=labels[-1])
+        return words.sentence.format(title=self.title, x_name=self.x_name, frame=frame, series="; ".join(parts))
+
+    def shown(self, label: str) -> str:
+        """Return a label as people read it."""
+        return self.label_names.get(label, label)
 
 
 def report_chart(report: NamedReport, answer: SqlAnswer) -> Chart:
@@ -102,7 +123,7 @@ def report_chart(report: NamedReport, answer: SqlAnswer) -> Chart:
     columns = {column.name: column for column in report.columns}
     sums: dict[str, dict[str, float]] = {}
     for row in answer.dicts():
-        label = _label(spec.x, row[spec.x])
+        label = label_of(spec.x, row[spec.x])
         for y in spec.ys:
             if row[y] is None:
                 continue
@@ -130,6 +151,7 @@ def draw(chart: Chart, *, theme: Theme = "light", form: ChartForm = "svg") -> by
         "font.family": ["sans-serif"],
         "font.size": _SMALL_TEXT + 1,
         "hatch.linewidth": 0.8,
+        "text.parse_math": False,  # a dollar sign is a dollar sign
     }
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
@@ -200,7 +222,8 @@ def _label_axes(axes: "Axes", chart: Chart, colours: dict[str, str]) -> None:
     labels = chart.labels
     step = max(1, -(-len(labels) // _TICKS_MAX))
     ticks = range(0, len(labels), step)
-    axes.set_xticks(list(ticks), [labels[place] for place in ticks], rotation=0 if len(ticks) <= 6 else 35, ha="center")
+    shown = [chart.shown(labels[place]) for place in ticks]
+    axes.set_xticks(list(ticks), shown, rotation=0 if len(ticks) <= 6 else 35, ha="center")
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: _number(value, chart.unit)))
     axes.yaxis.set_major_locator(MaxNLocator(nbins=7))
     if all(value >= 0 for points in chart.series.values() for _, value in points):
@@ -219,7 +242,7 @@ def _label_axes(axes: "Axes", chart: Chart, colours: dict[str, str]) -> None:
         for text in legend.get_texts():
             text.set_color(colours["text"])
     if not labels:
-        axes.text(0.5, 0.5, "nothing to show", transform=axes.transAxes, ha="center", color=colours["text"])
+        axes.text(0.5, 0.5, chart.words.nothing, transform=axes.transAxes, ha="center", color=colours["text"])
 
 
 def _fewer(sums: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
@@ -235,7 +258,8 @@ def _fewer(sums: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
     return {**kept, OTHERS: others}
 
 
-def _label(column: str, value: Any) -> str:
+def label_of(column: str, value: Any) -> str:
+    """Return the label of a value of the column ``column`` on the x axis: a month as ``2026-09``, a day in ISO 8601."""
     if not isinstance(value, date):
         return str(value)
     return f"{value:%Y-%m}" if column.startswith("month") else f"{value:%Y-%m-%d}"
@@ -245,7 +269,10 @@ def _number(value: float, unit: str) -> str:
     if unit == SHARE:
         return f"{100 * value:.4g} %"
     exact = Decimal(repr(round(float(value), 2)))
-    return f"{exact:,.2f}".removesuffix(".00")
+    shown = f"{abs(exact) if unit == USD else exact:,.2f}".removesuffix(".00")
+    if unit != USD:
+        return shown
+    return f"(${shown})" if exact < 0 else f"${shown}"
 
 
 def _accessible(svg: str, chart: Chart) -> str:
@@ -257,5 +284,5 @@ def _accessible(svg: str, chart: Chart) -> str:
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, count=1, flags=re.DOTALL)
     head = re.search(r"<svg[^>]*>", svg)
     assert head is not None
-    opened = head[0][:-1] + ' role="img" aria-labelledby="' + f'{name}-title {name}">'
+    opened = head[0][:-1] + f' lang="{chart.words.language}" role="img" aria-labelledby="{name}-title {name}">'
     return svg[: head.start()] + opened + named + svg[head.end() :]

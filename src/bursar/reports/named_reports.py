@@ -30,6 +30,7 @@ _COLUMN: Final = re.compile(r"-- (?P<name>[a-z_0-9]+) \[(?P<unit>[^],]+)(?P<tota
 _CHART: Final = re.compile(
     r"-- chart (?P<kind>bars|lines): (?P<x>[a-z_0-9]+); (?P<ys>[a-z_0-9, ]+?)(?:; (?P<by>[a-z_0-9]+))?"
 )
+_ACRONYMS: Final = frozenset({"ach", "sla"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ class NamedReport:
 
     def subject(self, given: Mapping[str, Any]) -> Subject:
         """Return the title, the question, the parameters and the columns, for people."""
-        title = self.name.replace("_", " ").capitalize()
+        first, *others = self.name.split("_")
+        title = " ".join([first.upper() if first in _ACRONYMS else first.capitalize(), *others])
         lines = [self.question]
         if given:
             lines.append(", ".join(f"{name} {value}" for name, value in given.items()))

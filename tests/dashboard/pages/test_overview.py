@@ -14,6 +14,7 @@ from bursar.clock import from_iso_ms
 from bursar.dashboard.queries.periods import PERIODS
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.upkeep_notes import UpkeepNotes
+from bursar.dashboard.visit import LANGUAGE_COOKIE
 from bursar.payments import Attempt, Outcome
 from tests.support.dashboard.office import Office, Visitor
 from tests.support.dashboard.receiver import FakeReceiver, with_dead_letter
@@ -162,6 +163,11 @@ async def test_the_period_before_is_a_line_in_the_chart_and_in_its_files(busy_of
         assert picture.body.startswith(begin)
         assert form == "png" or name in picture.text
     assert (await browser.get("/dashboard/charts/collected.pdf")).status == 404
+    browser.cookies[LANGUAGE_COOKIE] = "es"
+    spanish = (await browser.get("/dashboard/charts/collected.svg?period=last_month&by=status")).text
+    assert all(
+        text in spanish for text in ('lang="es"', ">1 oct 2026<", "Procesado de $", ", por Día, de 1 oct 2026 a ")
+    )
 
 
 async def test_the_choice_of_the_chart_is_in_its_url_and_stays(busy_office: Office) -> None:

@@ -5,10 +5,12 @@ import io
 import re
 from decimal import Decimal
 from html import unescape
+from xml.etree import ElementTree
 
 import pytest
 from pypdf import PdfReader
 
+from bursar.dashboard.pages.reports import hint
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.text.catalogue import text_in
 from bursar.dashboard.visit import LANGUAGE_COOKIE
@@ -41,6 +43,8 @@ def test_the_questions_of_the_catalogue_are_those_of_the_reports() -> None:
         assert spanish(f"report_questions.{report.name}").startswith("¿")
         for each in report.parameters:
             assert f"report_parameters.{each.name}" in english.texts
+            assert hint(english, report, each.name) == each.meaning
+            assert hint(spanish, report, each.name) != each.meaning
 
 
 async def test_a_report_is_in_the_language_of_the_person(office: Office) -> None:
@@ -50,6 +54,19 @@ async def test_a_report_is_in_the_language_of_the_person(office: Office) -> None
     page = (await browser.get("/dashboard/reports/payments_of_fee")).text
     assert "<h1>Pagos de una tasa</h1>" in page
     assert '<label class="usa-label" for="p-since">Desde</label>' in page
+    assert "primer día en que se iniciaron los intentos" in page
+
+
+async def test_a_report_is_drawn_in_the_language_of_the_person(busy_office: Office) -> None:
+    browser = busy_office.visitor("finance")
+    browser.cookies[LANGUAGE_COOKIE] = "es"
+    picture = ElementTree.fromstring(
+        (await browser.get("/dashboard/reports/monthly_finance/svg?since=2026-10-01")).text
+    )
+    shown = {found.text for found in picture.iter() if found.text}
+    assert {"Neto por tasa (dólares de EE. UU.)", "Mes", "oct de 2026", "Copy fee"} <= shown
+    [described] = [found.text for found in picture.iter() if found.tag.endswith("}desc")]
+    assert re.search(r"por Mes, de oct de 2026 a nov de 2026: .*Copy fee de \$[\d,.]+ a \$", described or "")
 
 
 @pytest.mark.parametrize("name", named_reports())

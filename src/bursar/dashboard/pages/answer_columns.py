@@ -15,15 +15,17 @@ MONTH: Final = "month"
 """The unit of a day that represents its month."""
 CODE: Final = "code"
 """The unit of a return code or a reason code, which has a meaning."""
-_UNITS: Final = {"month": MONTH, "month_started": MONTH, "return_code": CODE, "reason_code": CODE}
+UNIT_OF_NAME: Final = {"month": MONTH, "month_started": MONTH, "return_code": CODE, "reason_code": CODE}
+"""Name of a column → its unit, in any answer."""
 
-_WORDS: Final = {
+WORDS_OF_NAME: Final = {
     "fee": "fee",
     "status": "status",
     "payment_status": "payment_status",
     "payment_method": "methods",
     "kind": "reversals",
 }
+"""Name of a report's column → the group of the catalogue that has its words; ``fee`` for keys of fees."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +55,12 @@ def shown_columns(text: Text, answer: SqlAnswer, report: NamedReport | None = No
     money = _money_columns()
     found = []
     for name, kind in zip(answer.columns, answer.types, strict=True):
-        unit = _UNITS.get(name, name if name in COUNTED_UNITS else "")
+        unit = UNIT_OF_NAME.get(name, name if name in COUNTED_UNITS else "")
         if name in columns:
             unit = columns[name].unit
         elif name in money and kind.startswith("DECIMAL"):
             unit = USD
-        words = "" if report is None else _WORDS.get(name, "")
+        words = "" if report is None else WORDS_OF_NAME.get(name, "")
         found.append(ShownColumn(name, _head(text, name, unit, kind), unit, kind.startswith(NUMBERS), words))
     return found
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from bursar.dashboard.drawing import BarChart, bar_chart
 from bursar.dashboard.formatting import month_text, short_day_text
+from bursar.dashboard.pages.report_chart import chart_words
 from bursar.dashboard.queries.as_of import AsOf
 from bursar.dashboard.queries.overview import Figure, Overview
 from bursar.dashboard.queries.overview_chart import OTHERS
@@ -105,8 +106,15 @@ class ChartOnPage:
         theme: Theme = "dark" if self.visit.theme == "dark" else "light"
         axis = self.visit.text(f"overview.steps.{chart.step}")
         unit = "USD" if chart.choice.measure == "amount" else "attempts"
-        drawn = Chart("bars", self.title, axis, unit, series, compared=(self.before_name, line))
+        words = chart_words(self.visit.text)
+        names = {self._file_label(place): self._shown_label(place) for place in chart.places}
+        compared = self.before_name, line
+        drawn = Chart("bars", self.title, axis, unit, series, compared=compared, label_names=names, words=words)
         return draw(drawn, theme=theme, form="png" if form == "png" else "svg")
+
+    def _shown_label(self, place: int) -> str:
+        buckets = self.shown.chart.buckets
+        return self.label(place) if place < len(buckets) else f"+{place - len(buckets) + 1}"
 
     def _file_label(self, place: int) -> str:
         buckets = self.shown.chart.buckets

@@ -13,8 +13,10 @@ from starlette.responses import Response
 from bursar.dashboard.exports.downloads import EXPORT_FORMS, PDF, document, export
 from bursar.dashboard.pages.answer_columns import number_text, shown_columns
 from bursar.dashboard.pages.exports import begun
+from bursar.dashboard.pages.report_chart import chart_of_report
 from bursar.dashboard.queries.as_of import AS_OF, PRESENT, AsOf, read_as_of
 from bursar.dashboard.statement_runs import new_run_id
+from bursar.dashboard.text.catalogue import Text
 from bursar.dashboard.visit import PageError, Visit
 from bursar.portal.contract.periods import court_day
 from bursar.reports.errors import BadParameter, NoSuchReport
@@ -65,7 +67,9 @@ async def show_report(visit: Visit) -> Response:
         columns=shown_columns(visit.text, answer, report) if answer else (),
         number_text=number_text,
         totals=_totals(report, answer) if answer else (),
+        hints={each.name: hint(visit.text, report, each.name) for each in report.parameters},
         input_types=_INPUT_TYPES,
+        known=_known_values(visit),
         forms=REPORT_FORMS,
         run=new_run_id(),
         chart_forms=tuple(CHART_FORMS) if report.chart else (),
@@ -96,10 +100,10 @@ async def export_report(visit: Visit) -> Response:
         return await document(visit.parts.reports, question, report.name, report.subject(given))
     if form not in CHART_FORMS or report.chart is None:
         raise PageError(404, "errors.not_found")
-    from bursar.reports.charts import draw, report_chart
+    from bursar.reports.charts import draw
 
     [answer] = await visit.parts.reports.answers([question])
-    chart = report_chart(report, answer)
+    chart = chart_of_report(visit.text, visit.parts.fees, report, answer)
     dark = visit.theme == "dark" or visit.request.query_params.get("theme") == "dark"
     content = await asyncio.to_thread(
         draw, chart, theme="dark" if dark else "light", form="png" if form == "png" else "svg"
@@ -137,6 +141,19 @@ def _is_ready(visit: Visit, report: NamedReport) -> bool:
     """Return whether the report can be asked: the form was sent, or no parameter is required."""
     sent = any(name in visit.request.query_params for name in report.parameter_names)
     return sent or all(each.default is not None for each in report.parameters)
+
+
+def hint(text: Text, report: NamedReport, parameter: str) -> str:
+    """Return what a parameter means: in this report, if it has its own text, otherwise in every report."""
+    own = text.texts.get(f"report_hints.{report.name}.{parameter}")
+    return text(f"report_hints.{parameter}") if own is None else own
+
+
+def _known_values(visit: Visit) -> dict[str, dict[str, str]]:
+    """Return the values that the form offers: kind of parameter → value → its name."""
+    fees = visit.parts.fees
+    names = visit.parts.clients.names
+    return {"FEE": {key: fees.name(key) for key in fees.keys}, "CLIENT": dict(zip(names, names, strict=True))}
 
 
 def _totals(report: NamedReport, answer: SqlAnswer) -> list[Any]:

@@ -74,7 +74,7 @@ async def show_transactions(visit: Visit) -> Response:
         today=today,
         next_page=_beside(visit, found, page.next),
         previous_page=_beside(visit, found, page.previous),
-        has_filter=bool(found.query(sort="started", order="desc", as_of=PRESENT)),
+        has_filter=bool(found.query(search="", sort="started", order="desc", as_of=PRESENT)),
         payment_path=lambda row: visit.path(
             "payment", found.as_of.query, client=row["client"], reference=row["reference"]
         ),

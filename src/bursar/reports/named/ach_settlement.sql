@@ -1,5 +1,5 @@
 -- How long do ACH payments take to settle, in hours: average, median and 95th percentile, by month of settlement?
--- $since DAY = 1970-01-01: first day of settlement, America/New_York
+-- $since DAY = 1970-01-01: first day of settlement, Eastern time
 -- $until LAST_DAY = 2999-12-31: last day of settlement
 -- $fee FEE = *: key of the fee
 -- $client CLIENT = *: name of the client

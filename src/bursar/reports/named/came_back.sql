@@ -1,6 +1,6 @@
 -- What was returned, charged back or refunded, in US dollars, by month, application, fee and debit voucher?
--- $since DAY = 1970-01-01: first day of recording, America/New_York
--- $until LAST_DAY = 2999-12-31: last day of recording, America/New_York
+-- $since DAY = 1970-01-01: first day of recording, Eastern time
+-- $until LAST_DAY = 2999-12-31: last day of recording, Eastern time
 -- $fee FEE = *: key of the fee
 -- $client CLIENT = *: name of the client
 -- reversals [reversals, total]: reversals that were recorded in the month

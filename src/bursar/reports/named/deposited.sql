@@ -1,6 +1,6 @@
 -- What does each deposit ticket hold, in US dollars: what was deposited, what came back, and what is left?
--- $since DAY = 1970-01-01: first day of recording, America/New_York
--- $until LAST_DAY = 2999-12-31: last day of recording, America/New_York
+-- $since DAY = 1970-01-01: first day of recording, Eastern time
+-- $until LAST_DAY = 2999-12-31: last day of recording, Eastern time
 -- $fee FEE = *: key of the fee
 -- $client CLIENT = *: name of the client
 -- payments [payments, total]: payments on the ticket

@@ -1,6 +1,6 @@
 -- Which failed payments were above an amount?
 -- $above DECIMAL = 0: an amount in US dollars
--- $since DAY = 1970-01-01: first day of failure, America/New_York
+-- $since DAY = 1970-01-01: first day of failure, Eastern time
 -- $until LAST_DAY = 2999-12-31: last day of failure
 -- $fee FEE = *: key of the fee
 -- $client CLIENT = *: name of the client

@@ -1,5 +1,5 @@
 -- How many payments of each fee were started in each month, and how many US dollars did they bring in, whenever collected?
--- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
+-- $since DAY = 1970-01-01: first day on which attempts started, Eastern time
 -- $until LAST_DAY = 2999-12-31: last day on which attempts started
 -- $fee FEE = *: key of the fee
 -- $client CLIENT = *: name of the client

@@ -1,5 +1,5 @@
 -- What was collected in each month, what went back, and what is the net, in US dollars? (Monthly finance report.)
--- $since DAY = 1970-01-01: first day of collection, America/New_York
+-- $since DAY = 1970-01-01: first day of collection, Eastern time
 -- $until LAST_DAY = 2999-12-31: last day of collection
 -- $fee FEE = *: key of the fee
 -- $client CLIENT = *: name of the client

@@ -1,6 +1,6 @@
 -- Which payments of one fee were started?
 -- $fee FEE: key of the fee
--- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
+-- $since DAY = 1970-01-01: first day on which attempts started, Eastern time
 -- $until LAST_DAY = 2999-12-31: last day on which attempts started
 -- $client CLIENT = *: name of the client
 -- amount [USD, total]: amounts of the attempts, collected or not

@@ -1,6 +1,6 @@
 -- Which payments ended with a Pay.gov return code that begins with 4 (or with other characters)?
 -- $code TEXT = 4: first characters of the return code
--- $since DAY = 1970-01-01: first day of the last change, America/New_York
+-- $since DAY = 1970-01-01: first day of the last change, Eastern time
 -- $until LAST_DAY = 2999-12-31: last day of the last change
 -- $fee FEE = *: key of the fee
 -- $client CLIENT = *: name of the client

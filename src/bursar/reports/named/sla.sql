@@ -1,5 +1,5 @@
 -- How long do starting, completing and settling take, which share met its target, and how many are stuck?
--- $since DAY = -90: first day on which attempts started, America/New_York
+-- $since DAY = -90: first day on which attempts started, Eastern time
 -- $until LAST_DAY = 2999-12-31: last day on which attempts started
 -- $init_target_s DECIMAL = 3: seconds in which an application should have its token
 -- $process_target_s DECIMAL = 10: seconds in which the outcome of a completion should be known

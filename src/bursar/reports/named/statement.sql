@@ -1,6 +1,6 @@
 -- What was collected for one client, and what went back, payment by payment? (Statement of a client.)
 -- $client CLIENT: name of the client
--- $since DAY = 1970-01-01: first day of the statement, America/New_York
+-- $since DAY = 1970-01-01: first day of the statement, Eastern time
 -- $until LAST_DAY = 2999-12-31: last day of the statement
 -- $fee FEE = *: key of the fee
 -- collected [USD, total]: the amount, if the line is a collection

@@ -1,5 +1,5 @@
 -- How many payments does each application have in each status, and how many US dollars are they?
--- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
+-- $since DAY = 1970-01-01: first day on which attempts started, Eastern time
 -- $until LAST_DAY = 2999-12-31: last day on which attempts started
 -- $fee FEE = *: key of the fee
 -- $client CLIENT = *: name of the client

@@ -1,5 +1,5 @@
 -- How do volume and failure rate develop from day to day, and over the seven days up to each day?
--- $since DAY = 1970-01-01: first day on which attempts started, America/New_York
+-- $since DAY = 1970-01-01: first day on which attempts started, Eastern time
 -- $until LAST_DAY = 2999-12-31: last day on which attempts started
 -- $fee FEE = *: key of the fee
 -- $client CLIENT = *: name of the client
