@@ -7,41 +7,15 @@ import zipfile
 from decimal import Decimal
 from urllib.parse import urlencode
 
-import defusedxml.ElementTree
-import pyarrow.parquet as pq
 import pytest
 
 from bursar.dashboard.sign_in.accounts import Account
 from bursar.reports.report_parameters import past_instant
 from bursar.reports.sql.answer import Question
+from tests.support.dashboard.exported_files import READERS
 from tests.support.dashboard.office import HOSTILE, Office
 
 PATH = "/dashboard/transactions"
-
-
-def rows_of_csv(body: bytes) -> list[tuple[Decimal, str]]:
-    rows = csv.DictReader(io.StringIO(body.decode()))
-    return [(Decimal(row["amount"]), row["agency_tracking_id"]) for row in rows]
-
-
-def rows_of_parquet(body: bytes) -> list[tuple[Decimal, str]]:
-    rows = pq.read_table(io.BytesIO(body)).to_pylist()
-    return [(row["amount"], row["agency_tracking_id"]) for row in rows]
-
-
-def rows_of_workbook(body: bytes) -> list[tuple[Decimal, str]]:
-    with zipfile.ZipFile(io.BytesIO(body)) as book:
-        sheet = defusedxml.ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
-    space = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
-    found = []
-    for row in sheet.iter(f"{space}row"):
-        cells = ["".join(cell.itertext()) for cell in row.iter(f"{space}c")]
-        if len(cells) > 10 and re.fullmatch(r"[a-z0-9]{21}", cells[0]):
-            found.append((Decimal(cells[4]).quantize(Decimal("0.01")), cells[0]))
-    return found
-
-
-READERS = {"csv": rows_of_csv, "parquet": rows_of_parquet, "xlsx": rows_of_workbook}
 
 
 async def test_a_filter_has_one_url(busy_office: Office) -> None:
