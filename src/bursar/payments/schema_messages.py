@@ -36,6 +36,7 @@ MESSAGES: Final[Mapping[str, SchemaMessage]] = {
     "pattern": SchemaMessage("does not have the expected form {}", "pattern"),
     "format": SchemaMessage("must be a valid {}", "format"),
 }
+NO_PATTERNS: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,17 @@ class SchemaProblem:
 
 
 def schema_problems(
-    validator: Any, value: object, *, messages: Mapping[str, SchemaMessage] = MESSAGES, other: str = "is not valid"
+    validator: Any,
+    value: object,
+    *,
+    messages: Mapping[str, SchemaMessage] = MESSAGES,
+    patterns: Mapping[str, str] = NO_PATTERNS,
+    other: str = "is not valid",
 ) -> Iterator[SchemaProblem]:
     """Yield every problem of ``value``. ``validator``: of jsonschema-rs.
 
-    A missing or unknown key is part of the path. ``other``: the message for a keyword that is not in ``messages``, with
-    ``{}`` for the keyword.
+    A missing or unknown key is part of the path. ``patterns``: the messages for patterns that have a meaning in words.
+    ``other``: the message for a keyword that is not in ``messages``, with ``{}`` for the keyword.
     """
     for error in validator.iter_errors(value):
         keyword = str(error.kind.name)
@@ -69,4 +75,5 @@ def schema_problems(
         elif keyword == "required":
             yield SchemaProblem((*path, expected), message.text, keyword)
         else:
-            yield SchemaProblem(path, message.text.format(expected), keyword)
+            words = ", ".join(map(str, expected)) if isinstance(expected, list) else expected
+            yield SchemaProblem(path, patterns.get(str(expected)) or message.text.format(words), keyword)

@@ -102,7 +102,8 @@ def test_only_a_definite_outcome_is_recorded_and_only_an_indefinite_one_is_an_er
     [
         ("not sent", 504, "Nothing was charged"),
         ("timed out", 504, "ask details"),
-        ("nonsense", 502, "ask details"),
+        ("nonsense", 502, "does not say whether the payment was made"),
+        ("token unusable", 504, "may not have paid yet"),
         ("unforeseen", 500, "unexpected"),
     ],
 )

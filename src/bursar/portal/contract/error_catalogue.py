@@ -348,7 +348,8 @@ OUTCOME_UNKNOWN: Final = ErrorCode(
     (502, 504),
     "Pay.gov's answer was lost, so the payment may or may not have been made. "
     "Do not start another: ask details until it is resolved",
-    "Pay.gov may have charged the payer: its answer was lost (504) or decides nothing (502)",
+    "Pay.gov may have charged the payer: its answer was lost (504) or decides nothing (502). "
+    "504 also for a payer who came back without paying: the message says so",
     "Call `details` until the payment is not `pending`; do not start another payment",
 )
 IN_DOUBT_SINCE_RESTORE: Final = ErrorCode(
@@ -358,6 +359,13 @@ IN_DOUBT_SINCE_RESTORE: Final = ErrorCode(
     "Nothing was started or charged: ask details, and retry later",
     "The payment store was restored from a backup, and Pay.gov has not said yet whether the payment was made since",
     "Repeat the request later; do not start another payment under another reference",
+)
+TOKEN_REFUSED: Final = OUTCOME_UNKNOWN.saying(
+    "Pay.gov refuses this token: the payer may not have paid yet, or may have paid already. "
+    "Do not start another payment: ask details until it is resolved"
+)
+UNDECIDED: Final = OUTCOME_UNKNOWN.saying(
+    "Pay.gov's answer does not say whether the payment was made. Do not start another: ask details until it is resolved"
 )
 UNREADABLE_ANSWER: Final = OUTCOME_UNKNOWN.saying("Pay.gov answered with something that cannot be understood")
 STORE_UNAVAILABLE: Final = ErrorCode(

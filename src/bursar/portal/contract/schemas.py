@@ -3,6 +3,7 @@
 Every request schema rejects unknown fields. Each has examples, so that the documentation shows a request that works.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 Schema = dict[str, Any]
@@ -14,6 +15,10 @@ AMOUNT_USD_END: Final = 1_000_000_000  # a cent above payments.records.AMOUNT_MA
 UUID_V4: Final = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12}$"
 # Absolute http or https, a host, and no user information: `https://court.gov@evil.example` would mislead a payer.
 HTTP_URL: Final = "^[hH][tT][tT][pP][sS]?://[^/?#@:\\s\\\\][^/?#@\\s\\\\]*([/?#].*)?$"
+PATTERN_MESSAGES: Final[Mapping[str, str]] = {
+    UUID_V4: "must be a UUID v4",
+    HTTP_URL: "must be an absolute http or https URL without user information",
+}
 
 REFERENCE: Final[Schema] = {
     "type": "string",

@@ -24,7 +24,15 @@ from bursar.portal.contract.error_catalogue import (
     VALIDATION_ERROR,
 )
 from bursar.portal.contract.errors import InvalidRequest, Problem, TooLarge
-from bursar.portal.contract.schemas import BODY_BYTES_MAX, INIT_REQUEST, PROCESS_REQUEST, SQL_REQUEST, UUID_V4, Schema
+from bursar.portal.contract.schemas import (
+    BODY_BYTES_MAX,
+    INIT_REQUEST,
+    PATTERN_MESSAGES,
+    PROCESS_REQUEST,
+    SQL_REQUEST,
+    UUID_V4,
+    Schema,
+)
 
 NUMBER_CHARS_MAX: Final = 100
 EXPONENT_MAX: Final = 400  # a double's range; 1e999999999 would cost memory for its zeros
@@ -171,7 +179,8 @@ def _problems(request: str, value: object) -> list[Problem]:
     validator = _validator(request)
     if validator.is_valid(value):
         return []  # the usual case, and twice as fast as listing the problems
-    return [problem(each.path, each.message, each.code) for each in schema_problems(validator, value)]
+    found = schema_problems(validator, value, patterns=PATTERN_MESSAGES)
+    return [problem(each.path, each.message, each.code) for each in found]
 
 
 _REQUESTS: Final[Mapping[str, Schema]] = {"init": INIT_REQUEST, "process": PROCESS_REQUEST, "sql": SQL_REQUEST}
@@ -191,7 +200,7 @@ def not_a_fee() -> Problem:
 
 def not_a_reference() -> Problem:
     """Return the problem of a path whose reference is not a UUID v4."""
-    return problem(["transactionReferenceId"], "must be a UUID v4", "pattern")
+    return problem(["transactionReferenceId"], PATTERN_MESSAGES[UUID_V4], "pattern")
 
 
 def _fee_of(sent: Any, fees: FeeCatalogue, now: float, problems: list[Problem]) -> Fee | None:

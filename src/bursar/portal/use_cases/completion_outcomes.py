@@ -18,7 +18,13 @@ from bursar.paygov.errors import Fault, Lost, Nonsense, NotSent, PayGovError, Qu
 from bursar.paygov.protocol import FAULT_TOKEN_UNUSABLE
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.status import FAILED, PENDING, PROCESSED, Status, from_paygov
-from bursar.portal.contract.error_catalogue import NOTHING_SENT, OUTCOME_UNKNOWN
+from bursar.portal.contract.error_catalogue import (
+    NOTHING_SENT,
+    OUTCOME_UNKNOWN,
+    TOKEN_REFUSED,
+    UNDECIDED,
+    ErrorCode,
+)
 from bursar.portal.contract.errors import BadGateway, GatewayTimeout, PortalError, Unexpected
 from bursar.portal.use_cases.observer import OutcomeName
 
@@ -130,7 +136,11 @@ class Judgement:
         """Return the error that the caller gets if the completion is not definite."""
         if self.row.error is None or self.row.error is Unexpected:
             return Unexpected()
-        return self.row.error(NOTHING_SENT if self.known == "not sent" else OUTCOME_UNKNOWN)
+        if self.known == "not sent":
+            return self.row.error(NOTHING_SENT)
+        if self.row.name == "token unusable":
+            return self.row.error(TOKEN_REFUSED)
+        return self.row.error(UNDECIDED if self.row.error is BadGateway else OUTCOME_UNKNOWN)
 
 
 def token_was_refused(attempt: Attempt) -> bool:
@@ -140,6 +150,11 @@ def token_was_refused(attempt: Attempt) -> bool:
     complete to that call.
     """
     return attempt.outcome_unknown and attempt.return_code == FAULT_TOKEN_UNUSABLE
+
+
+def doubt_about(attempt: Attempt) -> ErrorCode:
+    """Return the code, with its message, for a caller who repeats `process` while the outcome is unknown."""
+    return TOKEN_REFUSED if token_was_refused(attempt) else OUTCOME_UNKNOWN
 
 
 def judge_completion(attempt: Attempt, answer: Collection | BaseException, *, first: bool) -> Judgement:

@@ -30,6 +30,7 @@ from bursar.portal.contract.error_catalogue import (
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, Gone, NotFound
 from bursar.portal.use_cases.after_restore import check_obligation
 from bursar.portal.use_cases.completion import complete
+from bursar.portal.use_cases.completion_outcomes import doubt_about
 from bursar.portal.use_cases.payment_details import payment_of
 from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import end_uncompleted, lease_is_late, refresh, returned_unsent
@@ -112,7 +113,7 @@ async def _processing(portal: Portal, attempt: Attempt) -> None:
     if found.attempt.status == PROCESSING:
         if found.attempt.leased(portal.clock()):
             raise LeaseHeld(found.attempt)
-        raise GatewayTimeout(OUTCOME_UNKNOWN)
+        raise GatewayTimeout(doubt_about(found.attempt))
     return None
 
 
