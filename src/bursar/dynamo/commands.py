@@ -2,12 +2,12 @@
 
 import errno
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -41,8 +41,12 @@ from bursar.dynamo.server_options import (
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Coroutine, Mapping
     from gzip import GzipFile
 
+    from bursar.dynamo.clients.remote_store import RemoteStore
+    from bursar.dynamo.tools.delivering.table_stream import AsyncExecute
     from bursar.dynamo.tools.dump_and_load import Execute
 
 
@@ -362,24 +366,29 @@ def deliver_command(
     once: bool,
 ) -> None:
     """Send the records of TABLE's stream to the URL TARGET, in order and at least once, as Lambda's event."""
+    import asyncio
+
     from bursar.dynamo.errors import DynamoError
-    from bursar.dynamo.tools.stream_delivery import Checkpoint, DeliveryRefused, StreamDelivery, sender
+    from bursar.dynamo.tools.delivering.delivery import Delivery
+    from bursar.dynamo.tools.delivering.http_target import HttpTarget
+    from bursar.dynamo.tools.delivering.table_stream import Checkpoint, DeliveryRefused, TableStream
 
     try:
-        send = sender(target)
+        destination = HttpTarget(target)
     except ValueError as error:
         raise DynamoCommandRefused(str(error)) from None
-    with _read(context, path, endpoint) as (execute, _):
-        delivery = StreamDelivery(
-            execute,
-            send,
-            Checkpoint(checkpoint),
-            batch=batch,
-            sleep=time.sleep,
-            report=lambda line: click.echo(line, err=True),
-        )
+
+    async def deliver(call: "AsyncExecute") -> int:
         try:
-            delivered = delivery.run(table, once=once)
+            source = await TableStream.open(call, table, Checkpoint(checkpoint), batch)
+            report = partial(click.echo, err=True)
+            return await Delivery(source, destination.send, sleep=asyncio.sleep, report=report).run(once=once)
+        finally:
+            await destination.close()
+
+    with _calls(context, path, endpoint) as (call, run):
+        try:
+            delivered = run(deliver(call))
         except (DeliveryRefused, DynamoError, OSError) as error:
             raise DynamoCommandRefused(str(error)) from None
     click.echo(f"{delivered} records", err=True)
@@ -394,35 +403,52 @@ def _read(
         with store(context, path) as engine:
             yield engine.execute, engine.rules_document
         return
-    from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
-
-    with _endpoint(endpoint) as execute:
-        try:
-            yield execute, None
-        except (DynamoError, StoreUnreachable, StoreOutcomeUnknown) as error:
-            raise DynamoCommandRefused(f"{endpoint}: {error or type(error).__name__}") from None
+    with _endpoint(endpoint) as (remote, runner):
+        yield lambda operation, request: runner.run(remote.call(operation, request)), None
 
 
 @contextmanager
-def _endpoint(url: str) -> "Iterator[Execute]":
-    """Open a server of DynamoDB's API; ``http://…`` is short for ``dynamodb+http://…``."""
+def _calls(
+    context: click.Context, path: str | None, endpoint: str | None
+) -> "Iterator[tuple[AsyncExecute, Callable[[Coroutine[Any, Any, int]], int]]]":
+    """Open the store or the endpoint of a command that has an event loop; the second part runs the loop."""
+    import asyncio
+
+    if endpoint is not None:
+        with _endpoint(endpoint) as (remote, runner):
+            yield remote.call, runner.run
+        return
+    with store(context, path) as engine:
+
+        async def call(operation: str, request: "Mapping[str, Any]") -> dict[str, Any]:
+            return engine.execute(operation, request)
+
+        yield call, asyncio.run
+
+
+@contextmanager
+def _endpoint(url: str) -> "Iterator[tuple[RemoteStore, asyncio.Runner]]":
+    """Open a server of DynamoDB's API, and the loop to call it in; ``http://…`` is short for ``dynamodb+http://…``."""
     import asyncio
 
     from bursar.dynamo.clients.remote_store import open_remote_store
     from bursar.dynamo.clients.store import REMOTE_SCHEMES
+    from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
 
     store_url = f"dynamodb+{url}" if url.startswith("http") else url
     if not store_url.startswith(REMOTE_SCHEMES):
         raise DynamoCommandRefused(f"endpoint: must begin with http:, https:, {', '.join(REMOTE_SCHEMES)}; got {url}")
     with asyncio.Runner() as runner:
         try:
-            store = runner.run(open_remote_store(store_url))
+            remote = runner.run(open_remote_store(store_url))
         except ValueError as error:
             raise DynamoCommandRefused(str(error)) from None
         try:
-            yield lambda operation, request: runner.run(store.call(operation, request))
+            yield remote, runner
+        except (DynamoError, StoreUnreachable, StoreOutcomeUnknown) as error:
+            raise DynamoCommandRefused(f"{url}: {error or type(error).__name__}") from None
         finally:
-            runner.run(store.close())
+            runner.run(remote.close())
 
 
 for command in PAST_COMMANDS:
