@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PATH = "bursar.dynamo.path"
 BUCKETS = "bursar.dynamo.buckets"
+KINESIS = "bursar.dynamo.kinesis"
 WEATHER = "bursar.dynamo.weather"
 READ_ONLY = "bursar.dynamo.read_only"
 REGION = "bursar.dynamo.region"
@@ -63,6 +64,8 @@ def opener(context: click.Context) -> "Callable[[str], Engine]":
         buckets: Buckets | None = context.meta.get(BUCKETS)
         if buckets is not None:
             engine.set_buckets(buckets)
+        if context.meta.get(KINESIS):
+            engine.set_kinesis()
         return engine
 
     return open_engine

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from bursar.dynamo.command_inputs import (
     BUCKETS,
+    KINESIS,
     PATH,
     READ_ONLY,
     REGION,
@@ -31,6 +32,7 @@ from bursar.dynamo.server.serve import DEFAULT_PORT, MEMORY, ServerSettings, ser
 from bursar.dynamo.server_options import (
     access_of,
     buckets_of,
+    kinesis_beside,
     open_isolated,
     progress_bar,
     region_of,
@@ -114,6 +116,11 @@ READ_ONLY_COMMANDS = ("ls", "describe", "check", "dump", "shell", "deliver", "lo
 )
 @click.option("--s3-endpoint", metavar="URL", help="Exports and imports: a server of S3's API (needs boto3).")
 @click.option(
+    "--kinesis-endpoint",
+    metavar="URL",
+    help="Tables may have Kinesis streaming destinations: data streams of this server of Kinesis' API.",
+)
+@click.option(
     "--weather",
     metavar="NAME|FILE",
     default="calm",
@@ -144,6 +151,7 @@ def dynamo(
     open_to_anyone: bool,
     s3_folder: Path | None,
     s3_endpoint: str | None,
+    kinesis_endpoint: str | None,
     weather: str,
     weather_seed: int | None,
     console: bool,
@@ -154,19 +162,20 @@ def dynamo(
     context.meta[READ_ONLY] = read_only
     context.meta[REGION] = region_of(region)
     context.meta[BUCKETS] = buckets_of(s3_folder, s3_endpoint)
+    context.meta[KINESIS] = kinesis_endpoint is not None
     if context.invoked_subcommand is not None:
         if read_only and context.invoked_subcommand not in READ_ONLY_COMMANDS:
             reading = ", ".join(READ_ONLY_COMMANDS)
             raise DynamoCommandRefused(f"--read-only: must be given with {reading}; got {context.invoked_subcommand}")
         return
-    if read_only and (files or weather != "calm"):
-        raise DynamoCommandRefused("--read-only: must be given without --init and --weather")
+    if read_only and (files or kinesis_endpoint or weather != "calm"):
+        raise DynamoCommandRefused("--read-only: must be given without --init, --kinesis-endpoint and --weather")
     if read_only:
         existing_file(context, path)
     settings = ServerSettings(path or MEMORY, host, port, workers, open_to_anyone)
     if isolated:
-        if workers > 1 or credentials or console or read_only or weather != "calm":
-            alone = "--workers, --credentials, --console, --read-only and --weather"
+        if workers > 1 or credentials or console or read_only or kinesis_endpoint or weather != "calm":
+            alone = "--workers, --credentials, --console, --read-only, --kinesis-endpoint and --weather"
             raise DynamoCommandRefused(f"--isolated: must be given without {alone}")
         settings = replace(settings, path=MEMORY, open_isolated=open_isolated(context, path or MEMORY, files))
         files = ()
@@ -178,8 +187,10 @@ def dynamo(
     only_region = context.get_parameter_source("region") is not ParameterSource.DEFAULT
     access = access_of(credentials, region, only_region=only_region) if credentials else None
     try:
+        if kinesis_endpoint is not None:
+            settings = replace(settings, beside=(kinesis_beside(kinesis_endpoint, region, settings.path),))
         if console:
-            settings = replace(settings, beside=console_beside(settings, access, console_port))
+            settings = replace(settings, beside=(*settings.beside, console_beside(settings, access, console_port)))
         serve(
             settings,
             open_engine=seeding(opener(context), files),

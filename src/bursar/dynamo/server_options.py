@@ -1,6 +1,6 @@
-"""The options of `bursar dynamo` as parts of a server: weather, buckets, access keys, seeds, separate stores."""
+"""The options of `bursar dynamo` as parts of a server: weather, buckets, Kinesis, access keys, seeds, stores."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +17,11 @@ if TYPE_CHECKING:
     from bursar.dynamo.engine.engine import Engine
     from bursar.dynamo.engine.group_commit import AsyncEngine
     from bursar.dynamo.server.credentials import AccessKeys
+    from bursar.dynamo.server.serve import Beside
     from bursar.dynamo.weather.settings import Weather
+    from bursar.web.aws import AwsKeySource
+
+_DUMMY_KEY = "bursar"
 
 
 def weather_of(name: str, seed: int | None, workers: int) -> "Weather":
@@ -73,6 +77,49 @@ def buckets_of(folder: Path | None, endpoint: str | None) -> "Buckets | None":
         return EndpointBuckets(str(endpoint))
     except ImportError:
         raise DynamoCommandRefused("--s3-endpoint: needs boto3; pip install 'bursar[aws]'") from None
+
+
+def kinesis_beside(url: str, region: str, path: str) -> "Beside":
+    """Return what delivers the changes of the tables in the store at ``path`` to the server of Kinesis at ``url``."""
+    import asyncio
+
+    from bursar.clock import system_clock
+    from bursar.dynamo.engine.captured_changes import CapturedChanges
+    from bursar.dynamo.tools.delivering.kinesis_destinations import LOCK_SUFFIX, KinesisDestinations
+    from bursar.dynamo.tools.delivering.kinesis_target import KinesisTarget
+
+    try:
+        target = KinesisTarget(url, region, _kinesis_keys(), system_clock)
+    except ValueError as error:
+        raise DynamoCommandRefused(f"--kinesis-endpoint: {error}") from None
+    lock = None if path == MEMORY else path + LOCK_SUFFIX
+
+    async def start(engine: "AsyncEngine") -> Callable[[], Awaitable[None]]:
+        destinations = KinesisDestinations(CapturedChanges(engine), target, clock=system_clock, lock=lock)
+        delivering = asyncio.create_task(destinations.run())
+
+        async def end() -> None:
+            delivering.cancel()
+            await asyncio.gather(delivering, return_exceptions=True)
+            await target.close()
+
+        return end
+
+    return start
+
+
+def _kinesis_keys() -> "AwsKeySource":
+    """Return the access keys that boto3 would find, or dummy ones for a server that verifies none."""
+    from bursar.web.aws import FixedKeys, KeysNotFound, find_keys
+    from bursar.web.sigv4_signing import AwsKeys
+
+    try:
+        keys = find_keys()
+    except ImportError:  # without boto3, only the environment can have keys
+        keys = None
+    except KeysNotFound as error:
+        raise DynamoCommandRefused(f"--kinesis-endpoint: AWS credentials: {error}") from None
+    return keys or FixedKeys(AwsKeys(_DUMMY_KEY, _DUMMY_KEY))
 
 
 def region_of(name: str) -> str:

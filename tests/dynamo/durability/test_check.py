@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from bursar.dynamo import Engine
 from bursar.dynamo.commands import dynamo
 from bursar.dynamo.storage.integrity_check import check_store
-from bursar.dynamo.storage.sqlite_file import APPLICATION_ID, FORMAT_VERSION, StoreFormatError
+from bursar.dynamo.storage.sqlite_file import APPLICATION_ID, NEWEST_FORMAT_VERSION, StoreFormatError
 from tests.support.dynamo.tables import item, put, table
 
 
@@ -111,15 +111,15 @@ def test_a_damaged_page_is_named(path: str) -> None:
 
 def test_a_newer_format_is_refused_and_left_alone(path: str) -> None:
     connection = apsw.Connection(path)
-    connection.execute(f"PRAGMA user_version={FORMAT_VERSION + 1}")
+    connection.execute(f"PRAGMA user_version={NEWEST_FORMAT_VERSION + 1}")
     connection.close()
     before = Path(path).read_bytes()
     for attempt in (check_store, Engine.open):
-        with pytest.raises(StoreFormatError, match=f"has store format {FORMAT_VERSION + 1}; .* use a newer one"):
+        with pytest.raises(StoreFormatError, match=f"has store format {NEWEST_FORMAT_VERSION + 1}; .* use a newer one"):
             attempt(path)
     assert Path(path).read_bytes() == before
     refused = CliRunner().invoke(dynamo, ["--data", path, "check"])
-    assert (refused.exit_code, f"format {FORMAT_VERSION + 1}" in refused.output) == (2, True)
+    assert (refused.exit_code, f"format {NEWEST_FORMAT_VERSION + 1}" in refused.output) == (2, True)
 
 
 def test_another_programs_file_is_refused_and_left_alone(tmp_path: Path) -> None:

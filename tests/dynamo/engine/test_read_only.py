@@ -128,7 +128,10 @@ def test_commands_read(store: Path, command: list[str]) -> None:
     ("options", "reason"),
     [
         (["--data", "absent.db"], "there is no store at absent.db"),
-        (["--data", "{store}", "--weather", "storm"], "--read-only: must be given without --init and --weather"),
+        (
+            ["--data", "{store}", "--weather", "storm"],
+            "--read-only: must be given without --init, --kinesis-endpoint and --weather",
+        ),
         (["--data", "{store}", "reset", "--yes"], "InternalServerError: The store could not be written"),
     ],
 )

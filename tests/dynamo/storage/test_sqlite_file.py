@@ -9,7 +9,7 @@ import pytest
 
 from bursar.dynamo import Engine, StoreFormatError
 from bursar.dynamo.storage.rows import ItemRows, Span
-from bursar.dynamo.storage.sqlite_file import APPLICATION_ID, FORMAT_VERSION, MEMORY, Storage
+from bursar.dynamo.storage.sqlite_file import APPLICATION_ID, FORMAT_VERSION, MEMORY, NEWEST_FORMAT_VERSION, Storage
 from tests.support.dynamo.tables import item, put, refusal, table
 
 
@@ -113,7 +113,7 @@ def test_a_newer_format_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "portal.db"
     Storage(str(path)).close()
     connection = apsw.Connection(str(path))
-    connection.execute(f"PRAGMA user_version={FORMAT_VERSION + 1}")
+    connection.execute(f"PRAGMA user_version={NEWEST_FORMAT_VERSION + 1}")
     connection.close()
     before = path.read_bytes()
     with pytest.raises(StoreFormatError, match="use a newer one"):

@@ -56,6 +56,7 @@ class Core:
         """The items and bytes that the open transaction has added so far to each table and index."""
         self._ttl_indexes: dict[int, TtlIndex] = {}
         self._streams: dict[int, Stream] = {}
+        self._captures: dict[int, Stream] = {}
         self.version = UNKNOWN_VERSION
         """The catalogue's version at the last refresh: while it is the same, every table is defined as it was."""
         self.streams = Streams(storage, randomness)
@@ -64,6 +65,8 @@ class Core:
         self.transfers = Transfers(storage)
         self.buckets: Buckets | None = None
         """Where exports are written and imports read; None for a store without S3."""
+        self.has_kinesis = False
+        """Whether the process delivers to Kinesis, so that tables may get destinations."""
         self.address = "localhost"
         """The address of the server of this store, which DescribeEndpoints returns."""
         self.more_followers: Sequence[Callable[[Table], Follower]] = ()
@@ -96,6 +99,7 @@ class Core:
         if version == self.version:
             return
         self._streams = self.streams.enabled()
+        self._captures = {one.table_id: one for one in self.streams.captures() if one.disabled_at is None}
         self._ttl_indexes = {}
         self._tables = {
             name: Table(self.storage, table_id, name, orjson.loads(document), rules)
@@ -110,9 +114,9 @@ class Core:
         if ttl_index is not None:
             self._ttl_indexes[table.id] = ttl_index
             table.follow(ttl_index.item_changed)
-        stream = self._streams.get(table.id)
-        if stream is not None:
-            table.follow(Recorder(self.storage, self.clock, stream).item_changed)
+        for stream in (self._streams.get(table.id), self._captures.get(table.id)):
+            if stream is not None:
+                table.follow(Recorder(self.storage, self.clock, stream).item_changed)
         history = history_of(self.storage, table)
         if history is not None:
             table.follow(HistoryRecorder(self.storage, history, self.instant).item_changed)
@@ -129,6 +133,7 @@ class Core:
         self._tables = {}
         self._ttl_indexes = {}
         self._streams = {}
+        self._captures = {}
         self._added.clear()
         self.instant.transaction += 1
 
@@ -183,14 +188,14 @@ class Core:
             self.streams.start(table.id, table.name, document, self.clock())
 
     def delete_table(self, table: Table) -> None:
-        """Remove a table with its items, indexes, rules and expiry times, and disable its stream.
+        """Remove a table with its items, indexes, rules and expiry times, and disable its stream and its capture.
 
         The items of a table with point-in-time recovery become a system backup.
         """
         self.flush_counts()
-        stream = self._streams.get(table.id)
-        if stream is not None:
-            self.streams.stop(stream, self.clock())
+        for stream in (self._streams.get(table.id), self._captures.get(table.id)):
+            if stream is not None:
+                self.streams.stop(stream, self.clock())
         ttl_index = self.ttl_index(table)
         if ttl_index is not None:
             ttl_index.drop()

@@ -44,7 +44,7 @@ class Housekeeping:
             return True
         if any(history.is_due(instant) for history, instant in self._histories(now)):
             return True
-        return any(self._stream_is_due(stream, now) for stream in self._core.streams.all())
+        return any(self._stream_is_due(stream, now) for stream in self._core.streams.with_captures())
 
     def run(self, limit: int = ITEMS_PER_RUN_MAX) -> int:
         """Delete up to ``limit`` expired items and old stream records; return how many items were examined."""
@@ -56,7 +56,9 @@ class Housekeeping:
             if ttl_index is not None and examined < limit:
                 examined += self._expire(table, ttl_index, now - self.ttl_delay_s(table.name), limit - examined)
         changed = [
-            self._update_stream(stream, now) for stream in core.streams.all() if self._stream_is_due(stream, now)
+            self._update_stream(stream, now)
+            for stream in core.streams.with_captures()
+            if self._stream_is_due(stream, now)
         ]
         if any(changed):
             core.changed()
@@ -103,10 +105,14 @@ class Housekeeping:
         )
 
     def _shard_is_due(self, stream: Stream, now: float) -> bool:
-        """Return whether the open shard must roll. An empty one has no sequence number to end at."""
+        """Return whether the open shard must roll. An empty one has no sequence number to end at.
+
+        A capture is one shard.
+        """
         last = stream.shards[-1]
         return (
             stream.disabled_at is None
+            and stream.destination is None
             and last.opened_at <= now - SHARD_LIFE_S
             and self._core.streams.last(stream.id) >= last.starting
         )

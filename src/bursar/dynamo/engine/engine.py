@@ -345,6 +345,10 @@ class Engine:
         """Set the buckets that exports are written to, and imports read from."""
         self._core.buckets = buckets
 
+    def set_kinesis(self) -> None:
+        """Let tables get destinations of Kinesis, to which this process delivers."""
+        self._core.has_kinesis = True
+
     # Rules ----------------------------------------------------------------------------------------------------
 
     def rules_document(self, table: str) -> str | None:

@@ -19,6 +19,7 @@ from bursar.dynamo.operations.backups import (
 )
 from bursar.dynamo.operations.control_plane import (
     account,
+    kinesis,
     resource_policies,
     tables,
     tags,
@@ -145,6 +146,16 @@ OPERATIONS: dict[str, Operation] = {
     "CancelBulkOperation": Operation(
         bulk_puts.BY_BULK_OPERATION, bulk_puts.cancel_bulk_operation, snapshot=True, limits="refused: it has ended"
     ),
+    # Kinesis
+    "DescribeKinesisStreamingDestination": Operation(kinesis.DESCRIBE_KINESIS, kinesis.describe_kinesis, snapshot=True),
+    "EnableKinesisStreamingDestination": Operation(
+        kinesis.ENABLE_KINESIS,
+        kinesis.enable_kinesis,
+        writes=True,
+        limits="served with `--kinesis-endpoint`; otherwise refused: there is no Kinesis Data Streams here",
+    ),
+    "DisableKinesisStreamingDestination": Operation(kinesis.DISABLE_KINESIS, kinesis.disable_kinesis, writes=True),
+    "UpdateKinesisStreamingDestination": Operation(kinesis.UPDATE_KINESIS, kinesis.update_kinesis, writes=True),
     # Features that one machine does not have
     **{
         name: Operation(shape, run, snapshot=True, limits=limits)

@@ -94,6 +94,8 @@ _RESOURCE_MEMBERS: Final = {
     "StartBulkPutItems": "TableName",
     **dict.fromkeys(("DescribeBulkOperation", "CancelBulkOperation"), "BulkOperationArn"),
     **dict.fromkeys(("DescribeContributorInsights", "UpdateContributorInsights"), "TableName"),
+    **dict.fromkeys(("EnableKinesisStreamingDestination", "DisableKinesisStreamingDestination"), "TableName"),
+    **dict.fromkeys(("DescribeKinesisStreamingDestination", "UpdateKinesisStreamingDestination"), "TableName"),
     **dict.fromkeys(("TagResource", "UntagResource", "ListTagsOfResource"), "ResourceArn"),
     **dict.fromkeys(("PutResourcePolicy", "GetResourcePolicy", "DeleteResourcePolicy"), "ResourceArn"),
     **dict.fromkeys(("DescribeStream", "GetShardIterator"), "StreamArn"),

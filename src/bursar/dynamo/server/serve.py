@@ -39,7 +39,7 @@ the collector would run every few requests, find nothing, and take a tenth of th
 MEMORY = ":memory:"
 
 Beside = Callable[["AsyncEngine"], Awaitable[Callable[[], Awaitable[None]]]]
-"""Starts a second server in the event loop, on the same engine; returns the function that closes it."""
+"""Starts further work in the event loop, on the same engine; returns the function that ends it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +47,8 @@ class ServerSettings:
     """The settings of :func:`serve`.
 
     ``open_to_anyone``: other hosts may use a server without access keys. ``shared_by_loop`` makes the engine for the
-    event loop; None for the usual one. ``beside`` starts what else the process serves from the same engine, and returns
-    what ends it. ``open_isolated`` opens the separate store of an access key and region; None for one store.
+    event loop; None for the usual one. Each of ``beside`` starts what else the process does with the same engine, and
+    returns what ends it. ``open_isolated`` opens the separate store of an access key and region; None for one store.
     """
 
     path: str
@@ -57,7 +57,7 @@ class ServerSettings:
     workers: int = 1
     open_to_anyone: bool = False
     shared_by_loop: "Callable[[Engine], AsyncEngine] | None" = None
-    beside: "Beside | None" = None
+    beside: "tuple[Beside, ...]" = ()
     open_isolated: "Callable[[str], Engine] | None" = None
 
 
@@ -259,12 +259,12 @@ async def _serve_until_stopped(
         engine.set_address(server.url.removeprefix("http://"))
         shared.start_housekeeping()
         announce(server.url)
-        close_beside = await settings.beside(shared) if settings.beside is not None else None
+        ending = [await start(shared) for start in settings.beside]
         await stop_requested.wait()
         if lifeline is not None:
             loop.remove_reader(lifeline)
-        if close_beside is not None:
-            await close_beside()
+        for end in ending:
+            await end()
         await server.close()
     finally:
         if stores is not None:

@@ -7,6 +7,9 @@ A record is written in the transaction of its change (by :class:`Recorder`, a fo
 items cannot disagree. Sequence numbers have no gaps and rise in the order of the writes. The shards of a stream form
 one line, each the parent of the next, as after Amazon's splits and rolls: housekeeping closes a shard after four hours.
 Records are readable for 24 hours, also those of a disabled stream or a deleted table.
+
+A capture is a stream that no reader sees: the changes on their way to a data stream of Kinesis. Its document names the
+destination. Records are removed as soon as the data stream has them, so its first record is the next one to send.
 Source: Developer Guide, "Change data capture for DynamoDB Streams".
 """
 
@@ -21,13 +24,14 @@ from bursar.clock import Clock, iso_ms
 from bursar.dynamo.items.attribute_values import Item, equal, item_bytes, item_size
 from bursar.dynamo.regions import table_arn_prefix
 from bursar.dynamo.storage.sqlite_file import Storage
-from bursar.dynamo.storage.table import ItemWrite
+from bursar.dynamo.storage.table import ItemWrite, Table
 
 RETENTION_S = 24 * 3600
 SHARD_LIFE_S = 4 * 3600
 INSERT, MODIFY, REMOVE = "INSERT", "MODIFY", "REMOVE"
 LABEL_STEP_S = 0.001
 SHARD_ID_BITS = 32
+SEQUENCE_MAX = 2**62
 
 VIEWS_WITH_NEW_IMAGE = frozenset({"NEW_IMAGE", "NEW_AND_OLD_IMAGES"})
 VIEWS_WITH_OLD_IMAGE = frozenset({"OLD_IMAGE", "NEW_AND_OLD_IMAGES"})
@@ -60,8 +64,15 @@ class Stream:
         return str(self.document["Label"])
 
     @property
+    def destination(self) -> Mapping[str, Any] | None:
+        """The data stream of Kinesis that a capture feeds, and the state of that; None for a stream with readers."""
+        return self.document.get("Destination")
+
+    @property
     def arn(self) -> str:
-        """The stream's Amazon resource name."""
+        """The stream's Amazon resource name; a capture has none, and its text names it in messages."""
+        if self.destination is not None:
+            return f"capture {self.id} of {self.document['TableName']} for {self.destination['StreamArn']}"
         return f"{table_arn_prefix(self.region)}{self.document['TableName']}/stream/{self.label}"
 
     @property
@@ -103,10 +114,29 @@ class Streams:
         self._randomness = randomness
 
     def all(self) -> list[Stream]:
-        """Return every stream, enabled and disabled, by table name and label."""
-        rows: list[tuple[Any, ...]] = self._connection.execute("SELECT id, table_id, document FROM streams").fetchall()
-        streams = [Stream(row[0], row[1], orjson.loads(row[2]), self._region) for row in rows]
+        """Return every stream, enabled and disabled, by table name and label; no capture."""
+        streams = [stream for stream in self.with_captures() if stream.destination is None]
         return sorted(streams, key=lambda stream: (stream.document["TableName"], stream.label))
+
+    def captures(self) -> list[Stream]:
+        """Return every capture, oldest first."""
+        return [stream for stream in self.with_captures() if stream.destination is not None]
+
+    def capture(self, capture_id: int) -> Stream | None:
+        """Return one capture, or None if it no longer exists."""
+        row = self._connection.execute("SELECT table_id, document FROM streams WHERE id = ?", (capture_id,)).get
+        return None if row is None else Stream(capture_id, row[0], orjson.loads(row[1]), self._region)
+
+    def captured(self, capture_id: int, limit: int, bytes_max: int | None = None) -> list[Record]:
+        """Return the first records of a capture, bounded as in :meth:`records`."""
+        return self.records(capture_id, 1, SEQUENCE_MAX, limit, bytes_max)
+
+    def with_captures(self) -> list[Stream]:
+        """Return every stream and every capture, oldest first."""
+        rows: list[tuple[Any, ...]] = self._connection.execute(
+            "SELECT id, table_id, document FROM streams ORDER BY id"
+        ).fetchall()
+        return [Stream(row[0], row[1], orjson.loads(row[2]), self._region) for row in rows]
 
     def enabled(self) -> dict[int, Stream]:
         """Return the enabled streams by table id; a table has at most one."""
@@ -131,6 +161,23 @@ class Streams:
             "CreatedAt": round(now, 3),
             "Shards": [self._shard(1, None, now)],
         }
+        self._add(table_id, document)
+
+    def start_capture(self, table: Table, destination: Mapping[str, Any], now: float) -> None:
+        """Begin to capture a table's changes for a destination."""
+        self._add(
+            table.id,
+            {
+                "TableName": table.name,
+                "ViewType": "NEW_AND_OLD_IMAGES",
+                "KeySchema": table.document["KeySchema"],
+                "CreatedAt": round(now, 3),
+                "Shards": [self._shard(1, None, now)],
+                "Destination": destination,
+            },
+        )
+
+    def _add(self, table_id: int, document: Mapping[str, Any]) -> None:
         self._connection.execute(
             "INSERT INTO streams (table_id, document) VALUES (?, ?)", (table_id, orjson.dumps(document))
         )
@@ -140,11 +187,22 @@ class Streams:
             " by_service INTEGER NOT NULL, size INTEGER NOT NULL, keys BLOB NOT NULL, old BLOB, new BLOB)"
         )
 
-    def stop(self, stream: Stream, now: float) -> None:
-        """Disable a stream: its last shard is closed, its records stay readable for 24 hours."""
+    def stop(self, stream: Stream, now: float, **destination: Any) -> None:
+        """Disable a stream: its last shard is closed, its records stay readable for 24 hours.
+
+        ``destination`` has the members of a capture's destination that change.
+        """
         *closed, last = stream.document["Shards"]
         last = {**last, "ending": max(last["starting"], self.last(stream.id))}
-        self._put(stream, {**stream.document, "DisabledAt": now, "Shards": [*closed, last]})
+        document = {**stream.document, "DisabledAt": now, "Shards": [*closed, last]}
+        if destination:
+            document["Destination"] = {**document["Destination"], **destination}
+        self._put(stream, document)
+
+    def change_destination(self, capture: Stream, **destination: Any) -> None:
+        """Change members of a capture's destination."""
+        changed = {**capture.document["Destination"], **destination}
+        self._put(capture, {**capture.document, "Destination": changed})
 
     def kept_shards(self, stream: Stream, oldest: int) -> list[dict[str, Any]]:
         """Return the shards without the closed ones whose records are all older than ``oldest``."""
@@ -201,14 +259,25 @@ class Streams:
                 high = middle
         return low
 
-    def records(self, stream_id: int, first: int, last: int, limit: int) -> list[Record]:
-        """Return the records from ``first`` to ``last``, both included, at most ``limit``."""
+    def records(self, stream_id: int, first: int, last: int, limit: int, bytes_max: int | None = None) -> list[Record]:
+        """Return the records from ``first`` to ``last``, both included, at most ``limit``.
+
+        Their sizes add up to at most ``bytes_max``, unless the first is larger alone.
+        """
         rows = self._connection.execute(
             "SELECT sequence, created_at, event, by_service, size, keys, old, new"
             f" FROM stream_{stream_id} WHERE sequence BETWEEN ? AND ? ORDER BY sequence LIMIT ?",
             (first, last, limit),
         )
-        return [Record(row[0], row[1], row[2], bool(row[3]), *row[4:]) for row in rows]
+        records: list[Record] = []
+        size = 0
+        for row in rows:
+            size += row[4]
+            if records and bytes_max is not None and size > bytes_max:
+                break
+            records.append(Record(row[0], row[1], row[2], bool(row[3]), *row[4:]))
+        rows.close()
+        return records
 
     def trim(self, stream_id: int, before: int) -> None:
         """Remove the records with lower sequence numbers than ``before``."""

@@ -62,7 +62,7 @@ def _problems(storage: Storage) -> Iterator[str]:
             except _NOT_AN_ITEM as error:
                 yield f"{name}: not a definition: {error!r}"
                 return
-        streams, backups = Streams(storage, Random(0)).all(), Backups(storage, Random(0)).all()
+        streams, backups = Streams(storage, Random(0)).with_captures(), Backups(storage, Random(0)).all()
         yield from _catalogue_problems(storage, tables, streams, backups)
         for table in tables:
             yield from _table_problems(storage, table)

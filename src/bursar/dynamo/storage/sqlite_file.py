@@ -25,6 +25,9 @@ FORMAT_VERSION = 4
 """Format 2 added streams. In a file of format 3 a guard may find the owner of a unique value in an item of the table,
 not in the owners table, where an older Bursar would look. Format 4 added backups and the past of tables, which an older
 Bursar would not continue. Opening a file of an older format upgrades it."""
+NEWEST_FORMAT_VERSION = 5
+"""Format 5 is format 4 with destinations of Kinesis, which an older Bursar would take for streams. A file gets it with
+its first destination, so a store without any can still be opened by an older Bursar."""
 MEMORY = ":memory:"
 SQLITE_FILES = ("", "-wal", "-shm")
 """What SQLite appends to the file's name for each file of a store."""
@@ -196,9 +199,9 @@ class Storage:
             raise StoreFormatError(f"{self.path} is not a Bursar store: it is not a SQLite file") from error
         if application != APPLICATION_ID and not (empty and application == 0):
             raise StoreFormatError(f"{self.path} is not a Bursar store: it is another program's SQLite file")
-        if version > FORMAT_VERSION:
+        if version > NEWEST_FORMAT_VERSION:
             raise StoreFormatError(
-                f"{self.path} has store format {version}; this Bursar reads formats up to {FORMAT_VERSION}: "
+                f"{self.path} has store format {version}; this Bursar reads formats up to {NEWEST_FORMAT_VERSION}: "
                 "use a newer one"
             )
 
@@ -211,6 +214,10 @@ class Storage:
             self.connection.execute(f"PRAGMA application_id={APPLICATION_ID}")
             self.connection.execute(f"PRAGMA user_version={FORMAT_VERSION}")
         self.commit()
+
+    def allow_destinations(self) -> None:
+        """Give the file the format that may have destinations of Kinesis, in the open transaction."""
+        self.connection.execute(f"PRAGMA user_version={NEWEST_FORMAT_VERSION}")
 
     def close(self) -> None:
         """Close the file; the last process to do so folds the WAL into it."""

@@ -91,11 +91,6 @@ def test_no_operation_is_missing() -> None:
             {"TableName": "orders", "ContributorInsightsAction": "DISABLE"},
             {"TableName": "orders", "ContributorInsightsStatus": "DISABLED"},
         ),
-        (
-            "DescribeKinesisStreamingDestination",
-            {"TableName": "orders"},
-            {"TableName": "orders", "KinesisDataStreamDestinations": []},
-        ),
     ],
 )
 def test_questions_get_the_true_answer(
@@ -104,19 +99,9 @@ def test_questions_get_the_true_answer(
     assert engine.execute(operation, request_) == answer
 
 
-KINESIS = {"TableName": "orders", "StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}
-
-
 @pytest.mark.parametrize(
     ("operation", "request_", "code", "message"),
     [
-        (
-            "EnableKinesisStreamingDestination",
-            KINESIS,
-            "ValidationException",
-            "Table is not in a valid state to enable Kinesis Streaming Destination: Kinesis Data Streams is not "
-            "available in this engine; DynamoDB Streams is",
-        ),
         (
             "DescribeContributorInsights",
             {"TableName": "orders", "IndexName": "absent"},

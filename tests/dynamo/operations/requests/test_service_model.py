@@ -27,8 +27,6 @@ REASONS = {
     "CreateTable.GlobalTableSettingsReplicationMode: choices": "replicas",
     "UpdateGlobalTableSettings.*": "replicas",
     "UpdateTableReplicaAutoScaling.*": "replicas",
-    "*.EnableKinesisStreamingConfiguration: absent": "Kinesis Data Streams",
-    "*.UpdateKinesisStreamingConfiguration: absent": "Kinesis Data Streams",
     "ListImports.NextToken: length": "the engine's tokens are shorter",
 }
 """Pattern of a difference → why it is right."""

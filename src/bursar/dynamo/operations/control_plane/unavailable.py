@@ -1,4 +1,4 @@
-"""Answer for features that one machine lacks: replicas, contributor insights, Kinesis.
+"""Answer for features that one machine lacks: replicas and contributor insights.
 
 Questions get the true answer: there are no global tables, contributor insights are off. Requests for the feature are
 rejected with an error of the operation in Amazon's service model, if one fits, and the text names what is missing. No
@@ -24,10 +24,8 @@ from bursar.dynamo.storage.table import Table
 Run = Callable[[Core, Mapping[str, Any]], dict[str, Any]]
 
 _ANYTHING = AttributeMapShape()
-_ARN = StringShape(37, 1024)
 BY_TABLE = Request({"TableName": TABLE_NAME}, ("TableName",))
 BY_GLOBAL_TABLE = Request({"GlobalTableName": NAME}, ("GlobalTableName",))
-BY_STREAM = Request({"TableName": TABLE_NAME, "StreamArn": _ARN}, ("TableName", "StreamArn"))
 LIST_GLOBAL_TABLES = Request({"ExclusiveStartGlobalTableName": NAME, "Limit": IntegerShape(1), "RegionName": STRING})
 LIST_CONTRIBUTOR_INSIGHTS = Request(
     {"TableName": TABLE_NAME, "MaxResults": IntegerShape(most=100), "NextToken": STRING}
@@ -53,7 +51,6 @@ LEGACY_GLOBAL_TABLES = (
     "DynamoDB global tables version 2017.11.29 is not supported. We recommend using DynamoDB global tables version "
     "2019.11.21, instead of version 2017.11.29 (Legacy)."
 )
-KINESIS_STATE = "Table is not in a valid state to enable Kinesis Streaming Destination: "
 
 
 def answer_empty_list(member: str) -> Run:
@@ -88,7 +85,7 @@ def refuse_for_table(error: Callable[[Table], DynamoError]) -> Run:
     return run
 
 
-# Contributor insights, replicas, Kinesis -------- -------------------------------------------------------------
+# Contributor insights, replicas ----------------------------------------------------------------------------
 
 
 def describe_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,34 +132,9 @@ def legacy_global_table() -> DynamoError:
     return invalid_parameter(LEGACY_GLOBAL_TABLES)
 
 
-def describe_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return that the table has no Kinesis destination."""
-    return {"TableName": existing_table(core, request["TableName"]).name, "KinesisDataStreamDestinations": []}
-
-
-def no_kinesis(_table: Table) -> DynamoError:
-    """Return the error of EnableKinesisStreamingDestination."""
-    return invalid(KINESIS_STATE + "Kinesis Data Streams is not available in this engine; DynamoDB Streams is")
-
-
-def no_kinesis_to_disable(_table: Table) -> DynamoError:
-    """Return Amazon's error of DisableKinesisStreamingDestination for a stream that was never enabled."""
-    return invalid(KINESIS_STATE + "KinesisStreamingDestination must be ACTIVE to perform DISABLE operation.")
-
-
-def update_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Reject the request with Amazon's error for a stream that was never enabled."""
-    table = existing_table(core, request["TableName"])
-    raise invalid(
-        f"{KINESIS_STATE}Kinesis streaming is not in ACTIVE state. Updates are only allowed in ACTIVE state. "
-        f"TableName: {table.name}, kdsArn: {request['StreamArn']}"
-    )
-
-
 _NONE = "answers that there are none"
 _OFF = "answers that it is off"
 _NO_REPLICAS = "refused: one machine has no replicas"
-_NO_KINESIS = "refused: there is no Kinesis Data Streams here"
 
 _no_global_table = answer_not_found(
     "GlobalTableNotFoundException", "Global table not found: Global table with name", "GlobalTableName"
@@ -184,9 +156,5 @@ UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
         update_contributor_insights,
         "refused: there is no CloudWatch here",
     ),
-    "DescribeKinesisStreamingDestination": (BY_TABLE, describe_kinesis, _NONE),
-    "EnableKinesisStreamingDestination": (BY_STREAM, refuse_for_table(no_kinesis), _NO_KINESIS),
-    "DisableKinesisStreamingDestination": (BY_STREAM, refuse_for_table(no_kinesis_to_disable), _NO_KINESIS),
-    "UpdateKinesisStreamingDestination": (BY_STREAM, update_kinesis, _NO_KINESIS),
 }
 """Operation → (shape, answer, entry in docs/compatibility.md)."""

@@ -133,13 +133,7 @@ def get_records(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     if shard is None or iterator.position < _horizon(core, stream):
         raise _trimmed()
     last = shard.ending if shard.ending is not None else core.streams.last(stream.id)
-    records: list[Record] = []
-    room = RECORDS_BYTES_MAX
-    for record in core.streams.records(stream.id, iterator.position, last, limit):
-        if records and record.size > room:
-            break
-        room -= record.size
-        records.append(record)
+    records = core.streams.records(stream.id, iterator.position, last, limit, RECORDS_BYTES_MAX)
     position = records[-1].sequence + 1 if records else iterator.position
     response: dict[str, Any] = {"Records": [_describe_record(stream, record) for record in records]}
     # A closed shard that has been read to its end has no next iterator: its children continue.
