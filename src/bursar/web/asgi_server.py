@@ -24,11 +24,11 @@ from bursar.web.http_server import IDLE_S_MAX, LINGER_S_MAX, WRITE_STALL_S_MAX, 
 from bursar.web.refusals import HEAD_BYTES_MAX, RefusalReason, Refuse, plain_refusal
 
 REQUEST_BYTES_MAX: Final = 1024 * 1024
-"""A whole request, with its chunk sizes and trailers, which an application does not see."""
+"""The bytes of a whole request, with its chunk sizes and trailers, which an application does not see."""
 HEAD_S_MAX: Final = 20.0
-"""From the first byte of a request to the end of its head."""
+"""The time from the first byte of a request to the end of its head."""
 BODY_S_MAX: Final = 20.0
-"""From the end of a head to the end of its body."""
+"""The time from the end of a head to the end of its body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +78,13 @@ class AsgiServer(HttpServer["AsgiConnection"]):
         return AsgiConnection(self, adopted=adopted)
 
     def renew_date(self) -> None:
-        """Put the current second into the headers that uvicorn adds to each answer."""
+        """Update the date in the headers that uvicorn adds to each answer. It has a precision of one second."""
         self.state.default_headers = [(b"date", formatdate(usegmt=True).encode())]
 
     async def close(self, within_s: float) -> None:
-        """Stop listening, answer what was asked, and cut off after ``within_s`` seconds what is still open.
+        """Stop listening, answer the requests that have arrived, and close the rest after ``within_s`` seconds.
 
-        Requests that are cut off are cancelled.
+        Requests that are not answered by then are cancelled.
         """
         try:
             await super().close(within_s)
@@ -108,7 +108,7 @@ async def start_asgi_server(
     Args:
         app: the ASGI application.
         listening: the bound socket. It may listen already.
-        refuse: words the answers that the server gives in the application's place.
+        refuse: makes the answers to requests that the server refuses.
         share: this process's share of the connections, if several workers serve one port.
         uploads: the bounds of paths that take more than ``REQUEST_BYTES_MAX`` or longer than ``BODY_S_MAX``.
     """
@@ -118,7 +118,10 @@ async def start_asgi_server(
 
 
 class AsgiConnection(HttpToolsProtocol):
-    """One client. Phases: idle → head → body → handled → idle. A refused client ends by ``linger``."""
+    """One client.
+
+    Phases: idle → head → body → handled → idle. The connection of a refused client ends by ``linger``.
+    """
 
     transport: Any  # a _Writer, None before connection_made; uvicorn declares asyncio.Transport
 
@@ -179,7 +182,7 @@ class AsgiConnection(HttpToolsProtocol):
         return True
 
     def pause_writing(self) -> None:
-        """Start the time that a client may leave its answers unread."""
+        """Start to measure how long the client leaves its answers unread."""
         super().pause_writing()
         self._start_phase()
 
@@ -207,7 +210,7 @@ class AsgiConnection(HttpToolsProtocol):
         self._start_phase()
 
     def on_message_complete(self) -> None:
-        """Start to wait for the answer."""
+        """Start the phase in which the application handles the request."""
         super().on_message_complete()
         self.receiving = False
         self._start_phase()
@@ -258,7 +261,7 @@ class AsgiConnection(HttpToolsProtocol):
         self.phase_began_s = self.asgi_server.now_s
 
     def _phase_s_max(self) -> float:
-        """Return how long the connection may stay as it is, in seconds."""
+        """Return how long the connection may stay in its phase, in seconds."""
         if self.lingering:
             return LINGER_S_MAX
         if self.flow.write_paused:
@@ -285,7 +288,7 @@ class AsgiConnection(HttpToolsProtocol):
         self.transport.abort()
 
     def refuse(self, refusal: RefusalReason) -> None:
-        """Answer in the application's place, after the answers to whole requests before, and end."""
+        """Answer a refused request, after the answers to the whole requests before it, and end the connection."""
         if self.refusal or self.transport.is_closing():
             return
         self.refusal = refusal
@@ -308,7 +311,7 @@ class AsgiConnection(HttpToolsProtocol):
         self.linger()
 
     def linger(self) -> None:
-        """Send nothing more, and discard what the client sends until it ends, at most ``LINGER_S_MAX``."""
+        """Send nothing more, and discard what the client sends until it closes, for at most ``LINGER_S_MAX``."""
         self.lingering = True
         self.in_head = self.receiving = False
         self.flow.resume_reading()
@@ -319,7 +322,7 @@ class AsgiConnection(HttpToolsProtocol):
 class _Writer:
     """The transport that uvicorn writes to. It sends an answer's head together with the body.
 
-    uvicorn writes them apart, and uvloop sends each write at once: the client would be woken twice.
+    uvicorn writes them separately, and uvloop sends each write at once, so the client would wake twice.
     """
 
     def __init__(self, connection: AsgiConnection, transport: asyncio.Transport) -> None:
@@ -348,7 +351,7 @@ class _Writer:
             self._transport.write(data)
 
     def flush(self) -> None:
-        """Send what is kept."""
+        """Send the head that is kept, if there is one."""
         if self._head:
             self.write(b"")
 

@@ -1,7 +1,7 @@
 """The access keys and the endpoints of AWS services, for clients that only sign and send.
 
-A Lambda function finds its keys in the environment and starts without botocore. Every other way to configure keys
-(profiles, roles of containers and machines, web identity) is botocore's, which is loaded only then.
+A Lambda function finds its keys in the environment and starts without botocore. botocore finds keys that are configured
+in any other way (profiles, roles of containers and machines, web identity). It is loaded only then.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _DNS_SUFFIXES: Final = (
 """The partitions of most users. Source: botocore's endpoints.json. botocore knows the others."""
 
 _ENVIRONMENT_NAMES: Final = {"secretsmanager": "SECRETS_MANAGER"}
-"""Service → its name in AWS_ENDPOINT_URL_…, if it is not the same in capitals."""
+"""Service → its name in AWS_ENDPOINT_URL_…, for a service whose name there is not just its name in capitals."""
 
 
 class KeysNotFound(Exception):
@@ -93,8 +93,8 @@ def find_region(environ: Mapping[str, str] = os.environ) -> str | None:
 def endpoint(service: str, region: str, environ: Mapping[str, str] = os.environ) -> str:
     """Return the URL of ``service`` (``dynamodb``, ``secretsmanager``, …) in ``region``.
 
-    ``AWS_ENDPOINT_URL_<SERVICE>`` and ``AWS_ENDPOINT_URL`` win, as in the AWS SDKs. Raises ``ValueError`` for a region
-    that botocore does not know either.
+    ``AWS_ENDPOINT_URL_<SERVICE>`` and ``AWS_ENDPOINT_URL`` have priority, as in the AWS SDKs. Raises ``ValueError`` for
+    a region that botocore does not know either.
     """
     name = _ENVIRONMENT_NAMES.get(service, service.upper().replace(".", "_"))
     specific = environ.get(f"AWS_ENDPOINT_URL_{name}")

@@ -1,12 +1,12 @@
 """Spread connections evenly over worker processes.
 
 The kernel gives a new connection to any worker that listens, by a hash of the addresses. Eight callers that keep their
-connections open could all get the same worker. So a worker that holds more than another passes a new connection on:
+connections open could all get the same worker. So a worker that has more connections than another passes a new one on:
 
     kernel ──► worker A, holds 5 ── the connection itself (SCM_RIGHTS) ──► worker B, holds 3
 
-The workers see one another's counts in shared memory. The counts are hints: a stale one costs balance, never a
-connection.
+The workers see one another's counts in shared memory. The counts are hints: a stale count makes the balance worse but
+never loses a connection.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Final
 
 VACANT: Final = 2**31 - 1
-"""Count of a worker that does not run: more than any other, so that nothing is passed there."""
+"""The count of a worker that does not run. It is larger than any other, so nothing is passed to that worker."""
 _HELD_BYTES: Final = 4
 
 
@@ -37,7 +37,10 @@ class ConnectionBalancer:
         return WorkerShare(worker, self._held, self._inboxes[worker][0], [outbox for _, outbox in self._inboxes])
 
     def vacate(self, worker: int) -> None:
-        """Note that ``worker`` has ended. Connections that it was passed and did not take wait for its replacement."""
+        """Note that ``worker`` has ended.
+
+        Connections that were passed to it, and that it did not take, wait for its replacement.
+        """
         self._held[worker] = VACANT
 
     def close(self) -> None:

@@ -4,8 +4,8 @@
                    └─ not HTTP, or too much of it ─► refusal_reply(reason) ─► bytes, end
 
 No task and no future is made for a request. Requests of one connection are answered in order, one at a time: a
-pipelined read sees the write before it. Everything is bounded: head, body, pipelined requests, connections, buffered
-bytes, and the time that each phase of a connection may take.
+pipelined read sees the result of the write before it. Everything is bounded: head, body, pipelined requests,
+connections, buffered bytes, and the time that each phase of a connection may take.
 """
 
 import asyncio
@@ -25,14 +25,14 @@ HEADERS_MAX: Final = 100
 PIPELINED_MAX: Final = 64
 """Requests of one connection that wait for an answer; above it, nothing more is read from that client."""
 BUFFERED_BYTES_MAX: Final = 512 * 1024 * 1024
-"""Bodies that are still arriving, all connections together."""
+"""The bytes of bodies that are still arriving, of all connections together."""
 WRITE_BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024
-"""Answers that a client has not read; above it, nothing more is read from that client."""
+"""The bytes of answers that a client has not read. Above it, nothing more is read from that client."""
 JOINED_BYTES_MAX: Final = 64 * 1024
-"""Head and body of smaller answers are joined and written at once."""
+"""The head and the body of a smaller answer are joined and written at once."""
 
 RECEIVE_S_MAX: Final = 60.0
-"""From the first byte of a request to its last."""
+"""The time from the first byte of a request to its last."""
 
 _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -68,7 +68,9 @@ class Http1Server(HttpServer["Http1Connection"]):
 
 
 class Http1Connection(asyncio.Protocol, ABC):
-    """One client. Phases: idle → receiving → a request in hand → idle; a refused client ends by lingering.
+    """One client.
+
+    Phases: idle → receiving → a request in hand → idle; the connection of a refused client ends by lingering.
 
     A subclass has :meth:`handle` and :meth:`refusal_reply`.
     """
@@ -105,7 +107,7 @@ class Http1Connection(asyncio.Protocol, ABC):
         self.server = server
         self.deadline_s = server.now_s + IDLE_S_MAX
         self.request: HttpRequest | None = None
-        """The request in hand: :meth:`handle` has it, and its answer is due."""
+        """The request that :meth:`handle` is handling; its answer is due."""
         self._adopted = adopted
         self._waiting: deque[HttpRequest] = deque()
         self._paused = self._pumping = False
@@ -131,7 +133,10 @@ class Http1Connection(asyncio.Protocol, ABC):
 
     @abstractmethod
     def refusal_reply(self, refusal: RefusalReason) -> bytes:
-        """Return the whole answer, head and body, to something that cannot be read. The connection ends after it."""
+        """Return the whole answer, head and body, to bytes that are not a valid request.
+
+        The connection ends after it.
+        """
 
     # --- the transport's calls
 
@@ -220,7 +225,7 @@ class Http1Connection(asyncio.Protocol, ABC):
         self._url += url
 
     def on_headers_complete(self) -> None:
-        """Check the bounds that the head shows, and ask for the body if the client waits for that."""
+        """Check the bounds that the head shows, and send 100 Continue if the client waits for it."""
         self._in_head = False
         # A copy: the parser adds trailers to the raw headers, and trailers are ignored.
         self._headers = headers = {name.lower(): value for name, value in self._raw_headers.items()}
@@ -232,7 +237,7 @@ class Http1Connection(asyncio.Protocol, ABC):
             self._transport.write(_CONTINUE)
 
     def on_body(self, chunk: bytes) -> None:
-        """Collect a body, most of which arrive whole."""
+        """Collect a piece of a body. Most bodies arrive in one piece."""
         if not self._body:
             self._body = chunk
             return
@@ -285,9 +290,9 @@ class Http1Connection(asyncio.Protocol, ABC):
             self._answer_refusal(RefusalReason.FAILED)
 
     def reply(self, head: bytes, body: bytes, *, keep_alive: bool) -> None:
-        """Write the answer to the request in hand, and start the next one or end the connection.
+        """Write the answer to the current request, and start the next one or end the connection.
 
-        ``keep_alive`` is what ``head`` announces: :meth:`stays_open`.
+        ``keep_alive``: the result of :meth:`stays_open`, which ``head`` announces.
         """
         self.request = None
         if self._gone:
@@ -310,7 +315,7 @@ class Http1Connection(asyncio.Protocol, ABC):
         return request.keep_alive and not self.server.closing
 
     def _pump(self) -> None:
-        """Handle the requests that wait. A loop, because answers that come at once would recurse."""
+        """Handle the requests that wait. It is a loop because immediate answers would otherwise recurse."""
         self._pumping = True
         while self._waiting and not (self.request or self._paused or self._lingering):
             self._start(self._waiting.popleft())
@@ -322,7 +327,7 @@ class Http1Connection(asyncio.Protocol, ABC):
     # --- endings
 
     def shutdown(self) -> None:
-        """End after the answer in hand, which announces it, or now if there is none."""
+        """End after the current answer, which announces the end, or now if there is none."""
         if not (self.request or self._waiting):
             self._transport.close()
 
@@ -335,7 +340,7 @@ class Http1Connection(asyncio.Protocol, ABC):
         self._transport.abort()
 
     def _refuse(self, refusal: RefusalReason) -> None:
-        """Answer something that cannot become a request, after the answers before it, and end."""
+        """Answer bytes that are not a valid request, after the answers before it, and end the connection."""
         if self._lingering:
             return
         self._drop_parts()
@@ -350,7 +355,7 @@ class Http1Connection(asyncio.Protocol, ABC):
         self._linger()
 
     def _linger(self) -> None:
-        """Send nothing more, and discard what the client sends until it ends, at most ``LINGER_S_MAX``."""
+        """Send nothing more, and discard what the client sends until it closes, for at most ``LINGER_S_MAX``."""
         if self._lingering or self._gone:
             return
         self._lingering = True

@@ -41,7 +41,7 @@ HEADS_KEPT_MAX: Final = 64
 PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 
 AddressRefusal = Callable[[str], str | None]
-"""Returns the reason why the client must not connect to an IP address; None admits it."""
+"""Returns the reason why the client must not connect to an IP address; None if it may connect."""
 
 _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _HEADER_VALUE: Final = re.compile(r"[\t -~\x80-\xff]*")

@@ -13,7 +13,7 @@ import httptools
 from bursar.web.http_reply import HttpClientError, HttpReply, ReplyLost, ReplyTimedOut, ReplyUnreadable, RequestNotSent
 
 REPLY_HEAD_BYTES_MAX: Final = 16 * 1024
-"""Of a head that arrives in several reads. One read is bounded by the event loop."""
+"""The bytes of a head that arrives in several reads. The event loop bounds the size of one read."""
 WIRE_BYTES_PER_BODY_BYTE_MAX: Final = 8
 """A body byte that is alone in its chunk takes six bytes on the wire; chunk extensions and trailers take more."""
 
@@ -99,7 +99,7 @@ class HttpClientConnection(asyncio.Protocol):
         self._free = True
 
     def data_received(self, data: bytes) -> None:
-        """Parse ``data`` of the reply, and end the connection if it breaks a bound or no request is under way."""
+        """Parse ``data`` of the reply, and end the connection if it breaks a bound or no request waits for a reply."""
         if self._waiting is None or self._waiting.done():
             self.end()  # no request asked for these bytes: they must not answer the next one
             return

@@ -4,7 +4,7 @@
                     ├──► connection ──► open ─┤
     another worker ─┘                         └── close: answer what was asked, wait, cut off the rest
 
-:mod:`bursar.web.http1_server` has connections that call back, :mod:`bursar.web.asgi_server` those of uvicorn.
+:mod:`bursar.web.http1_server` answers by callback, and :mod:`bursar.web.asgi_server` uses uvicorn's connections.
 """
 
 import asyncio
@@ -73,7 +73,7 @@ class HttpServer(ABC, Generic[OpenConnection]):
 
     @abstractmethod
     def renew_date(self) -> None:
-        """Put the current second into the heads of answers."""
+        """Update the date in the heads of answers. It has a precision of one second."""
 
     async def listen(self, bound: socket.socket) -> None:
         """Accept connections from a bound socket, and from the other workers if there are any."""
@@ -82,7 +82,7 @@ class HttpServer(ABC, Generic[OpenConnection]):
         self._listener = await self.loop.create_server(self.connection, sock=bound, backlog=BACKLOG)
 
     async def close(self, within_s: float) -> None:
-        """Stop listening, answer what was asked, and cut off after ``within_s`` seconds what is still open."""
+        """Stop listening, answer the requests that have arrived, and close the rest after ``within_s`` seconds."""
         self.closing = True
         if self._share is not None:
             self._share.close()
@@ -102,7 +102,7 @@ class HttpServer(ABC, Generic[OpenConnection]):
     def pass_on(self, transport: asyncio.Transport, *, adopted: bool) -> bool:
         """Pass a new connection to a worker that holds fewer, if there is one, and return whether it was passed.
 
-        An adopted connection stays: workers must not pass one to and fro.
+        An adopted connection is not passed on again, so it cannot move back and forth.
         """
         if self._share is None or adopted or not self._share.pass_on(transport.get_extra_info("socket").fileno()):
             return False
@@ -111,7 +111,7 @@ class HttpServer(ABC, Generic[OpenConnection]):
 
     @property
     def is_full(self) -> bool:
-        """Whether the connection that was added last is one too many."""
+        """Whether the last added connection exceeds the maximum."""
         return len(self.connections) > CONNECTIONS_MAX or self.closing
 
     def count(self) -> None:

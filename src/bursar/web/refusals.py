@@ -1,4 +1,4 @@
-"""Requests that a server answers in its application's place, because they cannot be read."""
+"""The requests that a server refuses before its application sees them, because they cannot be read."""
 
 import enum
 from collections.abc import Callable, Sequence
@@ -6,11 +6,11 @@ from http import HTTPStatus
 from typing import Any, Final, NamedTuple
 
 HEAD_BYTES_MAX: Final = 64 * 1024
-"""The request line and the headers of a request."""
+"""The most bytes of the request line and the headers together."""
 
 
 class RefusalReason(enum.Enum):
-    """Why a server answers in its application's place; the value is the HTTP status."""
+    """The reason why a server refuses a request before its application sees it. The value is the HTTP status."""
 
     NOT_HTTP = HTTPStatus.BAD_REQUEST
     TOO_SLOW = HTTPStatus.REQUEST_TIMEOUT

@@ -5,7 +5,7 @@
     too many restarts within the window           give up
     none is ready, and starts fail in a row       give up: no restart will help
 
-A budget for the server's whole life would end a server after months with one crash a month.
+A limit over the server's whole life would end a server that crashes once a month.
 """
 
 from collections import Counter, deque
@@ -25,7 +25,7 @@ PAUSE_MAX_S: Final = 10.0
 
 
 class GivesUp(Exception):
-    """No further worker is started. The text says why."""
+    """No further worker is started. The text gives the reason."""
 
 
 class RestartPolicy:

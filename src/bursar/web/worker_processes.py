@@ -26,15 +26,15 @@ from bursar.web.connection_balancing import ConnectionBalancer, WorkerShare
 from bursar.web.restart_policy import GivesUp, RestartPolicy
 
 POLL_S = 0.1
-"""Time between two checks for workers that have ended."""
+"""The time between two checks for workers that have ended."""
 _PROCESS_ID = struct.Struct("=i")
 _log = logging.getLogger(__name__)
 
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 Work = Callable[[int, Callable[[], None], WorkerShare], None]
-"""The work of a worker: a function of the lifeline (a descriptor that is readable once the parent has ended), of a
-callback for when the worker is ready, and of its share of the connections."""
+"""The function that a worker runs. Its arguments are the lifeline (a descriptor that becomes readable when the parent
+ends), a callback for when the worker is ready, and the worker's share of the connections."""
 
 
 @dataclass

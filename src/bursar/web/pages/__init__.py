@@ -1,1 +1,1 @@
-"""The shared parts of web pages: static files and their look, security headers, tokens of forms, safe text."""
+"""The shared parts of web pages: static files, styles, security headers, tokens of forms, safe text."""

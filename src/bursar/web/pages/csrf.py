@@ -26,9 +26,9 @@ def is_csrf_token(key: str, secret: str, sent: str) -> bool:
 
 
 def is_from_own_site(headers: Mapping[str, str], own_origin: str) -> bool:
-    """Return whether the browser says that a page of this origin sent the request.
+    """Return whether the browser's headers say that a page of this origin sent the request.
 
-    A request without both headers does not come from a browser of today, and passes on to the token.
+    A request with neither header does not come from a current browser. It passes here, and its token decides.
     """
     site = headers.get("sec-fetch-site")
     if site is not None and site != "same-origin":

@@ -10,7 +10,7 @@ _FORMULA_BEGINS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0
 def harmless(value: Any) -> str:
     r"""Return a value as text in which control characters are visible, as ``\u202e``.
 
-    Characters that change the direction of writing, or that are invisible, can make a text read as another one.
+    Characters that change the direction of writing, or that are invisible, can make a text look like another one.
     """
     text = str(value)
     if text.isascii() and text.isprintable():
@@ -19,7 +19,7 @@ def harmless(value: Any) -> str:
 
 
 def cell_text(value: Any) -> str:
-    """Return a value as the text of a spreadsheet's cell, which no spreadsheet runs as a formula."""
+    """Return a value as text for a cell that no spreadsheet reads as a formula."""
     text = harmless(value)
     return f"'{text}" if str(value).lstrip(" ").startswith(_FORMULA_BEGINS) else text
 

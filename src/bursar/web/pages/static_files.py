@@ -1,4 +1,4 @@
-"""The static files of a room's pages, read once and served under a path that changes with their content.
+"""The static files of a room's pages, read once and served under paths that change with their content.
 
 A room adds its files to those that all rooms share (``SHARED``: the design system, htmx, `pages.css`).
 """
@@ -30,7 +30,7 @@ class StaticFile:
 
 
 class StaticFiles:
-    """The files of some folders, by their path below the folder. The folders are read at the first use."""
+    """The files of several folders, by their path below their folder. The folders are read at the first use."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = folders
