@@ -1,4 +1,4 @@
-"""Where the commands of this room take their store and rules from, and how they end when they cannot run."""
+"""Find the store and the rules for the commands of this room, and end a command that cannot run."""
 
 import asyncio
 import random
@@ -52,7 +52,7 @@ class HistoryAudit(Protocol):
 
 @dataclass(frozen=True)
 class Defaults:
-    """Values that the program around these commands knows already; each may be None.
+    """Values that the program around these commands provides; each may be None.
 
     ``store_setting``: the name of the setting that names the store when ``--store`` is absent. ``history``: makes the
     check of a table's history for ``bursar audit --chain``. ``keep_audit``: keeps the result of an audit of that table:
@@ -68,7 +68,7 @@ class Defaults:
 
 
 def defaults_of(context: click.Context) -> Defaults:
-    """Return what the program around these commands knows already."""
+    """Return the values that the program around these commands provides."""
     # The program around these commands puts a factory into click's context object, under "rules".
     return context.obj["rules"]() if context.obj else Defaults()
 
@@ -135,7 +135,10 @@ def found_rules(context: click.Context, store_url: str | None, table: str | None
 
 
 async def open_store(given: str | None, defaults: Defaults, option: str) -> "Store":
-    """Return the store, which must exist: the audit of a new, empty store would find nothing wrong."""
+    """Return the store, which must exist.
+
+    A misspelt path would otherwise create an empty store, whose audit finds nothing.
+    """
     from bursar.dynamo.clients.store import open_store
     from bursar.rules.native import load_guard
 

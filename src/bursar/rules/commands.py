@@ -236,7 +236,7 @@ def iam_policy(
     table_arn: str,
     writers: tuple[str, ...],
 ) -> None:
-    """Print the policies that leave rule-keeping transactions as the only way to write."""
+    """Print the policies that allow only transactions that keep the rules to write."""
     from bursar.rules.transactions.iam_policy import iam_policies
 
     policies = iam_policies(found_rules(context, store_url, table, file), table_arn, writers)
@@ -289,7 +289,7 @@ def show_stored(context: click.Context, data: str | None, table: str, form: str)
 @_DOCUMENT
 @click.pass_context
 def check(context: click.Context, data: str | None, table: str, file: Path) -> None:
-    """Report what in a table breaks the rules of FILE; store nothing."""
+    """Report the items of a table that break the rules of FILE. Nothing is stored."""
     context.invoke(
         audit, store_url=f"file:{Path(data_path(context, data)).absolute()}", table=table, file=file, native=True
     )

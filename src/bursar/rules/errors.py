@@ -20,7 +20,7 @@ class RulesError(Exception):
 
 
 class RuleRefused(RulesError):
-    """A rule refuses, finally: the same write against the same state will be refused again.
+    """A rule refuses the write. The same write against the same state will be refused again.
 
     ``rule`` is the rule's name (``kind`` and ``kept`` exist in every table with kinds). ``item_key`` is the refused
     item's key. ``old`` and ``new`` are its states before and after (None: absent). ``owner`` is the key of the item
@@ -59,7 +59,7 @@ class RuleRefused(RulesError):
 
 
 class Contention(RulesError):
-    """The item is not as the caller read it, and the write might be legal now.
+    """The item has changed since the caller read it, and the rules may allow the write now.
 
     ``actual`` is the item's present state (None: absent).
     """

@@ -37,11 +37,11 @@ _OWNERS = "unique"
 _SENTINEL = "sentinel"
 _NO_OWNERS: Mapping[str, Item] = {}
 _Taken = tuple[int, Change, UniqueValue, str]
-"""(index of the change, the change, the rule, the value that the item takes under it)."""
+"""(index of the change, the change, the rule, the value that the item takes under the rule)."""
 
 
 class _Judged(NamedTuple):
-    """One request's changes, judged without the table, and the lookups in the table that they still need."""
+    """One request's changes after the rules that need no table, and the lookups in the table that they still need."""
 
     sentinels: list[tuple[int, Change]]
     """Changes of sentinels that the writer made itself, each with its index."""
@@ -80,7 +80,7 @@ class NativeGuard:
         return added if isinstance(added, Refusal) else JudgedSwap(added, self._table_check(judged, added))
 
     def _judge_locally(self, changes: Sequence[Change]) -> Refusal | _Judged:
-        """Return the first refusal by a local rule, or what of ``changes`` must be checked in the table."""
+        """Return the first refusal by a local rule, or the parts of ``changes`` that must be checked in the table."""
         plan, attribute, sentinel = self._plan, self._plan.kind_attribute, self._sentinel
         judged = _Judged([], [], [], [])
         balances = Balances(plan)
@@ -135,7 +135,10 @@ class NativeGuard:
         return sentinel_item(plan.key_names, plan.kind_attribute, value, unique.rule.name, owner.key)
 
     def _table_check(self, judged: _Judged, added: Sequence[Change] = ()) -> TableCheck:
-        """Return the check that needs the table. ``added`` sentinels follow from ``judged`` and need no check."""
+        """Return the check that needs the table.
+
+        The ``added`` sentinels result from ``judged``, so they need no check.
+        """
         names = self._plan.key_names
         written_sentinels = [*(change for _, change in judged.sentinels), *added]
         sentinels_after = {sentinel_partition(names, change.key): change.new for change in written_sentinels}
@@ -200,7 +203,8 @@ class NativeGuard:
     ) -> Refusal | None:
         """Return the refusal of the first value in ``taken`` that another item owns, or None.
 
-        ``sentinels_after``: value → its sentinel in the state that the request leaves, for those that it writes.
+        ``sentinels_after``: value → its sentinel in the state that the request leaves, for the sentinels that it
+        writes.
         """
         for index, change, unique, value in taken:
             sentinel = sentinels_after[value] if value in sentinels_after else self._sentinel_of(value, change, view)
@@ -220,8 +224,8 @@ class NativeGuard:
     ) -> Violation | None:
         """Make the item of ``change`` the owner of ``value``; return a violation if another item owns it.
 
-        ``sentinel`` is in the state that the request leaves. If it names the item, no owners row is needed. A sentinel
-        that the request takes away from its owner is refused as a sentinel's change, not here.
+        ``sentinel`` is in the state that the request leaves. If it names the item, no owners row is needed. A request
+        that takes a sentinel away from its owner is refused by the check of that sentinel, not here.
         """
         key = change.key
         named = None if sentinel is None else sentinel.get(OWNER, {}).get("M")
@@ -273,9 +277,9 @@ class NativeGuard:
     def _sentinel_violation(
         self, change: Change, view: GuardView, owners: Mapping[str, Item] = _NO_OWNERS
     ) -> str | None:
-        """Return why a sentinel may not be as the request leaves it, or None.
+        """Return why the request may not leave a sentinel in its new state, or None.
 
-        ``owners``: value → key of the item to which the request gives it, which saves reading that item.
+        ``owners``: value → key of the item that owns it after the request. It saves reading that item.
         """
         plan = self._plan
         partition = change.key[plan.key_names[0]].get("S", "")

@@ -57,7 +57,7 @@ KEYS_PER_BATCH_MAX = 100
 class RetryLimits:
     """The number of tries of a write, and the waits between them in seconds.
 
-    A wait is drawn from 0 to a bound that doubles (full jitter).
+    A wait is random, from 0 to a bound that doubles (full jitter).
     """
 
     busy_tries_max: int = 10
@@ -239,7 +239,7 @@ class _TransactionSender:
                     return
 
     async def _settle_refusal(self, error: DynamoError) -> bool:
-        """Wait if a retry can help; return True when the write took place; raise otherwise."""
+        """Wait if a retry can help. Return True if the write took place; raise otherwise."""
         if error.code in UNCLEAR_CODES:
             return await self._settle_unknown(error)
         if error.code in BUSY_CODES or (error.code == CANCELLED and is_busy(error.cancellation_reasons or ())):
@@ -273,7 +273,10 @@ class _TransactionSender:
         await self._table.wait(self._busy, limits.busy_wait_first_s, limits.busy_wait_max_s)
 
     async def _settle_unknown(self, unknown: Exception) -> bool:
-        """Retry with the token while the store remembers it, then read; return True when the write took place."""
+        """Retry with the token while the store remembers it, then read the items.
+
+        Return True if the write took place.
+        """
         limits = self._table.retry_limits
         self._unclear += 1
         remembered = self._table.now() - self._began < TOKEN_AGE_MAX_S - limits.unclear_wait_max_s
@@ -287,7 +290,7 @@ class _TransactionSender:
         raise StoreOutcomeUnknown(f"sent {self._unclear} times without a clear answer: {unknown}") from unknown
 
     async def _is_written(self) -> bool:
-        """Return whether every item is in the state that the write makes."""
+        """Return whether every item is in the state that the write would produce."""
         plan = self._table.plan
         for change in self._compiled.changes:
             if not is_in_effect(plan, change, await self._read_with_retries(change.key)):
@@ -295,7 +298,7 @@ class _TransactionSender:
         return True
 
     async def _read(self, action: CompiledAction) -> Item | None:
-        """Return the item under a failed condition, for a store that does not return it."""
+        """Return the item whose condition failed, for a store that does not return it."""
         ((_, body),) = action.body.items()
         item = body.get("Key") or {name: body["Item"][name] for name in self._table.rules.key_names}
         return await self._table.get(item)

@@ -60,7 +60,7 @@ _SUM = "SELECT exact_sum(amount) FROM amounts WHERE rule = ? AND parent = ?"
 
 
 class _ExactSum:
-    """The SQL aggregate ``exact_sum``: the canonical text of the sum of numbers given as text; '0' of none."""
+    """The SQL aggregate ``exact_sum``: the canonical text of the sum of numbers given as text; '0' without numbers."""
 
     def __init__(self) -> None:
         self._sum = ZERO
@@ -137,20 +137,20 @@ class ScratchDatabase:
         return iter(self._database.execute(_WITHOUT_SENTINEL))
 
     def without_owner(self) -> Iterator[tuple[str, str]]:
-        """Return (sentinel partition, named owner) for each sentinel whose owner was not seen to own the value."""
+        """Return (sentinel partition, named owner) for each sentinel whose owner did not own the value in the scan."""
         return iter(self._database.execute(_WITHOUT_OWNER))
 
     def orphans(self) -> Iterator[tuple[str, str]]:
-        """Return (rule, child's key) for each parent that was not seen, or was seen not to agree."""
+        """Return (rule, child's key) for each child whose parent the scan did not see, or saw with other values."""
         return iter(self._database.execute(_ORPHANS))
 
     def wrong_totals(self) -> Iterator[tuple[str, str, Decimal]]:
-        """Return (rule, parent's key, sum of the children seen) for each parent that was seen with another total."""
+        """Return (rule, parent's key, sum of its children) for each parent with another total, as the scan saw them."""
         for rule, parent, added in self._database.execute(_WRONG_TOTALS):
             yield rule, parent, Decimal(added)
 
     def sum_of_children(self, rule: str, parent: str) -> Decimal:
-        """Return the sum of the amounts of the children of ``parent`` that were seen."""
+        """Return the sum of the amounts of the children of ``parent`` that the scan saw."""
         ((added,),) = self._database.execute(_SUM, (rule, parent))
         return Decimal(added)
 
@@ -174,7 +174,7 @@ def key_from_text(text: str) -> dict[str, Any]:
 def digest(item: Item, attributes: Iterable[str]) -> bytes:
     """Return 32 bytes that are equal for items that agree in ``attributes``.
 
-    Sets in another order give another digest: a suspicion, which the second check clears.
+    Sets in another order give another digest. This only causes a suspicion, which the second check removes.
     """
     agreed = {name: item[name] for name in attributes if name in item}
     return sha256(orjson.dumps(agreed, option=orjson.OPT_SORT_KEYS)).digest()

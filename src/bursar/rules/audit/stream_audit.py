@@ -1,4 +1,4 @@
-"""The audit of a change stream: each change by itself, old image against new, by the rules about changes.
+"""The audit of a change stream: the rules about changes judge each change, from the old image to the new one.
 
 A scan reads a table's present state. Only its changes show that a status moved back, an immutable attribute changed or
 an event was removed. The input is stream records in the form of DynamoDB Streams with NEW_AND_OLD_IMAGES, one JSON
@@ -21,7 +21,7 @@ class NotAChange(ValueError):
 
 
 def audit_changes(plan: RulesPlan, changes: Iterable[tuple[Item | None, Item | None]]) -> Iterator[Finding]:
-    """Yield a finding for every change (old, new) that a rule refuses, in order. Memory use does not grow."""
+    """Yield a finding for every change (old, new) that a rule refuses, in order. Memory use is constant."""
     for old, new in changes:
         item = old if new is None else new
         if item is None or all(is_sentinel(one, plan.kind_attribute) for one in (old, new) if one is not None):

@@ -73,7 +73,7 @@ class Report:
 
     @property
     def clean(self) -> bool:
-        """Whether there are no findings, or all were repaired."""
+        """Whether there are no findings, or all of them were repaired."""
         return self.count == self.repaired
 
 
@@ -93,8 +93,8 @@ async def audit_table(
 
     ``segments`` scans run at once; ``on_progress`` receives the number of items read so far. ``sentinels`` False: no
     writer of the table uses the compiled form, so none are expected. ``repair`` removes stale sentinels. ``adopt``
-    writes missing ones, ``segments`` at once, but none for a value that two items own: its second owner could then
-    never give it up. Raises the store's errors once throttling has outlasted the retries.
+    writes missing ones, ``segments`` at once, but none for a value that two items own, because the second owner could
+    then never give it up. Raises the store's errors once throttling has outlasted the retries.
     """
     auditing = _Audit(store, table, RulesPlan(rules), randomness, on_progress, sentinels, repair, adopt)
     try:
@@ -279,7 +279,7 @@ class _Audit:
                 self._report_total(rule, parent, total, added)
 
     async def _total_of(self, rule: str, parent: Item) -> Decimal | None:
-        """Return the total of ``parent`` as it is now; None for an absent parent, which is an orphan's finding."""
+        """Return the present total of ``parent``; None for an absent parent, which is reported for its orphans."""
         (item,) = await self._read_together([parent])
         kind = None if item is None else self.plan.kind_of(item)
         sums = [] if kind is None else [one for one in kind.sums_as_parent if one.rule.name == rule]

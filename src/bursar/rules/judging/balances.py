@@ -18,7 +18,7 @@ from bursar.rules.judging.plan import KindPlan, RulesPlan, TouchedRules
 from bursar.rules.judging.violation import Violation
 
 DIGITS_MAX = 400
-"""More than the exact sum of any numbers of DynamoDB needs: 125 + 130 digits, and those of their count."""
+"""The digits of exact sums: more than any sum of DynamoDB's numbers needs (125 + 130, and those of their count)."""
 EXACT = Context(prec=DIGITS_MAX, traps=[Inexact])
 
 
@@ -84,8 +84,8 @@ class Balances:
 class OpenSums:
     """The parents whose total differs from the sum of the children in the items added so far.
 
-    Memory grows only with parents whose children are still missing, which are few when a parent and its children are
-    neighbours in key order.
+    Memory grows only with parents whose children are still missing, and these are few if a parent and its children are
+    adjacent in key order.
     """
 
     def __init__(self, plan: RulesPlan) -> None:

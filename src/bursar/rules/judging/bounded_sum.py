@@ -1,4 +1,4 @@
-"""Bounded sums: the verdicts on a child and on its parent, each by itself (:mod:`bursar.rules.judging.balances`)."""
+"""Bounded sums: the separate verdicts on a child and on its parent (:mod:`bursar.rules.judging.balances`)."""
 
 from decimal import Decimal
 from typing import Any

@@ -51,7 +51,7 @@ class TransitionsVerdict:
         )
 
     def state(self, item: Item) -> str | None:
-        """Return why the item's value is not one of the graph, or None."""
+        """Return why the item's value is not in the graph, or None."""
         if item.get(self._rule.attribute, {}).get("S") in self._states:
             return None
         return f"{self._rule.attribute} is none of {', '.join(self._rule.states)}"
@@ -66,7 +66,7 @@ class UnchangedVerdict(ChangesOnlyVerdict):
         self._erasable = erasable
 
     def __call__(self, old: Item | None, new: Item) -> str | None:
-        """Return which attribute changes although it must not, or None."""
+        """Return the reason with the attribute that must not change but does, or None."""
         for name in self._attributes:
             before, after = None if old is None else old.get(name), new.get(name)
             if before != after and (before is not None or not self._once) and not same(before, after):
@@ -85,7 +85,7 @@ class TwoActorsVerdict:
         self._second_unchanged = UnchangedVerdict((rule.second,), once=True)
 
     def __call__(self, old: Item | None, new: Item) -> str | None:
-        """Return why the two attributes may not be as they are in ``new``, or None."""
+        """Return why the two attributes of ``new`` break the rule, or None."""
         if old is not None:
             reason = self._first_unchanged(old, new) or self._second_unchanged(old, new)
             if reason is not None:
@@ -126,8 +126,8 @@ def _person(value: Any) -> str:
 def changed_attributes(old: Item, new: Item, unlike: Iterable[str] | None = None) -> frozenset[str]:
     """Return the attributes that differ under DynamoDB's comparison: sets in any order, numbers by value.
 
-    ``unlike``: the attributes that are absent in one of the items or differ as JSON, if the caller has compared them;
-    others may be among them.
+    ``unlike``: if the caller has compared the items, the attributes that are absent in one of them or differ as JSON.
+    It may have further attributes.
     """
     changed = []
     for name in old.keys() | new.keys() if unlike is None else unlike:

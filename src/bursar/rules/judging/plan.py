@@ -1,4 +1,4 @@
-"""The plan of a rule set: everything about judging that does not depend on the item, worked out once.
+"""The plan of a rule set: everything about judging that does not depend on the item, computed once.
 
 Three callers share it, so that they cannot disagree: the compiler (before sending), the reader of cancellations (after
 a refusal) and the native guard. A *local* rule is judged on one item's old and new state. *Unique values* (unique,
@@ -57,7 +57,10 @@ SHOWN_CHARACTERS_MAX = 80
 
 @dataclass(frozen=True, slots=True)
 class LocalRule:
-    """One local rule, ready to judge. ``reads`` None: every change concerns it. ``shown``: attributes for messages."""
+    """One local rule, ready to judge.
+
+    ``reads``: the attributes that it depends on; None: all. ``shown``: attributes for messages.
+    """
 
     rule: str
     keyword: str
@@ -68,7 +71,7 @@ class LocalRule:
 
 @dataclass(frozen=True, slots=True)
 class TouchedRules:
-    """The rules of one kind that a change concerns, by what the callers do with them."""
+    """The rules of one kind that a change concerns, grouped by how callers use them."""
 
     local_rules: tuple[LocalRule, ...]
     unique_values: tuple[UniqueValue, ...]
@@ -183,7 +186,7 @@ class RulesPlan:
     ) -> Violation | TouchedRules:
         """Return the violation of the first local rule that refuses old → new, or the rules that the change concerns.
 
-        A removed item concerns the rules that its creation concerns: it gives up its unique values.
+        A removal concerns the same rules as a creation, because it gives up unique values.
         """
         item = old if new is None else new
         assert item is not None  # a change has at least one of the two
@@ -283,7 +286,7 @@ class RulesPlan:
         new: Item | None,
         owner: Item | None = None,
     ) -> Violation:
-        """Return a violation with its message; all refusals get their text here."""
+        """Return a violation with its message; the texts of all refusals are made here."""
         item = old if new is None else new
         assert item is not None
         key = self.key(item)

@@ -18,7 +18,10 @@ from bursar.rules.language.named_rule import SENTINEL_KIND
 from bursar.rules.language.vocabulary import Unique, UniqueWhile
 
 VALUE_BYTES_MAX = 1024
-"""A longer value's sentinel is keyed by its SHA-256, because DynamoDB's partition keys have at most 2,048 bytes."""
+"""The longest value in a sentinel's key.
+
+A longer one is replaced by its SHA-256, because DynamoDB's partition keys have at most 2,048 bytes.
+"""
 
 TEXTS_CACHED = 1024
 

@@ -15,7 +15,7 @@ _WHOLE = re.compile(r"\{[^{}]+\}\Z")
 
 
 class UniqueValue:
-    """A unique or unique-while rule, ready to return the value that an item owns."""
+    """A unique or unique-while rule, prepared to return the value that an item owns."""
 
     def __init__(self, rule: Unique | UniqueWhile) -> None:
         self.rule = rule
@@ -67,7 +67,7 @@ class UniqueValue:
 
 
 class ParentRule:
-    """A references or agrees rule, ready to return an item's parent key and to compare parent and child."""
+    """A references or agrees rule, prepared to return an item's parent key and to compare parent and child."""
 
     def __init__(self, rule: References, rules: Rules) -> None:
         self.rule = rule

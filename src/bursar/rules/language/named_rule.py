@@ -47,7 +47,7 @@ class NamedRule:
         self._check()
 
     def _check(self) -> None:
-        """Raise :class:`RulesInvalid` when the rule makes no sense by itself."""
+        """Raise :class:`RulesInvalid` if the rule is invalid by itself."""
 
     @property
     def reads(self) -> frozenset[str]:

@@ -18,7 +18,7 @@ EXPRESSION_BYTES_MAX = 4096
 
 _WORDS = frozenset({"AND", "OR", "NOT", "BETWEEN", "IN"})
 _LISTED = re.compile(r"(#?\w+) IN \((:\w+(?:, :\w+)*)\)((?: AND attribute_not_exists\(\w+\))*)")
-"""The form that :func:`one_of` writes."""
+"""The pattern of the conditions that :func:`one_of` writes."""
 _TOKEN = re.compile(r"(?P<value>:\w+)|(?P<name>#\w+)|(?P<dot>\.)|(?P<bare>[A-Za-z_]\w*)(?P<call>\s*\()?")
 
 
@@ -72,7 +72,7 @@ class Where:
 
     @cached_property
     def listed_values(self) -> tuple[str, tuple[Mapping[str, Any], ...], tuple[str, ...]] | None:
-        """(attribute, values, absent) of a condition that the attribute is one of the values, all text; else None.
+        """(attribute, values, absent) if the condition is that the attribute is one of these texts; otherwise None.
 
         ``absent`` are other attributes that must not exist.
         """

@@ -12,9 +12,9 @@ from bursar.rules.language.vocabulary import Agrees, AppendOnly, BoundedSum, Ref
 class Rules:
     """A table's keys, its kinds of items and its rules, in the order in which they are judged.
 
-    With ``kinds``, every item must have one of them (text) in ``kind_attribute`` and keeps it. Without, all items have
-    one unnamed kind and no rule names one. ``secrets`` are attributes whose values no message may show. Raises
-    :class:`RulesInvalid` with the rule and the reason.
+    With ``kinds``, every item must have one of them (text) in ``kind_attribute`` and keeps it. Without ``kinds``, all
+    items have one unnamed kind, and no rule may name a kind. ``secrets`` are attributes whose values no message may
+    show. Raises :class:`RulesInvalid` with the rule and the reason.
     """
 
     partition_key: str

@@ -132,7 +132,7 @@ class Transitions(NamedRule):
 
     @cached_property
     def states(self) -> tuple[str, ...]:
-        """Every value, in the order in which the edges first name it."""
+        """Every value, in the order of its first appearance in the edges."""
         return tuple(dict.fromkeys((*self.initial, *(state for edge in self.edges for state in edge))))
 
     @property
@@ -150,7 +150,8 @@ class Transitions(NamedRule):
 class Immutable(NamedRule):
     """``attributes`` never change: neither their values, nor from absent to present or back.
 
-    Those that are ``erasable`` too may become absent, and then stay absent: for data that must be removed by law.
+    Those that are also ``erasable`` may become absent, and then stay absent. This is for data that the law requires to
+    remove.
     """
 
     attributes: tuple[str, ...] = ()

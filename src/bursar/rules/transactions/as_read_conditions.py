@@ -1,4 +1,4 @@
-"""Conditions that an item is still as it was read, in the attributes on which a verdict depends."""
+"""Conditions that the attributes on which a verdict depends are still as they were read."""
 
 import re
 from collections.abc import Iterable

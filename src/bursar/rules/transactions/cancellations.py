@@ -74,7 +74,7 @@ def guard_refusal(plan: RulesPlan, action: CompiledAction, message: str) -> Rule
 
 
 def refusal_or_contention(plan: RulesPlan, failed: Sequence[tuple[CompiledAction, Item | None]]) -> RulesError:
-    """Return the error for the caller. ``failed``: each action whose condition failed, with the item found."""
+    """Return the error for the caller. ``failed``: each action whose condition failed, with the item as stored."""
     moved = {id(action.change): (action.change, actual) for action, actual in failed if action.role == "item"}
     for action, actual in failed:
         found = _READERS[action.role](plan, action, actual, moved)
@@ -90,7 +90,7 @@ def refusal_or_contention(plan: RulesPlan, failed: Sequence[tuple[CompiledAction
 
 
 def is_in_effect(plan: RulesPlan, change: ItemChange, actual: Item | None) -> bool:
-    """Return whether ``actual`` is the result of the change; an equal change by another writer counts too."""
+    """Return whether ``actual`` is the result of the change. An equal change by another writer counts too."""
     if change.new is None or actual is None:
         return change.new is None and actual is None
     return all(same(actual.get(name), change.new.get(name)) for name in change.changed)
@@ -101,7 +101,7 @@ Moved = Mapping[int, tuple[ItemChange, Item | None]]
 
 
 def _now(change: ItemChange, moved: Moved) -> Item | None:
-    """Return the result of the change on the item's present state.
+    """Return the item as it would be after the change of its present state.
 
     None when the item is absent or the change removes it.
     """

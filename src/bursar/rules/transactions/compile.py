@@ -33,7 +33,7 @@ from bursar.rules.transactions.sentinel_actions import SentinelActions
 
 ACTIONS_MAX = 100
 TRANSACTION_BYTES_MAX = 4 * 1024 * 1024
-"""Both: DynamoDB Developer Guide, "Quotas": Transactional operations. Ten whole items cannot reach the latter."""
+"""The two bounds of a transaction. Source: DynamoDB Developer Guide, "Quotas": Transactional operations."""
 WHOLE_ITEMS_UNDER_BYTES_MAX = 10
 
 
@@ -167,7 +167,7 @@ def _item_action(plan: RulesPlan, table: str, change: ItemChange, also_compared:
 
 
 def compared_attributes(plan: RulesPlan, change: ItemChange) -> set[str]:
-    """Return the attributes that must still equal ``old``: all that change, and all that a touched rule read with them.
+    """Return the attributes that must still equal ``old``: those that change, and those that touched rules read too.
 
     The removal of an item depends on its unique values: their sentinels are removed with it.
     """
@@ -187,7 +187,7 @@ def compared_attributes(plan: RulesPlan, change: ItemChange) -> set[str]:
 
 
 def _check_sums(plan: RulesPlan, changes: Iterable[ItemChange]) -> None:
-    """Judge the bounded sums. A parent's total and limit are compared as read when they change: see the footprints."""
+    """Judge the bounded sums. If a parent's total or limit changes, it must still be as it was read."""
     balances = Balances(plan)
     for index, change in enumerate(changes):
         touched = change.kind.on_creation if change.old is None else change.kind.touched_by(change.changed)
@@ -207,7 +207,7 @@ def _check_parents(
     checks: dict[Any, list[tuple[ItemChange, ParentRule]]],
     also_compared: dict[Any, set[str]],
 ) -> None:
-    """Judge a parent written in the same transaction in its new state; note a check for any other parent."""
+    """Judge the new state of each parent that the transaction writes; note a check for every other parent."""
     if change.new is None:
         return
     for parent in change.kind.parents:
@@ -262,7 +262,7 @@ def _parent_check(plan: RulesPlan, table: str, children: list[tuple[ItemChange, 
 
 
 def _expect(expected: dict[tuple[str, bool], list[Any]], attribute: tuple[str, bool], value: Any) -> None:
-    """Note another expected value of an attribute, which the parent may have erased if the second element is true.
+    """Note one more expected value of an attribute. If the second element is true, the parent may have erased it.
 
     Children may expect different values: all are checked, and DynamoDB decides.
     """

@@ -61,7 +61,7 @@ class SentinelActions:
     ) -> dict[str, Any]:
         """Return a Put on the condition that the sentinel is absent, or names this item or the giver.
 
-        A sentinel that names this item already was left by a writer that bypassed the rules.
+        If the sentinel names this item already, a writer that bypassed the rules has left it.
         """
         plan = self._plan
         name = placeholder(plan.key_names[0])

@@ -1,8 +1,9 @@
 """Logical writes → swaps of whole items, for a store in this process that keeps the same rules.
 
-The compiled form (:mod:`bursar.rules.transactions.compile`) puts into conditions what must hold at the instant of the
-write. On the swap path the engine's guard judges the same rules at that instant and adds the sentinels, so the caller
-passes only the items. A swap that does not go through is sent in the compiled form, whose error gives the reason.
+The compiled form (:mod:`bursar.rules.transactions.compile`) expresses as conditions what must hold at the instant of
+the write. On the swap path the engine's guard judges the same rules at that instant and adds the sentinels, so the
+caller passes only the items. A swap that does not go through is sent in the compiled form, whose error gives the
+reason.
 """
 
 from collections.abc import Sequence
