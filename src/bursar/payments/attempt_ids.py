@@ -13,7 +13,7 @@ AGENCY_TRACKING_ID_CHARS: Final = 21
 ATTEMPTS_MAX: Final = 32
 """The most attempts at one obligation. It bounds the questions to Pay.gov about one obligation after a restore."""
 _VERSION: Final = "bursar attempt id 1"
-"""The beginning of the hashed text. Another way to derive ids needs another version, or ids could be equal."""
+"""The beginning of the hashed text. A new way to derive ids needs a new version. Otherwise two ids could be equal."""
 # Crockford's base 32 in lower case: a person cannot mistake one letter for another.
 _ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _CHARACTER_OF_BYTE: Final = (_ALPHABET * 8).encode()

@@ -14,7 +14,7 @@ from bursar.payments.classified_amounts import ClassifiedAmount
 from bursar.payments.records import CENT, ZERO
 
 SHARES_MAX: Final = 20
-"""It bounds the size of an attempt's item."""
+"""The most shares of a fee, which bounds the size of an attempt's item."""
 HUNDRED: Final = Decimal(100)
 _AMOUNT: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,2})?")
 _PERCENT: Final = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,4})?)%")

@@ -42,7 +42,10 @@ _CLIENT_KEYS: Final = frozenset({"role_arn", "fees", "access_keys", *_FLAGS})
 _ACCESS_KEY_KEYS: Final = frozenset({"access_key_id", "secret"})
 
 Stamp = tuple[int, int, int]
-"""A file's modification time in ns, its size and its mode: a changed mode may make a rejected file acceptable."""
+"""A file's modification time in ns, its size and its mode.
+
+The mode counts, because a new mode may make a rejected file acceptable.
+"""
 
 _log = logging.getLogger(__name__)
 

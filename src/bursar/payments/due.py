@@ -14,12 +14,12 @@ LEASED_POLL_S: Final = 30.0  # longer than a complete takes, unless its caller w
 POLL_INTERVAL_MIN_S: Final = 5.0
 POLL_INTERVAL_MAX_S: Final = 3600.0
 FRESH_S: Final = 120.0
-"""A lost reply is fresh for so long. A complete that is late is charged, and shown by a lookup, mostly in this time."""
+"""A lost reply is fresh for this time. Most late completes are charged, and shown by a lookup, within it."""
 FRESH_POLL_INTERVAL_MAX_S: Final = 10.0
 """The longest wait between two questions about a fresh one: 13 questions in two minutes, and 19 while its token lives.
 With doubled waits alone there are 5 and 12, and a charge that is shown in the first minutes waits up to a minute."""
 SETTLING_POLL_GROWTH: Final = 4.0
-"""Each question about a settling payment is asked at this multiple of its age at the last one."""
+"""The age of a settling payment at a question, as a multiple of its age at the question before."""
 SETTLING_INTERVAL_MAX_S: Final = 6 * 3600.0
 """The longest wait between two questions about a settling payment. A question costs 4 write units, ACH takes days."""
 DAY_S: Final = 24 * 3600.0
@@ -28,7 +28,10 @@ RETURN_POLL_FIRST_S: Final = DAY_S
 RETURN_POLL_AGAIN_S: Final = DAY_S
 """The wait for another answer after the end of the watch, if the last question got none."""
 RETURN_POLL_GROWTH: Final = 2.0
-"""Each question about a return is asked at this multiple of the last one's age: 7 questions in 61 days."""
+"""The growth of the waits for a return: the time since settlement, as a multiple of that at the question before.
+
+This gives 7 questions in 61 days.
+"""
 ACH: Final = "ACH"
 """Pay.gov's payment_type of a debit that can be returned after it has settled."""
 
@@ -87,7 +90,7 @@ class DuePolicy:
         return whole_ms(due_at)
 
     def lost_due_at(self, attempt: Attempt) -> float:
-        """Return when an attempt that a restored store had lost, and that gets no token, is due if its caller dies."""
+        """Return when a lost attempt that was started again, and gets no token, is due if its caller dies."""
         return whole_ms(attempt.created_at + self.received_age_max_s)
 
     def next_poll_at(self, attempt: Attempt, now: float) -> float:
@@ -95,8 +98,8 @@ class DuePolicy:
 
         The wait grows with the time for which the attempt has been in its state, within the bounds, so nothing needs to
         be stored between two polls. The wait for an unknown outcome doubles, but is short while the outcome is fresh.
-        The one for a payment that is settling grows faster. A new word of Pay.gov's for the latter does not shorten the
-        wait; a new reason of an unknown outcome does, because a lookup may decide it soon.
+        The one for a payment that is settling grows faster. A new status of Pay.gov's does not shorten the wait of a
+        settling payment. A new reason of an unknown outcome does, because a lookup may decide it soon.
         """
         if attempt.status == PENDING:
             since = attempt.unsettled_since or attempt.updated_at
@@ -130,7 +133,7 @@ class DuePolicy:
         return attempt.updated_at + self.return_watch_s
 
     def token_expires_at(self, attempt: Attempt) -> float:
-        """Return when the attempt's token expires; without a token, as if it was given at the attempt's creation."""
+        """Return when the attempt's token expires; without a token, count from the attempt's creation."""
         return (attempt.token_at or attempt.created_at) + self.token_age_max_s
 
     def token_expired(self, attempt: Attempt, now: float) -> bool:
@@ -141,7 +144,7 @@ class DuePolicy:
 def _may_be_returned(attempt: Attempt, changes: Mapping[str, Any]) -> bool:
     """Return whether a processed attempt is, after ``changes``, an ACH debit that is not reversed in full.
 
-    If an operator has settled it, its method may be unknown: then it may be a debit.
+    If an operator settled it, its method may be unknown, and it counts as a debit.
     """
     method = changes.get("payment_method", attempt.payment_method)
     known = changes.get("paygov_tracking_id", attempt.paygov_tracking_id) is not None

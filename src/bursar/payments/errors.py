@@ -35,7 +35,10 @@ class LedgerError(Exception):
 
 
 class ObligationTaken(LedgerError):
-    """``attempt`` blocks its obligation: it is live or processed. None: it won a race and has ended already."""
+    """``attempt`` blocks its obligation: it is live or processed.
+
+    None: that attempt won a race and has ended already.
+    """
 
     def __init__(self, attempt: Attempt | None) -> None:
         blocking = f"{attempt.agency_tracking_id} ({attempt.status})" if attempt else "an attempt that won a race"
@@ -58,7 +61,7 @@ class AttemptsExhausted(LedgerError):
 
 
 class MetadataDiffers(LedgerError):
-    """Fee or metadata differ from the obligation's; ``attributes`` names which. The message has no values."""
+    """Fee or metadata differ from the obligation's; ``attributes`` lists which. The message has no values."""
 
     def __init__(self, obligation: Obligation, attributes: tuple[str, ...]) -> None:
         super().__init__(f"{', '.join(attributes)}: must be as in the obligation's first attempt")
@@ -153,7 +156,7 @@ class LeaseHeld(AttemptMoved):
 
 
 class OutcomeContradicts(AttemptMoved):
-    """Pay.gov's report and the record cannot both be true. The attempt stays as it is; the report is kept."""
+    """Pay.gov's report contradicts the record. The attempt does not change, and the report is stored."""
 
     def __init__(self, attempt: Attempt, reported: str) -> None:
         super().__init__(attempt, f"contradicts Pay.gov's answer ({reported})")

@@ -5,8 +5,9 @@
     attempt 2                           event 1 ◄── event 2 ◄── attempt 2 (eventHash)
 
 An event's ``previousHash`` is the hash of the event before it of the same attempt. For the first event of a further
-attempt it is the hash of the last event that the previous attempt at the obligation had then. For the first event of
-all it is :data:`CHAIN_BEGINS`. An attempt's ``eventHash`` is the hash of its last event, so that a missing tail shows.
+attempt it is the hash of the last event that the previous attempt at the obligation had then. For the first event of an
+obligation it is :data:`CHAIN_BEGINS`. An attempt's ``eventHash`` is the hash of its last event, so that the removal of
+the last events is noticed.
 
 The hash is SHA-256 of the event's item as canonical JSON (RFC 8785) without the keys of table and index, which repeat
 other attributes. docs/tamper-evidence.md shows how to compute it in any language.

@@ -1,6 +1,7 @@
 """Bounds on the steps that an attempt can repeat. They limit the length of its history and the cost of reading it.
 
-Most steps change the status and so happen once. These keep the status, in the order in which an attempt reaches them:
+Most steps change the status, so they happen once. These steps keep the status, in the order in which an attempt reaches
+their bounds:
 
 | event | how often |
 |---|---|
@@ -13,8 +14,8 @@ Most steps change the status and so happen once. These keep the status, in the o
 | `returned`, `charged_back`, `refund_requested` | until the attempt has ``REVERSAL_EVENTS_MAX`` events |
 | `refund_approved`, `refund_rejected` | once for each request |
 
-The bounds on events rise in that order, so that no step uses up the events of another. A step that changes the status
-is never refused because of the history: there is room for it below ``records.EVENT_SEQ_MAX``.
+The bounds on events rise in that order, so that no step uses up the events of another. The history never refuses a step
+that changes the status: there is room for it below ``records.EVENT_SEQ_MAX``.
 """
 
 from collections.abc import Mapping
@@ -42,7 +43,7 @@ EVENTS_MAX: Final[Mapping[EventName, int]] = {
     "charged_back": REVERSAL_EVENTS_MAX,
     "refund_requested": REVERSAL_EVENTS_MAX,
 }
-"""Event → the number of events of any name at which an attempt can no longer have this one."""
+"""Event → the total number of events from which on an attempt can no longer have this event."""
 
 
 def taken_too_often(attempt: Attempt, event: EventName) -> bool:

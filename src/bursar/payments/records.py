@@ -56,7 +56,7 @@ IMPORTED_AT: Final = "importedAt"
 FIRST_ATTEMPT: Final = "firstAttempt"
 HOLDS_OBLIGATION: Final = "holdsObligation"
 FOLLOWS: Final = "follows"
-"""Attributes of an attempt that rules name."""
+"""The attributes of an attempt that rules mention."""
 IMPORTED: Final[EventName] = "imported"
 IMPORTED_UPDATED_AT: Final = "last_updated_at"
 """The event of an import, and the name in its detail of the time at which the other portal changed the record last."""
@@ -110,14 +110,15 @@ class Attempt:
 
     ``first_attempt`` is the sort key of the obligation's first attempt; None at obligations of earlier versions.
     ``holds_obligation`` means that it is this attempt, and that no further one has started: it needs no sentinel to
-    keep other attempts out (:mod:`bursar.payments.rules`). When that ends, the version stays, and attempts that differ
-    only in it are equal. ``follows`` is ``first_attempt`` in a further attempt that blocked others when it began.
+    keep other attempts out (:mod:`bursar.payments.rules`). The end of this hold does not change ``version``, and
+    attempts that differ only in it are equal. ``follows`` is ``first_attempt`` in a further attempt that blocked others
+    when it began.
 
     ``stored_item`` is the item that was last read or written, None for an attempt that is not stored. A write compares
     it with the store, and copies from it the attributes that this version of Bursar does not know.
 
     Only the ledger sets fields, of an attempt that it has just made (tests/payments/test_records.py); every other
-    change is ``dataclasses.replace``. A frozen class would make each payment cost 4 % more processor time.
+    change is ``dataclasses.replace``. A frozen class would cost 4 % more processor time for each payment.
     """
 
     agency_tracking_id: str
@@ -352,7 +353,7 @@ ATTRIBUTE_OF: Final[Mapping[str, Mapping[str, str]]] = {
 }
 """Kind of record → field → the attribute that holds it."""
 _ATTEMPT_ATTRIBUTES: Final = _ATTEMPT_LAYOUT.attributes | {"pk", "sk", "kind", "dueShard", "changeBucket", "changedAt"}
-"""Every attribute that a version of Bursar writes. The last two are those of earlier versions."""
+"""Every attribute that a version of Bursar writes. Only earlier versions write the last two."""
 
 
 def obligation_key(client: str, reference: str) -> Item:
@@ -389,10 +390,10 @@ def latest_event(
     previous_hash: str | None = None,
     at: float | None = None,
 ) -> Event:
-    """Return the event that describes how ``attempt`` came into its state from ``source`` (None: it is new).
+    """Return the event that describes the last step of ``attempt``, from the status ``source`` (None: it is new).
 
     ``previous_hash`` is the hash of the event before it; None if no event before it is chained. ``at`` is the event's
-    time if that is not the time at which the attempt's status changed.
+    time if it differs from the time of the attempt's last change of status.
     """
     return Event(
         client=attempt.client,
@@ -419,7 +420,7 @@ def obligation_to_item(obligation: Obligation) -> Item:
 
 
 def attempt_to_item(attempt: Attempt) -> Item:
-    """Return the item that stores ``attempt``, with the attributes of its ``stored_item`` that are unknown here."""
+    """Return the item that stores ``attempt``, with the unknown attributes of its ``stored_item``."""
     stored = attempt.stored_item or {}
     item: Item = {
         **attempt_key(attempt),

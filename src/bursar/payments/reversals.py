@@ -45,8 +45,8 @@ REJECTED: Final[RefundStatus] = "rejected"
 class ReversalReport:
     """A report about money that went back, before it is recorded. ``amount`` is in dollars.
 
-    ``report_id`` is the reporter's own id of the reversal, if it has one: the same id is the same reversal.
-    ``effective_on`` is a date, ``2026-11-29``.
+    ``report_id`` is the reporter's id of the reversal, if it has one. Reports with the same id are about the same
+    reversal. ``effective_on`` is a date, ``2026-11-29``.
     """
 
     kind: ReversalKind
@@ -93,7 +93,7 @@ class Reversal:
 class RefundRequest:
     """A request to refund ``amount`` dollars of an attempt. Another person than ``requested_by`` may approve it.
 
-    ``source`` and the facts after it are those of a refund that an activity file reports; None for an operator's own.
+    ``source`` and the fields after it describe a refund that an activity file reports; None for an operator's request.
     """
 
     client: str
@@ -172,7 +172,7 @@ REVERSAL_ATTRIBUTES: Final = _REVERSAL_LAYOUT.attribute_of
 REQUEST_ATTRIBUTES: Final = tuple(attribute for attribute, _ in _REQUEST.values())
 """The attributes of a request for a refund that never change."""
 DECISION_ATTRIBUTES: Final = tuple(attribute for attribute, _ in _DECISION.values())
-"""The attributes that a decision adds, once. The rule about the two people keeps the name of the approver."""
+"""The attributes that a decision adds, once. The rule about two people writes the approver's name."""
 
 
 def refund_key(attempt: Attempt, seq: int) -> Item:
@@ -227,8 +227,9 @@ def refund_from_item(item: Item) -> RefundRequest:
 def reversal_id(attempt: Attempt, report: ReversalReport) -> str:
     """Return the id of a reported reversal: equal for reports of the same one, no matter who reports it.
 
-    A debit is returned once, and in full, so a return needs no more than its attempt. A reporter's own id names a
-    reversal; otherwise two reports of equal amount, reason code and date are one.
+    A debit is returned once, and in full, so the id of a return depends on its attempt only. Other reports with the
+    reporter's id are one reversal if that id is equal. Reports without it are one reversal if amount, reason code and
+    date are equal.
     """
     if report.kind == RETURNED:
         return f"{attempt.agency_tracking_id}#{RETURNED}"

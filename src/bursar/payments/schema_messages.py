@@ -12,7 +12,7 @@ PathStep: TypeAlias = str | int
 
 @dataclass(frozen=True, slots=True)
 class SchemaMessage:
-    """The message for one keyword. ``{}`` in ``text`` is what the schema expected.
+    """The message for one keyword. ``{}`` in ``text`` is replaced by what the schema expected.
 
     ``expected``: the attribute of jsonschema-rs' error kind that holds it.
     """

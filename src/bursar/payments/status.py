@@ -197,7 +197,7 @@ def event_names() -> tuple[EventName, ...]:
 
 
 def from_paygov(transaction_status: str) -> OutcomeStatus | None:
-    """Return our status for Pay.gov's word; None for a word that Pay.gov is not known to use, which decides nothing."""
+    """Return our status for a status of Pay.gov; None for an unknown one, which does not show the outcome."""
     return PAYGOV_STATUS.get(transaction_status)
 
 

@@ -1,7 +1,7 @@
 """Check the chain of events of one obligation, from the items of its partition.
 
-The check reads raw attributes and decodes no record, because an altered item may be unreadable. An event is named by
-its place, the sort key: its attempt and its number. Its findings, by kind:
+The check reads raw attributes and decodes no record, because an altered item may be unreadable. An event is identified
+by its sort key, which has its attempt and its number. Its findings, by kind:
 
     altered     the hash of an event is not the one that the next event, or the attempt, holds
     removed     a number is missing in an attempt's events, or events have no attempt
@@ -35,7 +35,7 @@ ChainFindingKind = Literal["altered", "removed", "misplaced", "unchained", "disa
 
 @dataclass(frozen=True)
 class ChainFinding:
-    """One thing that does not fit. ``place`` names it; ``check`` says which check failed.
+    """One problem. ``place`` identifies the event or the attempt; ``check`` is the check that failed.
 
     A finding about a daily root has the root's date as its place.
     """
@@ -73,7 +73,7 @@ class ChainCounts:
 
 @dataclass
 class _Chain:
-    """One attempt, by its tracking id, with the events in its places, by number."""
+    """The events of one attempt, by number. ``attempt`` is None if only its events exist."""
 
     attempt_id: str
     attempt: Item | None = None
@@ -82,7 +82,7 @@ class _Chain:
 
 
 def check_obligation(items: Sequence[Item]) -> tuple[list[ChainFinding], ChainCounts]:
-    """Return what does not fit in ``items``, all items of one partition, and how much was checked."""
+    """Return the findings in ``items``, which are all items of one partition, and how much was checked."""
     return _ObligationCheck(items).run()
 
 
@@ -163,7 +163,7 @@ class _ObligationCheck:
             earlier = event
 
     def _check_first_link(self, chain: _Chain, seq: int, held: str, before: _Chain | None) -> None:
-        """Check what the first chained event of an attempt holds."""
+        """Check the previous hash of the first chained event of an attempt."""
         if seq > 1:
             if held != CHAIN_BEGINS and seq - 1 in chain.events:
                 self._add("unchained", chain, seq - 1, f"it holds no {PREVIOUS_HASH}, but event {seq} is chained to it")
@@ -187,7 +187,7 @@ class _ObligationCheck:
             self._add("disagrees", chain, seq, f"its fromStatus is not the toStatus of event {seq - 1}")
 
     def _check_numbers(self, chain: _Chain) -> None:
-        """Check that the events are those that the attempt counts."""
+        """Check that the events have the numbers 1 to the attempt's number of events."""
         assert chain.attempt is not None
         count = _number(chain.attempt, "eventSeq")
         for first, last in _gaps(sorted(chain.events), count):
@@ -231,7 +231,7 @@ class _ObligationCheck:
             self._add("disagrees", chain, None, f"{name} of the attempt is not {of_event} of event {seq}")
 
     def _check_facts(self, chain: _Chain, attempt: Item) -> None:
-        """Check the attempt's facts about money against the events that hold them; older events may not."""
+        """Check the attempt's facts about money against its events. Events of older versions may lack these facts."""
         held: dict[str, tuple[int, str]] = {}
         for seq in sorted(chain.events):
             detail = _detail(chain.events[seq])

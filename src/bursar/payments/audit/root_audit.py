@@ -10,7 +10,7 @@ from bursar.payments.ledger.daily_roots import DailyRoot, DailyRoots
 
 
 async def audit_roots(roots: DailyRoots, copies: Mapping[str, str] | None, report: ChainReport) -> None:
-    """Add to ``report`` each day whose root does not fit. ``copies``: date → root; None: there are none to compare.
+    """Add to ``report`` each day whose root differs. ``copies``: date → root; None if there are no copies.
 
     Each root is computed with the stored root of the day before, so an altered event is found in its own day only.
     """

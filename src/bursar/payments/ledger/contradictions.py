@@ -5,8 +5,8 @@ They stay in the payments table, also after a person has acknowledged them (:mod
     kind           pk               sk
     contradiction  contradictions   <agencyTrackingId>#<reported status>#<reported Pay.gov tracking id>
 
-A final attempt never changes, so a contradiction is a separate item and changes nothing else. The same report twice is
-the same item.
+A final attempt never changes, so a contradiction is a separate item and changes nothing else. Storing the same report
+again changes nothing.
 """
 
 from dataclasses import dataclass, replace
@@ -72,7 +72,7 @@ _LAYOUT: Final = Layout(
     nullable=("recorded_paygov_id", "reported_paygov_id", "reported_transaction_status"),
 )
 REPORT_ATTRIBUTES: Final = tuple(attribute for attribute, _ in _REPORT.values())
-"""The attributes that describe what happened; they never change."""
+"""The attributes that describe the contradiction; they never change."""
 ACKNOWLEDGEMENT_ATTRIBUTES: Final = tuple(attribute for attribute, _ in _ACKNOWLEDGEMENT.values())
 """The attributes that a person adds, once."""
 
@@ -85,7 +85,7 @@ class Contradictions:
         self._clock = clock
 
     async def keep(self, attempt: Attempt, reported: Outcome) -> None:
-        """Store that Pay.gov ``reported`` this of ``attempt``. Raises ``LedgerBusy``, and the store's errors."""
+        """Store what Pay.gov ``reported`` about ``attempt``. Raises ``LedgerBusy``, and the store's errors."""
         found = Contradiction(
             agency_tracking_id=attempt.agency_tracking_id,
             client=attempt.client,

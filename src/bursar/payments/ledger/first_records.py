@@ -23,7 +23,7 @@ from bursar.rules.language.writes import LogicalWrite
 
 
 def next_created_at(view: ObligationView, earliest: float) -> float:
-    """Return the creation time of a further attempt at the obligation of ``view``, at ``earliest`` or later.
+    """Return the creation time of a further attempt at the obligation of ``view``, not before ``earliest``.
 
     Attempts at one obligation are ordered by their creation, so no two may share a millisecond.
     """
@@ -40,11 +40,13 @@ async def write_first_records(
     *,
     at: float | None = None,
 ) -> None:
-    """Write ``attempt`` with its first event, at ``at`` or when the attempt last changed; set its hash and stored item.
+    """Write ``attempt`` with its first event, and set its hash and stored item.
 
-    ``view`` is the obligation before, whose chain the event continues; None writes the obligation too, and the attempt
-    is its first and holds it. A further attempt that blocks others ends that in the same transaction. Raises as
-    :meth:`~bursar.rules.table.RuledTable.write`.
+    The event's time is ``at``; None: the time at which the attempt last changed.
+
+    ``view`` is the obligation before this write, whose chain the event continues. None: the attempt is the first, so
+    the obligation is written too, and the attempt holds it. A further attempt that blocks others ends this hold in the
+    same transaction. Raises as :meth:`~bursar.rules.table.RuledTable.write`.
     """
     blocks = attempt.status in BLOCKING
     attempt.holds_obligation = view is None
@@ -64,7 +66,7 @@ async def write_first_records(
 
 
 def _no_longer_holding(view: ObligationView) -> list[LogicalWrite]:
-    """Return the write by which the first attempt, which has ended, no longer holds its obligation, if it does."""
+    """Return the write that ends the hold of an ended first attempt on its obligation; None if it has no hold."""
     return [
         Update(item, {name: value for name, value in item.items() if name != HOLDS_OBLIGATION})
         for item in (attempt.stored_item for attempt in view.attempts if attempt.holds_obligation)

@@ -1,8 +1,8 @@
 """Imports of another portal's attempts: each is one transaction of the attempt, its only event, and the obligation.
 
-The other portal has a last state and no history. So an imported attempt begins in that state, by the event
-``imported``, which an operator takes. Its creation and its last change are the other portal's. The event's time is the
-import's, so that the events of past days, and their daily roots, stay as they are.
+The other portal has only the last state and no history. So an imported attempt begins in that state, with the event
+``imported`` of an operator. Its creation and its last change are the other portal's. The event's time is the import's,
+so that the events of past days, and their daily roots, stay as they are.
 
 Attempts at one obligation are imported in the order of their creation, because each continues the chain of the one
 before.
@@ -38,7 +38,7 @@ ImportedStatus = Literal["processed", "failed", "pending", "processing"]
 class ImportRecord:
     """An attempt of another portal. Times are Unix seconds, ``amount`` is in dollars.
 
-    ``status`` is processing for an attempt whose payer may have been charged; ``unknown_reason`` says why then.
+    ``status`` is processing for an attempt whose payer may have been charged; ``unknown_reason`` is the reason then.
     """
 
     agency_tracking_id: str
@@ -157,7 +157,10 @@ class Imports:
         return replace(attempt, due_at=self._due_at(attempt, now))
 
     def _due_at(self, attempt: Attempt, now: float) -> float | None:
-        """Return when the sweeper asks: at once while Pay.gov decides, later about a debit that may be returned."""
+        """Return when the sweeper asks Pay.gov.
+
+        It asks at once about an unknown or settling payment, and later about a debit that may be returned.
+        """
         if attempt.status == FAILED:
             return None
         if attempt.status != PROCESSED:
@@ -167,7 +170,10 @@ class Imports:
 
 
 def _facts(record: ImportRecord) -> dict[str, Any]:
-    """Return the facts by which a stored attempt with the same id is the same record. Its status may have moved on."""
+    """Return the facts that a stored attempt must share to be the same record.
+
+    The status is none of them: it may have changed.
+    """
     paid = {} if record.paygov_tracking_id is None else {"paygov_tracking_id": record.paygov_tracking_id}
     return {"fee": record.fee.key, "amount": money(record.amount), **paid}
 

@@ -30,7 +30,7 @@ from bursar.rules import Contention, Put, RuledTable, RuleRefused, StoreBusy, Up
 from bursar.rules.language.writes import LogicalWrite
 
 CHANGE_TRIES_MAX: Final = 4
-"""Tries of one change, while only bookkeeping changes the attempt in between."""
+"""The most tries of one change. A try is repeated if only bookkeeping has changed the attempt in between."""
 
 # A refusal by one of these rules means that Pay.gov gave one identifier twice: rule → attribute.
 _IDENTIFIERS: Final[Mapping[str, str]] = {rules.TOKEN: "token", rules.PAYGOV_TRACKING_ID: "payGovTrackingId"}
@@ -118,9 +118,9 @@ class Journal:
             raise AttemptMoved(await self._changed_since(attempt, refusal)) from None
 
     async def _changed_since(self, attempt: Attempt, refusal: Contention | RuleRefused) -> Attempt:
-        """Return the attempt as it is stored now, if a change of it explains why the store refused a write.
+        """Return the attempt as stored now, if a change of it explains why the store refused a write.
 
-        Otherwise raises what does: ``LedgerBusy``, ``IdentifierTaken`` or the rule's ``refusal``.
+        Otherwise raises the error that explains it: ``LedgerBusy``, ``IdentifierTaken`` or the rule's ``refusal``.
         """
         if isinstance(refusal, StoreBusy):
             raise LedgerBusy(str(refusal)) from refusal

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
 
 LIVE_MAX: Final = 100_000
-"""Live attempts that a restore makes due at once; the others become due at their own time."""
+"""The most live attempts that a restore makes due at once. The others become due at their usual times."""
 _FAR_FUTURE_S: Final = 100 * 365 * 24 * 3600.0
 LEASE_RAN_OUT: Final = "the lease ran out: what its holder did is not known"
 """The reason for an unknown outcome. It is stored in attempts and events, so its text must not change."""
@@ -255,8 +255,8 @@ class Ledger(Starts):
         """Record what Pay.gov reports of the collection: processing or pending → processed, pending or failed.
 
         A collection is a fact, no matter which caller holds the lease: if the attempt has changed, it is read again and
-        the outcome recorded. A refusal names no collection. It only means that *this* complete took none, so it is not
-        recorded once another caller has the lease. An outcome that is recorded already changes nothing.
+        the outcome recorded. A refusal names no collection. It only means that *this* complete charged nothing, so it
+        is not recorded if another caller has the lease by then. An outcome that is recorded already changes nothing.
 
         ``others`` are further collections that charge the payer for the same attempt. An attempt records one
         collection, so the others are kept as contradictions. They are written first, because Pay.gov is not asked
@@ -330,8 +330,8 @@ class Ledger(Starts):
     async def set_due(self, attempt: Attempt, due_at: float | None, *, refreshed_at: float | None = None) -> Attempt:
         """Set when the sweeper checks next, and when Pay.gov was last asked. Writes no event and keeps ``updated_at``.
 
-        None ends the watch of a settled debit for a return. Of several sweepers at one attempt one succeeds; the others
-        get ``AttemptMoved``, and so does a caller with a final attempt that is not watched.
+        None ends the watch of a settled debit for a return. If several sweepers set it for one attempt, one succeeds
+        and the others get ``AttemptMoved``. A caller with a final attempt that is not watched gets it too.
         """
         if attempt.status in FINAL and attempt.due_at is None:
             raise AttemptMoved(attempt)

@@ -185,7 +185,7 @@ class Lookups:
     async def changed_items(self, since: float, until: float) -> AsyncIterator[Item]:
         """Yield the items of records of every kind that changed in ``since`` ≤ t < ``until``.
 
-        Those of the index are in order of time. The attempts of its events are not in the index: each comes before its
+        Items of the index are in order of time. The attempts of its events are not in the index: each comes before its
         events, in its present state, which includes these events. It may come again with later ones. The index may be
         slightly behind on Amazon's DynamoDB, so a caller that must not miss a change reads an overlap.
 
@@ -236,7 +236,7 @@ class Lookups:
     ) -> AsyncIterator[tuple[str, str]]:
         """Yield (client, reference) of each obligation that has metadata, by a scan of the table.
 
-        ``client`` and ``fee`` narrow the choice. An obligation may be named twice.
+        ``client`` and ``fee`` limit the obligations. An obligation may come twice.
         """
         narrowed = {"client": client, "fee": fee}
         wanted = {"kind": ATTEMPT} | {name: value for name, value in narrowed.items() if value is not None}
@@ -278,12 +278,12 @@ class Lookups:
         return found[:limit]
 
     async def _attempts_behind(self, entries: Sequence[Item], now: float) -> list[Attempt]:
-        """Return the attempts behind ``entries`` that are still due at ``now``, longest overdue first."""
+        """Return the attempts of ``entries`` that are still due at ``now``, longest overdue first."""
         until = iso_ms(now)
         return [attempt_from_item(item) for item in await self._behind(entries) if _due_at(item) <= until]
 
     async def _behind(self, entries: Sequence[Item]) -> list[Item]:
-        """Return the items behind entries of the ``due`` index that are still in the shards of their entries, in order.
+        """Return the items of entries of the ``due`` index, in order, without items that have left their entry's shard.
 
         In a table of an earlier version an entry is the item itself.
         """

@@ -1,4 +1,4 @@
-"""How an outcome at Pay.gov is recorded: the event for it, or none because it adds nothing to what is recorded."""
+"""How an outcome at Pay.gov is recorded: the event for it, or no event if the outcome adds nothing."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -16,11 +16,11 @@ OUTCOME_EVENTS: Final[Mapping[tuple[Status, OutcomeStatus], EventName]] = {
     (PENDING, FAILED): "bounced",
     (PENDING, PENDING): "noted",
 }
-"""(recorded status, Pay.gov's) → the event. Any other pair cannot be recorded."""
+"""(recorded status, Pay.gov's status) → the event. Any other pair cannot be recorded."""
 
 
 def adds_nothing(recorded: Attempt, outcome: Outcome) -> bool:
-    """Return whether ``outcome`` is recorded already, is older than what is recorded, or is one note too many.
+    """Return whether ``outcome`` is recorded already, is older than the record, or exceeds the bound on notes.
 
     Raises ``OutcomeContradicts`` if both cannot be true.
     """

@@ -1,4 +1,4 @@
-"""The records of reconciliations with Pay.gov's activity files. Nothing of them is ever changed or removed.
+"""The records of reconciliations with Pay.gov's activity files. They are never changed or removed.
 
     kind                      pk                        sk
     reconciliation-run        reconciliations           run#<run id>
@@ -6,7 +6,7 @@
     reconciliation-part       reconciliation#<run id>   part#<n, 6 digits>
 
 The parts hold the totals by day and the differences as JSON. They are written before their run, so that a run that is
-listed is whole. A process that dies before leaves parts without a run, which nothing reads.
+listed is whole. A process that dies in between leaves parts without a run, which are never read.
 """
 
 import json
@@ -31,7 +31,7 @@ PARTITION: Final = "reconciliations"
 PART_ROWS: Final = 200
 """Rows of one part: a row has at most some 600 bytes, and an item of DynamoDB at most 400 KB."""
 DIFFERENCES_KEPT_MAX: Final = 20_000
-"""The differences that a run keeps. The totals are those of all."""
+"""The most differences that a run stores. The totals count all of them."""
 _ID_BITS: Final = 32
 
 
@@ -52,8 +52,8 @@ class ReconciliationRun:
     """One run: who ran it and when, the files, the days in New York that were compared, and what was found.
 
     ``totals`` has (number, cents) by class. ``differences`` counts all of them, and ``kept`` those that are stored.
-    ``applied`` counts what was recorded by ``--apply``, by what it was. ``checked_missing``: whether payments that no
-    file has were looked for.
+    ``applied`` counts by kind what ``--apply`` recorded. ``checked_missing``: whether the run searched for payments
+    that no file has.
     """
 
     run_id: str
@@ -136,7 +136,7 @@ class ReconciliationRecords:
         await self._put({**key, "kind": {"S": RECONCILIATION_RUN}, **_RUN_LAYOUT.encode(run)})
 
     async def runs(self) -> Sequence[tuple[ReconciliationRun, SignOff | None]]:
-        """Return every run, newest first, each with its sign-off, or None while it has none."""
+        """Return every run, newest first, each with its sign-off or None."""
         items = await self._ruled.partition({"S": PARTITION})
         runs, sign_offs = [], {}
         for item in items:

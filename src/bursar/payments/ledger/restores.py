@@ -25,13 +25,13 @@ from bursar.rules import Contention, Put, RuledTable, RuleRefused, Update
 RESTORE_MARK: Final = "restore-mark"
 LOST_COLLECTION: Final = "lost-collection"
 GENERATION: Final = "generation"
-"""The ``kind`` of each item; the last one is also its sort key."""
+"""The ``kind`` of each item. The last one is also the sort key of its item."""
 WRITES_AT_ONCE_MAX: Final = 50
 """Lost collections in one transaction, which may have 100 actions."""
 GENERATION_TRIES_MAX: Final = 4
 
 LOST_SPAN_S: Final = 1.0
-"""Lost attempts are started again as created at the restore, and at most this much later: a millisecond apart."""
+"""Lost attempts that are started again are created at the restore and up to this time later, a millisecond apart."""
 
 BY_COMMAND: Final = "bursar restore"
 FOUND_AT_START: Final = "found at start"
@@ -42,8 +42,8 @@ BY_OPERATOR: Final = "marked by an operator"
 class RestoreMark:
     """The store was restored at ``restored_at`` from a backup; ``way``: how that became known. Times are Unix seconds.
 
-    ``backup_at``: when the generation of the backup was raised last, so the backup is at least as new; None if that is
-    not known. The three fields of the clearing are None while the mark is open.
+    ``backup_at``: when the generation of the backup was last raised; None if that is not known. The backup is not older
+    than this. The three fields of the clearing are None while the mark is open.
     """
 
     restored_at: float
@@ -54,7 +54,7 @@ class RestoreMark:
     cleared_at: float | None = None
 
     def covers(self, attempt: Attempt) -> bool:
-        """Return whether the attempt began before the restore, or is a lost one that was started again after it."""
+        """Return whether the attempt began before the restore, or is a lost attempt that was started again."""
         return attempt.created_at <= self.restored_at + LOST_SPAN_S
 
 

@@ -5,8 +5,8 @@
     approve           another person approves it: the request is decided, and the reversal is recorded
     reject            any person rejects it, also the one who asked
 
-A reversal is a fact, so it is recorded no matter which other event of the attempt is written at the same time. The same
-report twice is one reversal (:func:`bursar.payments.reversals.reversal_id`).
+A reversal is a fact, so it is recorded no matter which other event of the attempt is written at the same time.
+Recording the same report again changes nothing (:func:`bursar.payments.reversals.reversal_id`).
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -51,9 +51,9 @@ from bursar.rules.language.writes import LogicalWrite
 
 _DUE_KEYS: Final = ("dueShard", "dueAt")
 _REPORTED: Final = ("source", "reason_code", "effective_on")
-"""The facts by which a report of a refund is known again."""
+"""The facts that are equal if two reports are about the same refund."""
 _EVENTS: Final[Mapping[ReversalKind, EventName]] = {RETURNED: "returned", CHARGED_BACK: "charged_back"}
-"""Kind of reversal → its event. A refund needs a decision, so it has other events."""
+"""Kind of reversal → its event. A refund is not among them: it needs a decision, so it has other events."""
 
 
 class Reversals:
@@ -110,7 +110,7 @@ class Reversals:
     async def request_reported_refund(self, attempt: Attempt, report: ReversalReport) -> tuple[Attempt, RefundRequest]:
         """Store the request for a refund that an activity file reports; ``report.by`` asks for it.
 
-        Return the request that there is if one of the same amount is open, or if the same report was requested before.
+        Return the existing request if one of the same amount is open, or if the same report was requested before.
         Raises as :meth:`request_refund`, and ``ValueError`` for a report without a person or a reason.
         """
         if not report.by or not report.reason:
@@ -159,7 +159,7 @@ class Reversals:
         return changed, request
 
     async def approve(self, attempt: Attempt, seq: int, *, by: str, reason: str) -> tuple[Attempt, Reversal]:
-        """Approve request ``seq`` and record its refund. Only recorded: nothing is sent to Pay.gov.
+        """Approve request ``seq`` and record its refund. Nothing is sent to Pay.gov.
 
         Raises ``LookupError`` without such a request, ``RefundDecided``, ``RefundNeedsSecondPerson`` if ``by`` asked
         for it, ``ReversalTooLarge``, ``AttemptMoved``, and ``LedgerBusy``.

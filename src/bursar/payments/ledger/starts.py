@@ -65,7 +65,9 @@ class Starts(Lookups):
         url_success: str,
         url_cancel: str,
     ) -> Attempt:
-        """Start an attempt, ``received``, and with the first one its obligation. ``amount`` is in dollars.
+        """Start an attempt, in status ``received``, and write its obligation if it is the first.
+
+        ``amount`` is in dollars.
 
         Raises ``MetadataDiffers`` (checked first, so that a caller with other metadata learns nothing about the live
         attempt), ``ObligationTaken`` with the blocking attempt, ``MetadataErased`` and ``FeeRetired`` if no attempt
@@ -86,7 +88,7 @@ class Starts(Lookups):
         url_success: str,
         url_cancel: str,
     ) -> Attempt:
-        """Return an attempt, ``received``, that is not stored and has no id. ``amount`` is in dollars.
+        """Return an attempt, in status ``received``, that is not stored and has no id. ``amount`` is in dollars.
 
         Raises ``ValueError`` for an amount with more than two decimals or out of bounds.
         """
@@ -110,7 +112,7 @@ class Starts(Lookups):
         )
 
     def lost_attempt(self, like: Attempt, agency_tracking_id: str) -> Attempt:
-        """Return an attempt that is not stored, with an id that the lost part of a restored store may have given.
+        """Return an attempt that is not stored, with an id that the lost part of a restored store may have used.
 
         It has the identity of ``like``, a draft or another attempt at the obligation.
         """
@@ -126,7 +128,7 @@ class Starts(Lookups):
         )
 
     async def start_lost_attempt(self, lost: Attempt, created_at: float) -> Attempt:
-        """Start ``lost``, made by :meth:`lost_attempt`, under its id, as created at ``created_at`` at the earliest.
+        """Start ``lost``, made by :meth:`lost_attempt`, under its id, as created not before ``created_at``.
 
         Return the attempt as it is stored if another caller has started it. Raises ``MetadataDiffers``,
         ``ObligationTaken``, ``LedgerBusy``.
@@ -135,7 +137,10 @@ class Starts(Lookups):
         return await self._start(again, lost_id=lost.agency_tracking_id)
 
     async def _start(self, attempt: Attempt, *, retired: bool = False, lost_id: str | None = None) -> Attempt:
-        """Store ``attempt`` as the next one at its obligation; ``lost_id``: its id is known and not the next one."""
+        """Store ``attempt`` as the next one at its obligation.
+
+        ``lost_id``: keep the attempt's id, which is not the next one.
+        """
         client, reference = attempt.client, attempt.reference
         created_at, now = attempt.created_at, attempt.updated_at
         for _ in range(START_TRIES_MAX):

@@ -19,9 +19,9 @@ ACTIVE_POLLS_MAX: Final = 300
 def table_definition(name: str) -> dict[str, Any]:
     """Return the CreateTable request.
 
-    ``due`` projects the keys alone: then a token, which leaves the attempt at its place, does not write an entry again.
-    Tables of earlier versions project all attributes there, which no request can change. ``changes`` projects all
-    attributes: its readers need them, and an event is written once and fits in 1 KB.
+    ``due`` projects the keys alone: recording a token, which does not move the entry, then writes no entry. Tables of
+    earlier versions project all attributes, and no request can change that. ``changes`` projects all attributes: its
+    readers need them, and an event is written once and fits in 1 KB.
     """
     return {
         "TableName": name,
