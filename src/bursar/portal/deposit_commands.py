@@ -30,8 +30,8 @@ NAME_CHARS_MAX: Final = 100
 def deposit(ctx: click.Context, attempts: tuple[str, ...], ticket: str, day: datetime, by: str) -> None:
     """Record that a deposit ticket holds the money of each ATTEMPT (an agency tracking id).
 
-    The same deposit twice is one. The command ends at the first attempt that cannot have this deposit; run it again
-    when that attempt is repaired or left out.
+    Recording the same deposit again changes nothing. The command ends at the first attempt that cannot have this
+    deposit; run it again when that attempt is repaired or left out.
     """
     report = DepositReport(_named("--ticket", ticket), day.date().isoformat(), "operator", _named("--by", by))
 

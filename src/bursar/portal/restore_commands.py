@@ -66,7 +66,7 @@ def restored(
 def _charged_in(activity_file: Path) -> list[tuple[str, str]]:
     """Return (agency tracking id, Pay.gov tracking id) of each charge.
 
-    End the command for a line that cannot be read, and while collections still settle.
+    End the command if a line cannot be read, or if a collection is still settling.
     """
     from bursar.reports.reconciliation.lines import LineProblem
     from bursar.reports.reconciliation.mapping import FileMapping

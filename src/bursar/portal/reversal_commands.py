@@ -112,7 +112,10 @@ _DECIDED_BECAUSE = click.option("--reason", required=True, metavar="TEXT", help=
 @_DECIDED_BECAUSE
 @click.pass_context
 def approve(ctx: click.Context, request: str, by: str, reason: str) -> None:
-    """Approve REQUEST (ATTEMPT/NUMBER as listed): its refund is recorded. Not for the person who requested it."""
+    """Approve REQUEST (ATTEMPT/NUMBER as listed): its refund is recorded.
+
+    The person who requested it may not approve it.
+    """
     reversal = run_with(ctx, RECORD, lambda portal: approve_refund(portal, request, by=by, reason=reason))
     click.echo(f"{request} is approved: {reversal.amount} USD are recorded as refunded. Send the refund in Pay.gov.")
 
@@ -123,7 +126,7 @@ def approve(ctx: click.Context, request: str, by: str, reason: str) -> None:
 @_DECIDED_BECAUSE
 @click.pass_context
 def reject(ctx: click.Context, request: str, by: str, reason: str) -> None:
-    """Reject REQUEST (ATTEMPT/NUMBER as listed). The person who requested it may do so too."""
+    """Reject REQUEST (ATTEMPT/NUMBER as listed). The person who requested it may reject it too."""
     run_with(ctx, RECORD, lambda portal: reject_refund(portal, request, by=by, reason=reason))
     click.echo(f"{request} is rejected.")
 

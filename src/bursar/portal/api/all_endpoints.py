@@ -1,4 +1,4 @@
-"""List the endpoints of a door: always the payment endpoints, the others if the door is given what they need."""
+"""List the endpoints of a door: the payment endpoints always, the others if the door has what they need."""
 
 from typing import TYPE_CHECKING
 

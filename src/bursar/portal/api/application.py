@@ -96,7 +96,10 @@ class Application:
         return reply
 
     def refuse(self, call: Call, error: PortalError) -> Reply:
-        """Return the reply to a call that could not be read completely; it gets an id, and is logged and counted."""
+        """Return the reply to a call that could not be read completely.
+
+        The call gets an id, and is logged and counted.
+        """
         self._set_request_id(call)
         try:
             operation = self.routes.find(call.method, call.path)[0].operation_id
@@ -112,7 +115,7 @@ class Application:
             call.request_id = f"{self._next_id:016x}"
 
     async def _enter(self, call: Call) -> Callable[[], None] | None:
-        """Set the caller, and count its request in; return the function that counts it out, None without limits."""
+        """Set the caller and count its request in. Return the function that counts it out; None without limits."""
         call.caller = client = await self._authenticate(call)
         if client is None:
             raise Forbidden(NOT_REGISTERED)
@@ -166,7 +169,7 @@ async def _until_left(running: Awaitable[Reply], until_left: Callable[[], Awaita
 
 
 def _counted_out(stream: BodyStream, leave: Callable[[], None]) -> BodyStream:
-    """Return the stream with a request that counts as one until it is closed."""
+    """Return ``stream`` so that its request counts as in progress until the stream is closed."""
 
     async def close() -> None:
         try:

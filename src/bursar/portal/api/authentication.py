@@ -27,7 +27,7 @@ Authenticate = Callable[[Call], Awaitable[Client | None]]
 """Returns the client that makes a call; None if it is not registered. Raises ``Forbidden`` for a bad signature."""
 
 HOSTS_CACHED_MAX: Final = 64
-"""Callers use few names for this machine."""
+"""The cache is small, because callers use few names for this machine."""
 
 _log = logging.getLogger(__name__)
 

@@ -115,7 +115,7 @@ def documentation_endpoints(endpoints: tuple[Endpoint, ...]) -> tuple[Endpoint, 
 
 
 def docs_page(document: dict[str, Any]) -> str:
-    """Return the document as one HTML page that loads nothing."""
+    """Return the document as one HTML page without external files."""
     sections = [
         _section(method, path, operation)
         for path, methods in document["paths"].items()
@@ -233,7 +233,7 @@ def _section(method: str, path: str, operation: dict[str, Any]) -> str:
 
 
 def _body(title: str, message: dict[str, Any]) -> str:
-    """Return the schema and an example of a request or an answer; nothing for one that is not JSON."""
+    """Return the schema and an example of a JSON request or answer; an empty object for other media types."""
     content = _content(message)
     example = content.get("example") or next((each["value"] for each in content.get("examples", {}).values()), None)
     if example is None:

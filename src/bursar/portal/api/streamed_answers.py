@@ -38,7 +38,7 @@ _TYPES: Final = {
     "pdf": "application/pdf",
 }
 _WHOLE: Final = frozenset({"xlsx", "pdf"})
-"""The forms whose first byte is known after the last row."""
+"""The forms that cannot be sent row by row."""
 FORMATS: Final = tuple(_TYPES)
 STREAMED_TYPES: Final = tuple(kind.partition(";")[0] for form, kind in _TYPES.items() if form != JSON)
 _ACCEPTED: Final = {
@@ -118,7 +118,7 @@ async def _file_parts(file: BinaryIO) -> AsyncIterator[bytes]:
 
 
 class _Outbox(io.BytesIO):
-    """A file that is only written: its bytes are taken away and sent."""
+    """A file in memory that a writer fills, and whose bytes :meth:`taken` removes for sending."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -132,7 +132,10 @@ class _Outbox(io.BytesIO):
         return len(part)
 
     def tell(self) -> int:
-        """Return the number of all bytes that were written: Parquet's index names places of the whole file."""
+        """Return the number of bytes written so far.
+
+        Parquet's index has offsets in the whole file, so bytes that were taken count too.
+        """
         return self._written_bytes
 
     def taken(self) -> bytes:

@@ -19,7 +19,7 @@ LogEntry: TypeAlias = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class StartedPayment:
-    """A payment that the payer can make: Pay.gov's token, and the address to send the payer to."""
+    """A payment that is ready for the payer: Pay.gov's token, and the address to send the payer to."""
 
     token: str
     payment_redirect: str
@@ -27,7 +27,7 @@ class StartedPayment:
 
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """Every attempt at one obligation and what went back of them, oldest first.
+    """Every attempt at one obligation and their reversals, oldest first.
 
     ``stale``: Pay.gov could not be asked just now.
     """
@@ -46,7 +46,8 @@ class Payment:
 class HealthCheck:
     """How one dependency answered, and in how many milliseconds.
 
-    ``message``: the reason of another status than ok. ``details``: what is configured, without any value of it.
+    ``message``: the reason of another status than ok. ``details``: the names of the configured parts, without their
+    values.
     """
 
     status: CheckStatus
@@ -76,7 +77,7 @@ class HealthReport:
 
     @property
     def status(self) -> Literal["healthy", "degraded", "unhealthy"]:
-        """The worst of the checks. A degraded part needs a person, and payments work without it."""
+        """The worst of the checks. ``degraded``: a part needs a person, but payments still work."""
         found = {check.status for check in self.checks.values()}
         if "failed" in found:
             return "unhealthy"
@@ -117,10 +118,12 @@ class PeriodTotal:
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """One page of the transaction log. ``counts`` is None on later pages of an export, ``totals`` unless asked for.
+    """One page of the transaction log.
 
-    ``frame``: the entries last changed in it. ``total``: the entries of the payment status that was asked for.
-    ``as_of``: the instant whose state all parts have, Unix seconds.
+    ``counts`` is None on later pages of an export; ``totals`` is None unless the caller asked for it.
+
+    ``frame``: the time range in which the entries last changed. ``total``: the entries of the payment status that was
+    asked for. ``as_of``: the instant whose state all parts have, Unix seconds.
     """
 
     entries: Sequence[LogEntry]

@@ -27,6 +27,6 @@ def authorise_reports(client: Client) -> None:
 
 
 def authorise_sql(client: Client) -> None:
-    """Raise ``Forbidden`` unless ``client`` may ask statements about its own payments."""
+    """Raise ``Forbidden`` unless ``client`` may run SQL statements over its own payments."""
     if not client.sql:
         raise Forbidden(NO_SQL)

@@ -103,7 +103,7 @@ class PortalError(Exception):
         return self.code.message
 
     def body(self) -> dict[str, Any]:
-        """Return the body that is the same for every error."""
+        """Return the JSON body, whose shape is the same for every error."""
         return {"message": self.message, "code": self.code.code, "errors": list(self.errors)}
 
 
@@ -126,7 +126,7 @@ class NotFound(PortalError):
 
 
 class MethodNotAllowed(PortalError):
-    """The path does not have this method: 405, with Allow."""
+    """The path does not accept this method: 405, with Allow."""
 
     status = 405
 
@@ -150,7 +150,7 @@ class Conflict(PortalError):
 
 
 class Gone(PortalError):
-    """The token can never be processed again: 410. ``payment``: the payment, whose state is in the body too."""
+    """The token can never be processed again: 410. ``payment``: the payment, which the body describes too."""
 
     status = 410
 
@@ -200,7 +200,7 @@ class Unexpected(PortalError):
 
 
 class BadGateway(PortalError):
-    """Pay.gov's answer decides nothing: 502."""
+    """Pay.gov's answer does not show the outcome: 502."""
 
     status = 502
 
@@ -223,7 +223,7 @@ class GatewayTimeout(PortalError):
 class InDoubt(GatewayTimeout):
     """It is not known whether the obligation was paid after the backup from which the store was restored: 504.
 
-    ``until``: when it can be known at the earliest, Unix seconds; None if only a lookup or an operator can decide it.
+    ``until``: the earliest time at which the answer can be known, Unix seconds; None if time alone decides nothing.
     """
 
     def __init__(self, why: str, until: float | None = None) -> None:

@@ -24,7 +24,7 @@ _COURT_DAY: Final = re.compile(r"(\d{2})/(\d{2})/(\d{4})", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """A time frame in Unix seconds: ``begin`` is inside, ``end`` is outside."""
+    """A time frame in Unix seconds, from ``begin`` (included) to ``end`` (not included)."""
 
     begin: float
     end: float

@@ -39,7 +39,7 @@ EXPONENT_MAX: Final = 400  # a double's range; 1e999999999 would cost memory for
 PROBLEMS_MAX: Final = 100
 AS_OF: Final = "asOf"
 DEPTH_MAX: Final = 64
-"""Levels of nested objects and lists. All code that reads, checks or stores them later can handle that depth."""
+"""Levels of nested objects and lists. Every later reader, check and store can handle that depth."""
 
 _UUID_V4: Final = re.compile(UUID_V4)
 _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -49,7 +49,8 @@ _SURROGATE_ESCAPE: Final = re.compile(rb"\\u[dD][89a-fA-F]")
 class InitRequest:
     """A valid POST /init: the reference in lower case, the fee as it is now, the amount that will be charged.
 
-    A retired fee is as it was last. Only the ledger knows whether the request repeats an attempt that started before.
+    A retired fee has its last version. Only the ledger knows whether the request repeats an attempt that started
+    before.
     """
 
     reference: str
@@ -194,12 +195,12 @@ def _validator(request: str) -> Any:
 
 
 def not_a_fee() -> Problem:
-    """Return the problem of a fee for which no payment can start."""
+    """Return the problem entry for a fee that no payment can use."""
     return problem(["fee"], "is not a fee of the catalogue", "enum")
 
 
 def not_a_reference() -> Problem:
-    """Return the problem of a path whose reference is not a UUID v4."""
+    """Return the problem entry for a path whose reference is not a UUID v4."""
     return problem(["transactionReferenceId"], PATTERN_MESSAGES[UUID_V4], "pattern")
 
 

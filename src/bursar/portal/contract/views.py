@@ -26,9 +26,12 @@ if TYPE_CHECKING:
     from bursar.reports.sql.answer import SqlAnswer
 
 JSON_INTEGER_MAX: Final = (1 << 63) - 1
-"""A larger whole number, such as a sum of a HUGEINT, is text: readers of JSON would round it."""
+"""The largest whole number sent as a number.
+
+A larger one, such as a sum of a HUGEINT, is sent as text: many readers of JSON would round it.
+"""
 RETURN_CODE_DIGITS_MAX: Final = 9
-"""Pay.gov's return codes have fewer digits. A longer one stays text."""
+"""Pay.gov's return codes have fewer digits, so a longer text is not converted to a number."""
 
 # Pay.gov's payment_type → the label that callers know. A type that is not here is shown as Pay.gov names it.
 PAYMENT_METHOD_LABELS: Final[Mapping[str, str]] = {
@@ -190,7 +193,7 @@ def _check_json(check: HealthCheck) -> dict[str, Any]:
 
 
 def _entry_json(entry: LogEntry) -> dict[str, Any]:
-    """Return ``entry`` with the label of its payment method, metadata as texts, a return code of digits as a number."""
+    """Return ``entry`` for JSON: the payment method's label, metadata as texts, a numeric return code as a number."""
     code = entry["returnCode"]
     number = isinstance(code, str) and code.isascii() and code.isdigit() and len(code) <= RETURN_CODE_DIGITS_MAX
     return {
@@ -211,7 +214,10 @@ def _without_none(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer_json(answer: "SqlAnswer", report: "NamedReport | None" = None) -> dict[str, Any]:
-    """Return an answer in SQL as JSON. A ``report`` has its times in New York, and totals unless the answer is cut."""
+    """Return an answer in SQL as JSON.
+
+    With ``report``, times are in New York, and an answer that was not cut has totals.
+    """
     from bursar.reports.output.head import NO_SUBJECT, AnswerHead, Totals
     from bursar.reports.output.values import json_value
 

@@ -46,7 +46,7 @@ _HEAD_TOO_LARGE: Final = HEAD_TOO_LARGE.saying(
 STREAM_TIMEOUT_S: Final = 660.0
 """How long a streamed answer may take: longer than its statement, which ends first."""
 BODY_TIMEOUT_S: Final = 20.0
-"""How long a body may take. 64 KiB arrive in that time on any line; a client that sends slower is refused."""
+"""How long a body may take. Any line carries 64 KiB in that time; a slower client is refused."""
 
 _REFUSALS: Final[Mapping[RefusalReason, Callable[[], PortalError]]] = {
     RefusalReason.NOT_HTTP: lambda: InvalidRequest(UNREADABLE_REQUEST),
@@ -77,7 +77,7 @@ class PortalApp:
         body_timeout_s: float | None = BODY_TIMEOUT_S,
         cors_origins: Collection[str] = (),
     ) -> None:
-        """Create an ASGI application; :func:`portal_app` describes the other parameters."""
+        """Create an ASGI application. :func:`portal_app` describes the parameters."""
         self.application = application
         self._for_browsers: AsgiApp | None = None
         if cors_origins:
@@ -202,7 +202,7 @@ def _call(scope: AsgiScope, path: str) -> Call:
 
 
 def _path_of(scope: AsgiScope) -> str:
-    """Return the path as on the wire, without the path at which the application is mounted."""
+    """Return the path as the request has it, without the path at which the application is mounted."""
     raw: bytes | None = scope.get("raw_path")
     path = scope["path"] if raw is None else raw.partition(b"?")[0].decode("latin-1")
     return str(path).removeprefix(scope.get("root_path", "")) or "/"

@@ -52,7 +52,7 @@ class Instance(Generic[Kept]):
         self._made: Kept | None = None
 
     def prepare(self) -> None:
-        """Make the object before the first event. If that fails, log the reason; the first event tries again."""
+        """Make the object before the first event. If this fails, log the reason and let the first event try again."""
         try:
             self._run_on_loop(self._prepared())
         except Exception as error:  # Lambda would restart the instance at once, and again and again
@@ -103,7 +103,7 @@ class Instance(Generic[Kept]):
 
 
 class LambdaDoor:
-    """A Lambda handler. The store and Pay.gov's connections live on one event loop as long as the process."""
+    """A Lambda handler. The store and the connections to Pay.gov live on one event loop until the process ends."""
 
     def __init__(self, instance: Instance[Application]) -> None:
         """Create a handler over the application of ``instance``."""
@@ -131,7 +131,9 @@ async def handle_event(application: Application, event: Any) -> dict[str, Any]:
 
 
 def call_of_event(event: Any) -> Call:
-    """Return the call in an event. Source: API Gateway developer guide, "Input format of a Lambda function for proxy".
+    """Return the call that an event describes.
+
+    Source: API Gateway developer guide, "Input format of a Lambda function for proxy".
 
     Raises ``InvalidRequest`` and, if the event cannot hold the caller's ARN, ``Forbidden``.
     """
@@ -148,7 +150,7 @@ def call_of_event(event: Any) -> Call:
 
 
 def _head_of_event(event: Any) -> Call:
-    """Return the parts of the call that every event has."""
+    """Return the call's method, path, query and headers."""
     event = _object(event)
     context = _object(event.get("requestContext"))
     return Call(
@@ -161,7 +163,7 @@ def _head_of_event(event: Any) -> Call:
 
 
 def _path(event: Mapping[str, Any], context: Mapping[str, Any]) -> str:
-    """Return the path, still percent-encoded and without the stage. Format 1.0 has it decoded in ``path``."""
+    """Return the path, still percent-encoded and without the stage. In format 1.0, ``path`` is decoded already."""
     raw = event.get("rawPath")
     if raw is None:
         return quote(str(event.get("path") or "/"), safe="/%", errors=LONE_SURROGATES)

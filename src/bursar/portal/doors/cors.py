@@ -16,7 +16,7 @@ from bursar.portal.contract.error_catalogue import ORIGIN_NOT_ALLOWED
 from bursar.portal.contract.errors import Forbidden
 
 ALLOWED_HEADERS: Final = ("authorization", "x-amz-content-sha256", "x-amz-date", "x-amz-security-token", "x-request-id")
-"""The headers of a signed request, besides those that a browser always lets pass."""
+"""The headers of a signed request that a browser does not allow by default."""
 EXPOSED_HEADERS: Final = ("x-request-id", "retry-after")
 PREFLIGHT_AGE_MAX_S: Final = 600
 

@@ -3,7 +3,7 @@
 The counters of prometheus_client take a lock and find a child for each event, and a payment causes dozens of events.
 These counters belong to one thread, the event loop's.
 
-The counts of one process are dumped as plain JSON values. Another process absorbs them, and so adds them.
+The counts of one process are dumped as plain JSON values. Another process adds them to its counts with ``absorb``.
 """
 
 from bisect import bisect_left
@@ -18,14 +18,14 @@ from prometheus_client.registry import Collector
 CountRows: TypeAlias = Iterable[tuple[Sequence[str], int]]
 """Labels, and the number of events."""
 DurationRows: TypeAlias = Iterable[tuple[Sequence[str], tuple[Sequence[int], Sequence[float]]]]
-"""Labels, the events of each bucket (the last has no upper bound), and their seconds, in a list of one number."""
+"""Labels, the events of each bucket (the last bucket has no upper bound), and a list with their total seconds."""
 
 
 class Counts(Collector):
     """The number of events by label values, such as ``("initPayment", "POST", "200")``.
 
-    Every combination stays in memory, so labels must have few values. A metric without labels is exported as 0 from the
-    start.
+    Every combination stays in memory, so labels must have few values. A metric without labels is exported as 0 before
+    its first event.
     """
 
     def __init__(self, name: str, meaning: str, labels: Sequence[str] = ()) -> None:

@@ -57,7 +57,7 @@ again."""
 STORE_READ_TIMEOUT_S: Final = 5.0
 """How long a scrape waits for the store. Prometheus gives up after 10 s, and would then lack the counters too."""
 PUBLISH_INTERVAL_S: Final = 1.0
-"""The counts of a killed worker that can be lost, unless it was scraped meanwhile."""
+"""A killed worker loses at most the counts of this time since its last scrape."""
 TEXT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 60.0)
 
@@ -65,7 +65,7 @@ _log = logging.getLogger(__name__)
 
 
 class Metrics:
-    """An :class:`~bursar.portal.use_cases.observer.Observer` and a request observer that counts.
+    """Counts what the portal reports: an :class:`~bursar.portal.use_cases.observer.Observer`, and a request observer.
 
     snapshots: the counts that the workers of one server share, so that each can export all of them; None for a process
     without others. worker: this worker's number among them. It starts with the counts of its predecessor.
@@ -155,7 +155,7 @@ class Metrics:
         self._read_backlog = backlog
 
     def watch_lake(self, lake: LakeUpkeep) -> None:
-        """Export the upkeep of the lake."""
+        """Export the figures of the lake's upkeep as gauges."""
         self._lake = lake
 
     def publish(self) -> None:
@@ -204,9 +204,9 @@ class Metrics:
     def _counters_of_all_workers(self) -> Sequence[Counts | Durations]:
         """Return the counts of all workers: of this one up to now, of the others up to their last snapshots.
 
-        This worker publishes first. If it is then killed, its successor exports no less. Workers are always added up in
-        order: the last bit of a sum of seconds depends on the order, and Prometheus reads a smaller value as a
-        restart.
+        This worker publishes first, so that its successor exports no less if it is killed then. Workers are always
+        added up in order: the last bit of a sum of seconds depends on the order, and Prometheus reads a smaller value
+        as a restart.
         """
         if self._snapshots is None:
             return self._counters
@@ -254,11 +254,11 @@ class ObservedStore:
         self._clock = clock
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Send the request to the store behind."""
+        """Send the request to the wrapped store."""
         return await _observed(self._metrics, self._clock, operation, self._behind.call(operation, request))
 
     async def close(self) -> None:
-        """Close the store behind."""
+        """Close the wrapped store."""
         await self._behind.close()
 
 
@@ -289,7 +289,7 @@ class ObservedCompareAndSwap:
 
 
 async def _observed(metrics: Metrics, clock: Clock, operation: str, answer: Awaitable[_Answer]) -> _Answer:
-    """Return ``answer``, and report its seconds and its outcome to ``metrics``, an error's too."""
+    """Return ``answer``. Report its seconds and outcome to ``metrics``, also if it is an error."""
     began = clock()
     outcome = "ok"
     try:

@@ -3,7 +3,8 @@
     worker ──── regularly, before a scrape, at its end ────► its memory ──┬──► the worker that is scraped
                                                                           └──► the worker that replaces it
 
-The memory of a worker has two sides. A snapshot is written to the side that is not in use, and then the sides change:
+The memory of a worker has two sides. A snapshot is written to the side that is not in use, and then that side becomes
+the one in use:
 
     │ which side │ side 0: length, checksum, snapshot │ side 1: length, checksum, snapshot │
 
@@ -63,5 +64,5 @@ class Snapshots:
 
 
 def _header(worker: int, side: int) -> int:
-    """Return the offset of that side of that worker."""
+    """Return the offset of the header of ``side`` of ``worker``."""
     return worker * _WORKER_BYTES + 1 + side * _SIDE_BYTES

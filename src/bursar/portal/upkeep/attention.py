@@ -62,7 +62,7 @@ class AttentionItem:
 def attention_reason(portal: Portal, attempt: Attempt) -> str | None:
     """Return why ``attempt`` needs a person; None if it does not.
 
-    A final attempt does not: the pass that is late asks whether its debit was returned.
+    A final attempt does not need one here: if its question about a returned debit is late, a later pass asks it.
     """
     if not attempt.live:
         return None

@@ -29,9 +29,9 @@ async def erase_metadata(
 ) -> ErasureReport:
     """Erase the metadata of every obligation whose attempts all ended more than ``ended_before_days`` ago.
 
-    Each obligation is one transaction, so a run that was stopped continues where it was. ``client`` and ``fee`` narrow
-    the choice. ``dry_run``: write nothing, and report what would be erased. Raises ``LedgerBusy``, and the store's
-    errors.
+    Each obligation is one transaction, so a run that was stopped continues where it was. ``client`` and ``fee`` limit
+    the obligations that are erased. ``dry_run``: write nothing, and report what would be erased. Raises ``LedgerBusy``,
+    and the store's errors.
     """
     ended_before = portal.clock() - ended_before_days * DAY_S
     report = ErasureReport()

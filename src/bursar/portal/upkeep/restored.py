@@ -21,7 +21,7 @@ from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import returned_unsent
 
 INDEX_CATCHES_UP_S: Final = 2.0
-"""The age of a mark before which it is not cleared; an index is usually behind for a fraction of a second."""
+"""The least age of a mark that can be cleared. An index is usually behind for a fraction of a second."""
 NOTHING_TO_CLEAR: Final = "There is no restore mark to clear"
 _OUR_ID: Final = re.compile(rf"b[0-9a-z]{{{AGENCY_TRACKING_ID_CHARS - 1}}}")
 
@@ -74,5 +74,5 @@ async def clear(portal: Portal, *, by: str, reason: str, lost: Iterable[tuple[st
 
 
 def _is_undecided(attempt: Attempt) -> bool:
-    """Return whether time could fail the attempt, or a complete be sent for it, without a question to Pay.gov."""
+    """Return whether the attempt could fail by time, or a complete be sent for it, before Pay.gov is asked."""
     return attempt.status in (RECEIVED, INITIATED) or returned_unsent(attempt) or attempt.lease_owner is not None

@@ -44,7 +44,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class WatchResult:
-    """A settled attempt after a question about it. ``returned``: its return was recorded just now.
+    """A settled attempt, and the result of asking Pay.gov about it. ``returned``: its return was recorded just now.
 
     ``answered``: Pay.gov gave its state. ``reached``: whether Pay.gov can be reached at all.
     """

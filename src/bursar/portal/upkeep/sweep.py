@@ -62,7 +62,7 @@ _log = logging.getLogger(__name__)
 class SweepReport:
     """One pass: how many attempts ended in each way, and the agency tracking ids of those that need a person.
 
-    ``results`` leaves out a result that no attempt had.
+    ``results`` has only the results that occurred.
     """
 
     swept: int
@@ -163,7 +163,7 @@ async def _expire(portal: Portal, attempt: Attempt, event: EventName) -> SweepRe
 async def _end(
     portal: Portal, attempt: Attempt, failed: SweepResult, event: EventName, code: str | None, detail: str
 ) -> SweepResult:
-    """Fail an attempt whose time is over, after asking Pay.gov if a lookup is configured; then return ``failed``."""
+    """Fail an attempt whose time is over, after asking Pay.gov if a lookup is configured. Return the result."""
     asks = bool(portal.paygov.lookups)
     if asks and not portal.breaker.admit():
         await portal.ledger.set_due(attempt, _after_cool_down(portal))

@@ -12,9 +12,9 @@ While a restore mark is open, this is done for each obligation without an attemp
         └─ no answer ─────────────────────────► InDoubt: no token, no complete, no failure
     no lookup can say "none" ──► a live attempt is put in doubt and blocks; without a live attempt, InDoubt
 
-"None" counts only ``restore_grace_s`` after the restore: until then, a complete that was sent before the restore may
-arrive at Pay.gov, or has arrived and no lookup shows it yet. When the mark is cleared, the lost collections that an
-operator has recorded remain.
+The answer "none" counts only ``restore_grace_s`` after the restore: until then, a complete that was sent before the
+restore may arrive at Pay.gov, or has arrived and no lookup shows it yet. When the mark is cleared, the lost collections
+that an operator has recorded remain.
 
 Lost ids can be derived (:mod:`bursar.payments.attempt_ids`). The attempts that the check starts again count as begun
 before the restore, so that the check is repeated if the process dies in the middle of it.
@@ -59,7 +59,7 @@ TOO_EARLY: Final = "a payment that was under way then may still arrive at Pay.go
 
 
 async def check_obligation(portal: Portal, like: Attempt, *, actor: Actor) -> bool:
-    """Make the record of the obligation of ``like`` agree with Pay.gov. In normal life, do nothing.
+    """Make the record of the obligation of ``like`` agree with Pay.gov. If the store was not restored, do nothing.
 
     ``like`` is an attempt at the obligation or a draft of one; lost attempts get its identity. Return whether the
     obligation may have changed.
@@ -159,12 +159,18 @@ async def _refuse_if_paid_with_another_fee(portal: Portal, like: Attempt, lost: 
 
 
 def _believed_at(portal: Portal, mark: RestoreMark) -> float:
-    """Return from when on "none" is final: no complete from before the restore is on its way or hidden any more."""
+    """Return the time after which the answer "none" is final.
+
+    By then, lookups show every complete from before the restore.
+    """
     return mark.restored_at + portal.settings.restore_grace_s
 
 
 async def _look_up_all(portal: Portal, attempts: Sequence[Attempt | None]) -> list[tuple[Collection, ...]]:
-    """Return Pay.gov's collections of each attempt, none for None. Raises the first :class:`PayGovError`."""
+    """Return Pay.gov's collections of each attempt; an empty tuple if a lookup found nothing.
+
+    Raises the first :class:`PayGovError`.
+    """
 
     async def ask(attempt: Attempt | None) -> tuple[Collection, ...]:
         if attempt is None or not portal.paygov.lookups:
@@ -197,7 +203,10 @@ def _failing_event(live: Attempt) -> EventName:
 async def _record_lost(
     portal: Portal, mark: RestoreMark, lost: Attempt, collections: tuple[Collection, ...], actor: Actor
 ) -> bool:
-    """Start the lost attempt again, and record Pay.gov's collections of it. Return whether it blocks others then."""
+    """Start the lost attempt again, and record Pay.gov's collections of it.
+
+    Return whether it now blocks other attempts.
+    """
     try:
         attempt = await portal.ledger.start_lost_attempt(lost, mark.restored_at)
     except ObligationTaken as taken:

@@ -4,7 +4,7 @@
                                                 ▲                           │
                                                 └────── failure, cool-down twice as long ──────┘
 
-Only the sweeper asks the breaker. A request for a payer who is waiting always goes to Pay.gov.
+Only the sweeper uses the breaker. A request for a payer who is waiting always goes to Pay.gov.
 """
 
 import random
@@ -47,7 +47,7 @@ class Breaker:
         return True
 
     def report(self, answered: bool | None) -> None:
-        """Record whether an admitted question was answered; None: it was not asked, or its result says nothing."""
+        """Record whether an admitted question was answered; None: it was not sent, or says nothing about Pay.gov."""
         if answered is None:
             self._probing = False
             return

@@ -6,13 +6,14 @@
                                                                         └─ reply lost ──► look up, at most twice
                                                                               └─ found ──► recorded
 
-Two answers decide nothing: fault 4117 (token unusable), which does not say whether the payer was charged, and a
-collection that does not fit the attempt. Pay.gov is then asked for the collections of the attempt before the answer is
-judged. Without one the outcome is unknown, also when Pay.gov answers that it has none: a complete that was delivered
+Two answers do not show the outcome: fault 4117 (token unusable), which does not say whether the payer was charged, and
+a collection that does not fit the attempt. Pay.gov is then asked for the collections of the attempt before the answer
+is judged. Without one the outcome is unknown, also when Pay.gov answers that it has none: a complete that was delivered
 twice may be too fresh for the lookup to show it.
 
 After a lost reply the unknown outcome is recorded first, so that a process that is killed while it asks again leaves
-the attempt to the sweeper, and no lease blocks others meanwhile. Only a collection that Pay.gov has is believed then.
+the attempt to the sweeper, and no lease blocks others meanwhile. After a lost reply, only a collection that Pay.gov has
+is accepted as an answer.
 
 Callers run this inside ``Portal.finish``, so a completion that has begun continues if its caller disconnects. A process
 that is killed leaves a lease that runs out, and the sweeper reads such a lease as "unknown".
@@ -46,7 +47,7 @@ RECORD_WAIT_MAX_S: Final = 8.0
 LOOKUP_AGAIN_AFTER_S: Final = 3.0
 """The wait between the two lookups that follow a lost reply. Later ones are the sweeper's and those of details."""
 LOOKED_UP_WITHIN_S: Final = 25.0
-"""The time after the complete was sent in which these lookups end: API Gateway waits 29 s for an answer."""
+"""These lookups end within this time after the complete was sent: API Gateway waits 29 s for an answer."""
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ async def complete(portal: Portal, attempt: Attempt, owner: str, *, first: bool,
 
 
 async def _recorded(portal: Portal, attempt: Attempt, judgement: Judgement, actor: Actor) -> tuple[Attempt, Judgement]:
-    """Record ``judgement`` if it is definite, and alert if it needs a person; return as :func:`record`."""
+    """Record ``judgement`` if it is definite, and alert if it needs a person. Returns as :func:`record` does."""
     if judgement.outcome is not None:
         attempt, judgement = await record(portal, attempt, judgement, actor=actor)
     if needs_person(portal, judgement):
@@ -89,7 +90,9 @@ def needs_person(portal: Portal, judgement: Judgement) -> bool:
 
 
 async def record(portal: Portal, attempt: Attempt, judgement: Judgement, *, actor: Actor) -> tuple[Attempt, Judgement]:
-    """Record a definite judgement; return the attempt as it is now, and the judgement that the ledger leaves.
+    """Record a definite judgement.
+
+    Return the attempt as stored now, and the judgement that the stored attempt confirms.
 
     While the store is unreachable, the write is repeated: Pay.gov may never give its definite answer again.
     """
@@ -118,15 +121,17 @@ async def record(portal: Portal, attempt: Attempt, judgement: Judgement, *, acto
 
 
 async def look_up(portal: Portal, attempt: Attempt) -> tuple[Collection, ...] | None:
-    """Return Pay.gov's collections of ``attempt``, found by its agency tracking id. Only this function knows the order.
+    """Return Pay.gov's collections of ``attempt``, found by its agency tracking id.
+
+    Only this function knows in which order the lookups are asked.
 
         each lookup in turn ──┬─ collections ──────────► return them: what is found is always believed
                               ├─ none, confirmed ──────► return (): Pay.gov has none
                               ├─ none, not confirmed ──► ask the next one: this answer proves nothing
                               └─ refused, unreachable ─► ask the next one: a refusal is never "none"
 
-    None: no lookup is configured whose "none" is believed, and the others found nothing. Raises :class:`PayGovError`
-    when such a lookup is configured and none of them answered.
+    Returns None if no lookup is configured whose "none" is final, and the others found nothing. Raises
+    :class:`PayGovError` when such a lookup is configured and none of them answered.
     """
     unanswered: PayGovError | None = None
     for lookup in portal.paygov.lookups:
@@ -197,7 +202,7 @@ def _is_refused_again(portal: Portal, attempt: Attempt, refusal: Fault) -> bool:
 
 
 def _is_doubtful(answer: Collection | Exception, judgement: Judgement) -> bool:
-    """Return whether Pay.gov's answer arrived and decides nothing: fault 4117, or a collection that does not fit."""
+    """Return whether Pay.gov's answer does not show the outcome: fault 4117, or a collection that does not fit."""
     if isinstance(answer, Fault):
         return answer.token_unusable
     return isinstance(answer, Collection) and judgement.known == "unknown"
@@ -213,7 +218,7 @@ async def _look_up_before_judging(portal: Portal, attempt: Attempt, judgement: J
 
 
 async def _look_up_lost_reply(portal: Portal, attempt: Attempt, judgement: Judgement, until: float) -> Judgement:
-    """Judge the collections that Pay.gov has of ``attempt`` until ``until`` (Unix seconds), as the lookups show them.
+    """Judge the collections that Pay.gov has of ``attempt`` until ``until`` (Unix seconds), until a lookup shows one.
 
     Returns ``judgement``, that of the lost reply, if they show none.
     """
@@ -235,7 +240,7 @@ async def _look_up_lost_reply(portal: Portal, attempt: Attempt, judgement: Judge
 async def _record_doubt(
     portal: Portal, attempt: Attempt, owner: str, judgement: Judgement, first: bool, actor: Actor
 ) -> Attempt | None:
-    """Release the lease as unsent, or record "unknown"; return the attempt then.
+    """Release the lease as unsent, or record "unknown". Return the attempt as stored then.
 
     None: another process has changed the attempt, or the store failed. Then the lease runs out: "unknown" as well.
     """

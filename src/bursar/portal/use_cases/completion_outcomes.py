@@ -80,7 +80,7 @@ OUTCOMES: Final[Mapping[OutcomeName, CompletionOutcome]] = {row.name: row for ro
 CONTRADICTIONS: Final[tuple[str, ...]] = tuple(
     OUTCOMES[name].reason for name in ("unidentified", "another id", "another amount", "unknown status", "id taken")
 )
-"""The beginnings of the reasons of an unknown outcome that asking again does not change: only a person can decide."""
+"""The first words of the reasons that another question cannot change: only a person can decide these outcomes."""
 LOST_REPLIES: Final[frozenset[OutcomeName]] = frozenset(("timed out", "lost", "nonsense", "fault, no code"))
 """The rows of a complete whose answer did not arrive or cannot be read: a lookup may show its collection at once."""
 _NAME_OF_STATUS: Final[Mapping[Status, OutcomeName]] = {PROCESSED: "paid", PENDING: "settling", FAILED: "refused"}
@@ -98,9 +98,9 @@ _STRENGTH: Final[Mapping[Status, int]] = {FAILED: 1, PENDING: 2, PROCESSED: 3}
 
 
 FOUND_CHARS_MAX: Final = 60
-"""Of Pay.gov's own words in a reason."""
+"""The most characters of Pay.gov's answer that a reason quotes."""
 OTHERS_MAX: Final = 10
-"""Further collections of one attempt that are stored and named. A person asks Pay.gov for the rest."""
+"""The most further collections of one attempt that are stored. A person asks Pay.gov for the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Judgement:
     """A row of the table, and the outcome to record if it is definite.
 
     ``others``: further collections of the same attempt that also take money, at most ``OTHERS_MAX``. ``refusal``:
-    Pay.gov's fault with a code, if it decides nothing. ``found``: what Pay.gov has instead, for a person.
+    Pay.gov's fault, if it does not show the outcome. ``found``: a text for a person about what Pay.gov has instead.
     """
 
     row: CompletionOutcome
@@ -124,7 +124,7 @@ class Judgement:
 
     @property
     def reason(self) -> str:
-        """The reason of the row, with what Pay.gov has instead, or its ids if the payer was charged more than once."""
+        """The row's reason, with what Pay.gov has instead, or with its ids if the payer was charged more than once."""
         if self.outcome is None or not self.others:
             return f"{self.row.reason}: {self.found}" if self.found else self.row.reason
         collections = [
@@ -185,8 +185,8 @@ def judge_completion(attempt: Attempt, answer: Collection | BaseException, *, fi
 def judge_collection(attempt: Attempt, collection: Collection, *, identified: bool) -> Judgement:
     """Judge one collection of Pay.gov's for ``attempt``, after checking that it belongs to the attempt.
 
-    ``identified``: Pay.gov was asked by an id that only this attempt has. Then an answer without the agency tracking id
-    is about the attempt too, but every id in the answer must agree.
+    ``identified``: Pay.gov was asked by an id that only this attempt has. Then an answer may lack the agency tracking
+    id, but every id in the answer must agree.
     """
     agency_id, amount = collection.agency_tracking_id, collection.transaction_amount
     tracking_id = collection.paygov_tracking_id or (attempt.paygov_tracking_id if identified else None)
@@ -217,7 +217,7 @@ def judge_collection(attempt: Attempt, collection: Collection, *, identified: bo
 
 
 def judge_collections(attempt: Attempt, found: Iterable[Collection]) -> Judgement:
-    """Judge what Pay.gov returned for an id of ``attempt``: of several collections, the one nearest to a charge.
+    """Judge what Pay.gov returned for an id of ``attempt``: of several collections, judge the one nearest to a charge.
 
     If one collection does not fit the attempt, the whole answer is unknown: a person must inspect it before anything is
     recorded. If several collections take money, the payer was charged several times. The payment is made: the

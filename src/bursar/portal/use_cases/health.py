@@ -15,11 +15,11 @@ NO_SUCH_ID: Final = "bursar-health"
 
 
 class Unhealthy(Exception):
-    """A dependency answers and is unhealthy. The text may be shown to every caller."""
+    """A dependency answers, but is unhealthy. Every caller may see the text."""
 
 
 class Degraded(Unhealthy):
-    """A part needs a person, and payments work without it."""
+    """A part needs a person, but payments still work."""
 
 
 async def health(portal: Portal) -> HealthReport:
@@ -36,7 +36,7 @@ async def health(portal: Portal) -> HealthReport:
 
 
 DependencyCheck = Callable[[Portal], Awaitable[Mapping[str, bool] | None]]
-"""Returns what is configured, if the dependency is configured in several ways. Raises if the dependency fails."""
+"""Returns the name of the configuration in use, if the dependency has several. Raises if the dependency fails."""
 
 
 async def _timed(portal: Portal, check: DependencyCheck) -> HealthCheck:

@@ -5,9 +5,10 @@
       └─────► a live attempt blocks the obligation: its status selects the step in BLOCKED_BY
 
 A start charges no payer, so an attempt whose start goes wrong is failed, and init may be called again. If the process
-died, or the store was away, the attempt stays ``received``. No payer has its token: init returns a token only after
-recording it, and the store records it only while the attempt is as the start left it. So the next init may give the
-attempt up at any time. It waits as long as a start can last, so that two calls at once do not give up each other's.
+dies or the store is unavailable, the attempt stays ``received``. No payer has its token: init returns a token only
+after recording it, and the store records it only while the attempt is as the start left it. So the next init may
+abandon the attempt at any time. It waits as long as a start can last, so that two calls at once do not abandon each
+other's attempts.
 
 An attempt whose time is over is failed only after asking Pay.gov, if a lookup is configured: the store may be restored
 from a backup. While a restore mark is open, Pay.gov is first asked about every attempt that the lost part of the store
@@ -52,7 +53,7 @@ from bursar.portal.use_cases.resolution import end_uncompleted
 
 INIT_TRIES_MAX: Final = 4
 START_RECORD_S: Final = 10.0
-"""The time for recording the token, after Pay.gov's timeout: a start that takes longer may be given up."""
+"""The time for recording the token after Pay.gov's timeout. A start that takes longer may be abandoned."""
 ABANDONED_DETAIL: Final = "Pay.gov was asked for a token and the answer was never recorded"
 
 _log = logging.getLogger(__name__)
@@ -107,7 +108,10 @@ def _draft(portal: Portal, client: Client, request: InitRequest) -> Attempt:
 
 
 async def _fetch_token(portal: Portal, attempt: Attempt) -> Attempt:
-    """Move received to initiated. Any error fails the attempt, so that the next init can start another."""
+    """Get a token from Pay.gov and move the attempt from received to initiated.
+
+    Any error fails the attempt, so that the next init can start another.
+    """
     recorded: Attempt | None = None
     try:
         token = await portal.ask(

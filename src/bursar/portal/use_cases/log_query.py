@@ -24,7 +24,7 @@ PAGE_SIZE_MAX: Final = 200
 EXPORT_PAGE_SIZE_MAX: Final = 5000
 PARAMETERS_MAX: Final = 50
 CLOCKS_APART_MAX_S: Final = 2 * 3600.0
-"""The first page may be of another machine, whose clock is ahead of this one's by as much."""
+"""The most seconds by which the clock of the machine that made the first page may be ahead of this one's."""
 
 STATUSES: Final = ("success", "failed", "pending")
 ORDERS: Final = ("asc", "desc")
@@ -34,7 +34,7 @@ _LOST_PLUS: Final = re.compile(r" (\d{2}:?\d{2})$")
 
 @dataclass(frozen=True, slots=True)
 class LogQuery:
-    """The page to list: attempts that last changed in ``since`` ≤ t < ``until``, Unix seconds.
+    """The requested page: attempts that last changed in ``since`` ≤ t < ``until``, Unix seconds.
 
     ``as_of``: the instant whose state is asked for, Unix seconds; None for the present state.
     """

@@ -48,7 +48,10 @@ async def payment_of(portal: Portal, attempts: Sequence[Attempt], *, stale: bool
 
 
 async def _with_lost_attempts(portal: Portal, view: ObligationView) -> ObligationView:
-    """Return a failed payment with what Pay.gov has of it since a restore. Raises as :func:`check_obligation`."""
+    """Return a failed payment, updated with the collections that Pay.gov has since a restore.
+
+    Raises as :func:`check_obligation`.
+    """
     first = view.attempts[0]
     if not await portal.finish(check_obligation(portal, first, actor="portal")):
         return view

@@ -34,7 +34,10 @@ ALERT_AFTER_S: Final = 3600.0
 PENDING_ALERT_AFTER_S: Final = 10 * 24 * 3600.0  # ACH debits settle within days
 TOKEN_GRACE_S: Final = 900.0
 RESTORE_GRACE_S: Final = 2 * TOKEN_GRACE_S
-"""A complete from before a restore may arrive at Pay.gov in the first half, and be shown by lookups in the second."""
+"""A complete from before a restore may reach Pay.gov in the first half of this time.
+
+Lookups show it by the end of the second half.
+"""
 DRAIN_TIMEOUT_S: Final = 60.0
 UNANSWERED_MAX: Final = 10_000
 LOST_STARTS_MAX: Final = 10_000
@@ -52,7 +55,7 @@ class PortalSettings:
     between two lookups of one attempt by ``details``. alert_after_s: an outcome that is unknown for longer needs a
     person. pending_alert_after_s: the same for a payment that is settling. token_grace_s: how long after the end of its
     token an attempt may be failed because Pay.gov has no collection of it. restore_grace_s: how long after a restore
-    Pay.gov's "none" decides nothing.
+    Pay.gov's answer "none" is not final.
 
     The last three are no bounds; /health reports them. development_client: whether the portal accepts the development
     client, whose key is public. environment: the name of the deployment. paygov_certificate: whether a client
@@ -78,12 +81,12 @@ class PortalSettings:
 
 
 def _never_closed() -> bool:
-    """Return False, for a store that says with each write whether it is closed."""
+    """Return False: the store reports with each write whether it is closed."""
     return False
 
 
 def _no_write_trouble() -> None:
-    """Return None, for a store that does not report how its last write ended."""
+    """Return None: the store does not report how its last write ended."""
 
 
 class Portal:
@@ -134,7 +137,10 @@ class Portal:
         self._lost_starts: set[str] = set()
 
     def renew_name(self) -> None:
-        """Draw another name for this process, which may continue from a snapshot that other processes continue too."""
+        """Choose a new random name.
+
+        Several processes may continue from one snapshot, and each needs a different name.
+        """
         self._name = f"{self.randomness.getrandbits(48):012x}"
 
     def new_lease_owner(self) -> str:
@@ -179,7 +185,7 @@ class Portal:
         return shared
 
     def remember_lookup(self, agency_tracking_id: str, answered: bool) -> None:
-        """Remember whether Pay.gov answered the last lookup of an attempt, for callers too early for another."""
+        """Remember whether Pay.gov answered the last lookup of an attempt, for callers that come too soon."""
         if answered:
             self._unanswered.discard(agency_tracking_id)
             return
@@ -192,13 +198,13 @@ class Portal:
         return agency_tracking_id not in self._unanswered
 
     def remember_lost_start(self, agency_tracking_id: str) -> None:
-        """Remember that this process has begun a start of the attempt, and that it ended without a recorded token."""
+        """Remember that this process started the attempt at Pay.gov without recording a token."""
         if len(self._lost_starts) >= LOST_STARTS_MAX:
             self._lost_starts.clear()
         self._lost_starts.add(agency_tracking_id)
 
     def start_was_lost(self, agency_tracking_id: str) -> bool:
-        """Return whether this process has begun a start of the attempt that ended without a recorded token."""
+        """Return whether this process started the attempt at Pay.gov without recording a token."""
         return agency_tracking_id in self._lost_starts
 
     async def drain(self, timeout_s: float = DRAIN_TIMEOUT_S) -> int:

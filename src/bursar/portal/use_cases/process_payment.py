@@ -42,7 +42,7 @@ PROCESS_TRIES_MAX: Final = 4
 
 
 async def process_payment(portal: Portal, client: Client, token: str) -> Payment:
-    """Complete the attempt that ``token`` names, and return the payment as it is then.
+    """Complete the attempt that has ``token``, and return the payment after it.
 
     Raises:
         NotFound: no attempt of this client has the token.
@@ -89,7 +89,7 @@ async def _process(portal: Portal, attempt: Attempt) -> None:
 
 
 async def _checked_since_restore(portal: Portal, attempt: Attempt) -> Attempt:
-    """Return the attempt as it is stored after Pay.gov was asked what the lost part of the store may have held."""
+    """Ask Pay.gov about attempts that a restore may have lost, and return the attempt as stored after that."""
     changed = await check_obligation(portal, attempt, actor="portal")
     return await portal.ledger.reread(attempt) if changed else attempt
 

@@ -3,8 +3,8 @@
     POST /sql             one SELECT, by a client with ``sql = true`` in the clients' file
     GET /reports[/NAME]   a named report, by a client with ``reports = true``
 
-The reports process enforces everything that an answer must not do: it has the rows of the client alone, it writes
-nothing, and it ends a statement that needs too much time or memory. A caller that disconnects ends its question.
+The reports process enforces everything that an answer must not do: it reads only the client's rows, writes nothing, and
+ends a statement that needs too much time or memory. A caller that disconnects ends its question.
 """
 
 import logging
@@ -52,7 +52,7 @@ class ReportRequest(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class OwnRows:
-    """Reports as one client sees them: each table has the client's rows alone."""
+    """The reports of one client: each table has only the client's rows."""
 
     reports: "StreamedAnswers"
     client: str
@@ -91,7 +91,7 @@ async def stream_sql(
 
 
 def _noted(client: Client, request: SqlRequest, request_id: str) -> "Question":
-    """Return the question, once it is in the access log: a statement that is stopped is there too."""
+    """Write the question to the access log, then return it. So a statement that is stopped later is logged too."""
     from bursar.reports.sql.answer import Question
 
     authorise_sql(client)

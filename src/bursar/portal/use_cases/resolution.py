@@ -89,7 +89,7 @@ def lease_is_implausible(portal: Portal, attempt: Attempt) -> bool:
 
 
 def returned_unsent(attempt: Attempt) -> bool:
-    """Return whether no complete of it was ever sent: its lease was taken, and then released as unsent."""
+    """Return whether its lease was released as unsent, so that no complete of it was ever sent."""
     return attempt.status == PROCESSING and attempt.lease_owner is None and not attempt.outcome_unknown
 
 
@@ -195,8 +195,8 @@ def _details(portal: Portal, attempt: Attempt, tracking_id: str) -> Awaitable[tu
 async def _other_that_takes_money(portal: Portal, attempt: Attempt) -> Outcome | None:
     """Return another collection of a settling ``attempt`` that is paid or may still be; None if there is none.
 
-    It is looked for at Pay.gov by the agency tracking id, and among the contradictions that were kept. Raises
-    :class:`PayGovError` if Pay.gov does not answer: then the attempt must not fail yet.
+    It is sought at Pay.gov by the agency tracking id, and in the stored contradictions. Raises :class:`PayGovError` if
+    Pay.gov does not answer: then the attempt must not fail yet.
     """
     found = list(await look_up(portal, attempt) or ())
     listed = {each.paygov_tracking_id for each in found}
@@ -217,9 +217,11 @@ async def _other_that_takes_money(portal: Portal, attempt: Attempt) -> Outcome |
 
 
 async def _keep_other(portal: Portal, attempt: Attempt, other: Outcome) -> LookupResult:
-    """Keep that another collection takes the money of a settling attempt whose own one failed. It stays pending.
+    """Store as a contradiction that the attempt's collection failed and another one takes the money.
 
-    Its Pay.gov tracking id never changes, so a person settles it once the other collection is paid.
+    The attempt stays pending.
+
+    The attempt's Pay.gov tracking id never changes, so a person settles the attempt when the other collection is paid.
     """
     await portal.ledger.contradictions.keep(attempt, other)
     portal.alert(
@@ -244,7 +246,10 @@ def is_contradicted(attempt: Attempt) -> bool:
 
 
 def _not_answered(attempt: Attempt, error: PayGovError) -> LookupResult:
-    """Return the unchanged attempt. A refusal shows that Pay.gov can be reached, but says nothing about the attempt."""
+    """Return the unchanged attempt.
+
+    A refusal by Pay.gov shows that it can be reached, and nothing about the attempt.
+    """
     return LookupResult(attempt, answered=False, reached=error.certainty is Certainty.REFUSED)
 
 

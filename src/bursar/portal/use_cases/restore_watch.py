@@ -1,6 +1,6 @@
-"""The restores from a backup as one process knows them: read once, and again while a restore mark is open.
+"""Remember the restores of the store in one process: they are read once, and again while a restore mark is open.
 
-In normal life there is no mark, so the store is asked once in the life of a process.
+Without a mark, which is the usual case, a process reads them only once.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ class RestoreWatch:
         self._checked: set[str] = set()
 
     async def state(self) -> Restores:
-        """Return what the store records. Raises the store's errors."""
+        """Return the restores as the store has them. Raises the store's errors."""
         known = self._known
         if known is None or (self._open_mark is not None and self._clock() - self._read_at >= READ_AGAIN_AFTER_S):
             before, mark_before = known, self._open_mark
@@ -42,12 +42,12 @@ class RestoreWatch:
         return known
 
     async def needs_care(self) -> bool:
-        """Return whether a restore mark is open or lost collections are recorded; False in normal life."""
+        """Return whether a restore mark is open or lost collections are recorded; False in the usual case."""
         state = await self.state()
         return self._open_mark is not None or bool(state.lost)
 
     async def open_mark(self) -> RestoreMark | None:
-        """Return the restore open mark; None in normal life. Raises the store's errors."""
+        """Return the restore open mark; None in the usual case. Raises the store's errors."""
         await self.state()
         return self._open_mark
 

@@ -4,8 +4,9 @@
     GET /transaction-payment-status       how many there are in each payment status
     GET /transaction-log                  a time frame, page by page, with counts and the totals of the current periods
 
-An entry is an attempt, found by the time of its last change. Entries hold personal data, so only a client that may see
-every payment may ask (:func:`~bursar.portal.contract.authorisation.authorise_overview`). No entry holds a token.
+An entry is an attempt. Frames select entries by the time of their last change. Entries hold personal data, so only a
+client that may see every payment may ask (:func:`~bursar.portal.contract.authorisation.authorise_overview`). No entry
+holds a token.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,10 +50,12 @@ class TransactionLog(Protocol):
         as_of: float | None,
         asked_at: float,
     ) -> "LoggedPage":
-        """Return one page of a frame, of one state; nulls last in both directions, ties by agencyTrackingId.
+        """Return one page of a frame, from one state.
 
-        The state is that of ``as_of``, or the present one of a request that arrived at ``asked_at``. An ``as_of`` that
-        is still to come is of another machine's clock: its state is the present one so far.
+        Nulls are last in both directions; ties are ordered by agencyTrackingId.
+
+        The state is that of ``as_of``, or the present one of a request that arrived at ``asked_at``. An ``as_of`` in
+        the future comes from another machine's clock, and means the present state.
         """
         ...
 
@@ -81,7 +84,7 @@ class LoggedPage(Protocol):
 
     @property
     def as_of(self) -> float:
-        """The instant whose state it is, Unix seconds; every change that the state has is up to then."""
+        """The instant of the state, Unix seconds. The state has no later change."""
         ...
 
 
@@ -137,7 +140,7 @@ async def transaction_log(portal: Portal, log: TransactionLog, client: Client, q
 def _periods(at: float) -> dict[PeriodName, Period]:
     """Return each period that holds ``at``, from its beginning to the end of the day of ``at``.
 
-    A state has no later changes than its instant, so these totals are to date.
+    The state has no change after ``at``, so these totals are to date.
     """
     end = day_of(court_day(at)).end
     return {name: Period(begin_of(name, at), end) for name in PERIODS}

@@ -31,7 +31,7 @@ GIVE_UP_AFTER_S: Final = 3 * 24 * 3600.0
 WAIT_MIN_S: Final = 10.0
 WAIT_MAX_S: Final = 3600.0
 RESERVED_FOR_S: Final = 60.0
-"""The seconds for which a dispatcher reserves an attempt for one delivery: longer than a send may last."""
+"""The seconds for which a dispatcher reserves an attempt for one delivery. A send always ends sooner."""
 OVERLAP_S: Final = 120.0
 """The seconds before the cursor whose changes are read again: indexes may lag, and clocks differ."""
 CATCH_UP_S: Final = 6 * 3600.0

@@ -154,7 +154,7 @@ class WebhookQueue:
     async def rewind(
         self, subscription: str, client: str, reference: str, attempt: str, first: int, last: int, now: float
     ) -> None:
-        """Let the events from ``first`` on, at least up to ``last``, be delivered again; remove their dead letters.
+        """Make the events from ``first`` on, at least up to ``last``, due again, and remove their dead letters.
 
         A dispatcher that is delivering the attempt stops, because the item changes.
         """
@@ -231,7 +231,7 @@ class WebhookQueue:
         return [_queued_attempt(item) for item in reply["Items"]]
 
     async def save(self, queued: QueuedAttempt) -> QueuedAttempt:
-        """Write ``queued`` unless another dispatcher has since it was read, and return it with its new version.
+        """Write ``queued`` unless another dispatcher has changed it since it was read. Return it with its new version.
 
         An event that became known meanwhile is kept: it changes ``known`` and not the version. An attempt whose events
         are all delivered leaves the index. Raises :class:`ReservedByAnother`.

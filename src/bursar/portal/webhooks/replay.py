@@ -2,8 +2,8 @@
 
     events of the range ──► by subscription and attempt ──► rewind the queue's item to before the first of them
 
-The dispatcher then delivers from there on, in order per attempt. Events of an attempt after the range that were
-delivered before are delivered again too, so that their order holds: a receiver remembers each id.
+The dispatcher then delivers from the first of them on, in order per attempt. Events of an attempt after the range that
+were delivered before are delivered again too, so that their order holds: a receiver remembers each id.
 """
 
 from collections.abc import Iterator

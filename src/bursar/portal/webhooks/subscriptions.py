@@ -44,7 +44,7 @@ class Subscriptions:
     def load(
         cls, path: str | Path, *, known_clients: Collection[str] | None = None, plain_http: bool = False
     ) -> "Subscriptions":
-        """Read and validate ``path``. With ``known_clients``, a client outside them is a problem too.
+        """Read and validate ``path``. With ``known_clients``, a subscription of any other client is a problem too.
 
         ``plain_http``: http URLs are allowed, for development. Raises :class:`SubscriptionsError` with every problem,
         and ``OSError``.

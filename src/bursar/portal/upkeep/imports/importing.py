@@ -33,8 +33,8 @@ ROWS_AT_ONCE: Final = 5_000
 class ImportReport:
     """The result of an import: the number of attempts by status and of known ones, and lines for people.
 
-    ``problems`` names each row that was not imported. ``compare`` names each row that was imported as failed although
-    its payer may have been charged.
+    ``problems`` has a line for each row that was not imported. ``compare`` has a line for each row that was imported as
+    failed although its payer may have been charged.
     """
 
     rows: int = 0
@@ -92,7 +92,10 @@ async def _import(ledger: Ledger, rows: Sequence[ImportRow], report: ImportRepor
 
 
 async def _check(ledger: Ledger, row: ImportRow, blocking: str | None) -> bool:
-    """Return whether the row would be new. Raises :class:`ImportRefused` as far as that can be known in advance."""
+    """Return whether the row would be new.
+
+    Raises :class:`ImportRefused` for a refusal that can be found without writing.
+    """
     record, name = row.record, row.record.agency_tracking_id
     known = await ledger.imports.check(record)
     if known is not None:
@@ -108,7 +111,7 @@ async def _check(ledger: Ledger, row: ImportRow, blocking: str | None) -> bool:
 
 
 def _planned(rows: Sequence[ImportRow]) -> list[ImportRow]:
-    """Return the rows of one obligation, the last one in doubt if it may be charged and nothing blocks."""
+    """Return the rows of one obligation. The last one is in doubt if it may be charged and no attempt blocks it."""
     *before, last = rows
     if last.in_doubt is None or any(row.record.status in BLOCKING for row in before):
         return list(rows)

@@ -51,7 +51,7 @@ _PAYGOV_ID_RULE: Final = "must be at most 255 printable ASCII characters without
 class ImportRow:
     """A row that can be imported, and where it is. ``in_doubt``: why its payer may have been charged, None if not.
 
-    ``record.status`` is what the other portal has; for a live row it is ``failed``, which only a doubt can change.
+    ``record.status`` is the other portal's status. A live row has ``failed``, unless it is imported in doubt.
     """
 
     place: str
@@ -126,7 +126,7 @@ class RowReader:
         return ImportRow(place, record, in_doubt)
 
     def _status(self, values: Mapping[str, str | None], updated_at: float) -> tuple[ImportedStatus, str | None]:
-        """Return the status, and why the payer may have been charged although the row does not say so."""
+        """Return the status. The second value is the reason why the payer may have been charged despite it, or None."""
         found = values["transaction_status"]
         if found in _LIVE:
             if updated_at > self.live_until:
@@ -220,7 +220,10 @@ def _amount(text: str | None) -> Decimal:
 
 
 def _metadata(found: Any) -> dict[str, Any]:
-    """Return the metadata, with the limits of init. The message never has a value of them: they are personal data."""
+    """Return the metadata, with the limits of init.
+
+    The error message never contains the values: they are personal data.
+    """
     if found is None or found == "":
         return {}
     try:
