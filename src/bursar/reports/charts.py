@@ -30,7 +30,7 @@ Theme = Literal["light", "dark"]
 ChartForm = Literal["svg", "png"]
 FORMS: Final[tuple[ChartForm, ...]] = ("svg", "png")
 SERIES_MAX: Final = 12
-"""More series look alike; the smallest ones are drawn together."""
+"""The most series of a chart. More would look alike, so the smallest ones are drawn as one."""
 POINTS_MAX: Final = 4_000
 OTHERS: Final = "others"
 _SIZE_INCHES: Final = (10.0, 5.0)
@@ -98,7 +98,7 @@ class Chart:
 
     @property
     def description(self) -> str:
-        """A sentence that says what the chart shows, for readers who cannot see it."""
+        """A sentence that describes the chart, for readers who cannot see it."""
         labels, words = [self.shown(label) for label in self.labels], self.words
         if not labels:
             return f"{self.title}: {words.nothing}."
@@ -116,7 +116,10 @@ class Chart:
 
 
 def report_chart(report: NamedReport, answer: SqlAnswer) -> Chart:
-    """Return the chart of a named report's answer. Raise :class:`BadParameter` if the report has none, or too much."""
+    """Return the chart of a named report's answer.
+
+    Raise :class:`BadParameter` if the report has no chart, or too many points.
+    """
     spec = report.chart
     if spec is None:
         raise BadParameter(f"report {report.name} has no chart")
@@ -276,7 +279,7 @@ def _number(value: float, unit: str) -> str:
 
 
 def _accessible(svg: str, chart: Chart) -> str:
-    """Add the title and the description that a screen reader reads, and let the picture fit its frame."""
+    """Add the title and the description that a screen reader reads, and make the picture fit its frame."""
     name = f"chart-{crc32(chart.description.encode()):08x}"  # a page may have several charts
     named = (
         f'<title id="{name}-title">{escape(chart.title)}</title><desc id="{name}">{escape(chart.description)}</desc>'

@@ -73,7 +73,7 @@ def sql(
     form: str,
     path: Path | None,
 ) -> None:
-    """Query all payments in SQL: SELECTs over the tables that --schema prints, with ; between them.
+    """Query all payments in SQL: SELECTs over the tables that --schema prints, separated by semicolons.
 
     Without a statement, it reads standard input; at a terminal it is a prompt with history and completion.
     """
@@ -323,7 +323,7 @@ async def _write(
     path: Path | None,
     subject: Subject = NO_SUBJECT,
 ) -> None:
-    """Write the answers in turn, with an empty line between two tables or CSV files; the first error ends it."""
+    """Write one answer after another, with an empty line between two tables or CSV files. The first error ends this."""
     with output_file(path) as file:
         for number, question in enumerate(questions):
             if number > 0 and form in (TABLE, "csv"):

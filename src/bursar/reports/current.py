@@ -5,7 +5,7 @@ Every method runs under one lock, so session and tail always belong to the same 
     look    follow the changes of the store to their end ─► (session, tail tables) for the answers
     write   follow, commit the tail to the lake, merge and vacuum, make the twin ─► a session over the new state
 
-A look that begins after a request arrived serves the request; requests that arrive together share one look.
+A look may serve every request that arrived before it began, so requests that arrive together share one look.
 """
 
 import asyncio
@@ -32,7 +32,7 @@ from bursar.reports.tail.sources import FOUND_ORDER, SAFETY_MARGIN_S, ChangeSour
 from bursar.reports.tail.tail import Tail, TailTables
 
 LAKE_RECHECK_S: Final = 30.0
-"""An older state of the lake gives the same answers with a longer tail."""
+"""The lake is read again after this time. An older state of it gives the same answers, with a longer tail."""
 TAIL_ROWS_MAX: Final = 50_000
 """A longer tail is moved to the lake first."""
 TAIL_ROWS_LIMIT: Final = 400_000
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 
 class _TailReplaced(Exception):
-    """The lake is ahead of the tail, which begins again at the lake's position."""
+    """The lake is ahead of the tail, so the tail must begin again at the lake's position."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,10 @@ class Current:
     def __init__(
         self, lake: Lake, source: ChangeSource, clock: Clock, thread: Executor, sessions: Sessions | None = None
     ) -> None:
-        """Open nothing yet. ``sessions`` open a session for each state of the lake, by default DuckDB's."""
+        """Create the state without opening anything.
+
+        ``sessions`` opens a session for each state of the lake (default: DuckDB).
+        """
         self._lake = lake
         self._source = source
         self._clock = clock
@@ -130,7 +133,7 @@ class Current:
         return await self._blocking(self._lake.state)
 
     async def with_tail(self, work: "Callable[[Tail, LakeState], T]") -> T:
-        """Follow the store to its end and return the result of ``work`` on the tail and its state of the lake."""
+        """Read all changes of the store, and return the result of ``work`` on the tail and on its state of the lake."""
         async with self._lock:
             return work(await self._follow(), self._state)
 
@@ -213,7 +216,7 @@ class Current:
         """Read the store's changes to their end. Return False if they must be read again.
 
         That is so if this process took a newer state of the lake meanwhile: it may hold the end of an attempt that is
-        live here, and that became visible at a place of the index that was read already.
+        live in this tail, and that became visible in a part of the index that was read already.
         """
         adopted_before = self._adoptions
         async for page in self._source.changes(tail.position):
@@ -230,7 +233,7 @@ class Current:
             await self._blocking(lambda: tail.resolve(session.find))
 
     async def _opened(self) -> Tail:
-        """Return a tail at the lake's position, or of a build if the lake has no position that is still good."""
+        """Return a tail at the lake's position; build the lake if it has no position at which the source continues."""
         state = await self._blocking(self._lake.state)
         self._checked_at = self._clock()
         positions = _positions(state)
@@ -259,7 +262,10 @@ class Current:
                 raise
 
     async def _relieve(self, tail: Tail) -> None:
-        """Move the tail to the lake, or let another process's commits shorten it."""
+        """Move the tail to the lake.
+
+        If another process is writing the lake, wait until its commits shorten the tail.
+        """
         try:
             await self._commit(tail)
         except LakeBusy:

@@ -39,15 +39,15 @@ class BadParameter(ReportError):
 
 
 class BadInstant(BadParameter):
-    """The state at the instant that is asked for cannot be answered."""
+    """The state at the requested instant is not available."""
 
 
 class InstantToCome(BadInstant):
-    """The instant whose state is asked for is after the present state, by the clock of the reports."""
+    """The requested instant is after the present state, by the clock of the reports."""
 
 
 class InstantForgotten(BadInstant):
-    """The instant whose state is asked for is before the horizon of the lake's retention."""
+    """The requested instant is before the horizon of the lake's retention."""
 
 
 class NoSuchReport(ReportError):

@@ -1,4 +1,4 @@
-"""Found a lake from a full export of the table to S3, and follow the table by incremental exports.
+"""Build a lake from a full export of the table to S3, and follow the table by incremental exports.
 
 The store is not read, and an export is checked as a whole before the lake changes.
 """
@@ -23,7 +23,10 @@ class ExportedLake:
     """The lake at ``lake_url`` of the store's table named ``table``."""
 
     def __init__(self, lake_url: str, table: str, retention: Retention) -> None:
-        """Open nothing yet. Raises ``ValueError`` if ``lake_url`` is not the URL of a lake."""
+        """Create the object without opening the lake.
+
+        Raises ``ValueError`` if ``lake_url`` is not the URL of a lake.
+        """
         self._lake_url = lake_url
         self._lake = Lake.at(lake_url)
         self._table = table

@@ -45,7 +45,7 @@ class ReportParameter:
 
 @dataclass(frozen=True, slots=True)
 class ReportChart:
-    """How a report is drawn: bars or lines over the column ``x``, of each column ``ys``, divided ``by`` a column."""
+    """How a report is drawn: bars or lines over the column ``x``, of the columns ``ys``, grouped ``by`` a column."""
 
     kind: str
     x: str

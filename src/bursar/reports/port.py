@@ -8,7 +8,7 @@ from bursar.reports.sql.answer import ROWS_MAX, AnswerStream, Question, SqlAnswe
 
 
 class Answers(Protocol):
-    """The object that answers questions: reports in this process or in another one."""
+    """The port for questions; reports in this process and in another one implement it."""
 
     async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
         """Return the answers to several statements on one state of all payments."""
@@ -16,7 +16,7 @@ class Answers(Protocol):
 
 
 class StreamedAnswers(Answers, Protocol):
-    """The object that also answers a question with all its rows."""
+    """The port that can also stream an answer with all its rows."""
 
     def stream(self, question: Question) -> AbstractAsyncContextManager[AnswerStream]:
         """Open the answer to a statement, with all its rows, for the length of a ``with``."""
@@ -51,7 +51,9 @@ class VerifiedLake(Protocol):
 
 
 class PaymentReports(Protocol):
-    """:class:`bursar.reports.reports.Reports` and :class:`bursar.reports.server.client.RemoteReports`.
+    """The port of the reports room.
+
+    :class:`bursar.reports.reports.Reports` and :class:`bursar.reports.server.client.RemoteReports` implement it.
 
     Every method raises the errors of :mod:`bursar.reports.errors`.
     """

@@ -1,7 +1,7 @@
 """The threads that run statements, with time limits.
 
-A statement that reaches its limit is interrupted. DuckDB cannot interrupt a scalar function, so a statement may ignore
-that: then it is a *runaway*, which only the end of its process can stop.
+A statement that reaches its limit is interrupted. DuckDB cannot interrupt a scalar function, so a statement may
+continue. Such a statement is a *runaway*, and only the end of its process can stop it.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ STREAM_TIMEOUT_S: Final = 600.0
 """The time limit of a streamed answer with all its batches, and with the waits for its reader."""
 QUERY_THREADS: Final = 2
 STOP_GRACE_S: Final = 3.0
-"""How long a statement may take to stop. One that does not is left to run, and its process should end."""
+"""How long a statement may take to stop. After this, the statement is a runaway, and its process should end."""
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
@@ -34,13 +34,13 @@ class QueryThreads:
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(QUERY_THREADS, "bursar-sql")
         self.has_runaway = False
-        """Whether a statement could not be stopped: a thread of this process still runs it."""
+        """Whether a statement could not be stopped, so that a thread of this process still runs it."""
 
     @asynccontextmanager
     async def statement(self, cursor: "DuckDBPyConnection") -> "AsyncIterator[StatementSteps]":
         """Run a statement in steps with ``cursor`` for the length of a ``with``, then close the cursor.
 
-        No thread is taken between two steps.
+        No thread is occupied between two steps.
         """
         try:
             yield StatementSteps(self, cursor)
@@ -49,7 +49,7 @@ class QueryThreads:
                 cursor.close()
 
     async def close(self) -> None:
-        """Wait for running statements and end the threads; a runaway is left."""
+        """Wait for running statements and end the threads; a runaway is not waited for."""
         if self.has_runaway:
             self.pool.shutdown(wait=False)
         else:

@@ -22,7 +22,7 @@ FEE: Final = "FEE"
 CLIENT: Final = "CLIENT"
 FIRST_YEAR: Final = 1970
 LAST_YEAR: Final = 9998
-"""The last year whose instants are in Python's calendar in every time zone."""
+"""The last year that Python's calendar can represent in every time zone."""
 _COURT: Final = ZoneInfo(COURT_ZONE)
 
 
@@ -75,7 +75,7 @@ def _timestamp(value: str, now: float) -> str:
 
 
 def _day(value: str, now: float, later: int = 0) -> str:
-    """Return the beginning of the court's day ``later`` days after ``value``: a date, or days ago as in ``-90``."""
+    """Return the beginning of the court's day ``later`` days after ``value``: a date or, as ``-90``, days ago."""
     if re.fullmatch(r"-[0-9]{1,5}", value):
         day = datetime.fromtimestamp(now, _COURT).date() + timedelta(days=int(value))
     else:
@@ -84,7 +84,7 @@ def _day(value: str, now: float, later: int = 0) -> str:
 
 
 def _moment(moment: datetime) -> str:
-    """Return the text that both DuckDB and Trino cast to a timestamp with time zone."""
+    """Return ``moment`` as text that both DuckDB and Trino cast to a timestamp with time zone."""
     if moment.tzinfo is None:
         raise ValueError
     return moment.isoformat(sep=" ", timespec="milliseconds")

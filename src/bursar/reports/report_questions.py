@@ -22,14 +22,14 @@ _NAMES: Final = Question(
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """The fees and the clients that this process knows from its files."""
+    """The fees and the clients in the files of this process."""
 
     fees: tuple[str, ...] = ()
     clients: tuple[str, ...] = ()
 
 
 def no_names() -> KnownNames:
-    """Return no names: only those of payments are known."""
+    """Return no names, so only the fees and clients of payments are known."""
     return KnownNames()
 
 

@@ -57,7 +57,7 @@ class Reports:
         upkeep: UpkeepFile | None = None,
         retention: Retention | None = None,
     ) -> None:
-        """Open nothing yet. Changes of the store are read from ``source``.
+        """Create the object without opening anything. Changes of the store are read from ``source``.
 
         ``known_names``: fees and clients that a report accepts although no payment has them.
         ``answers``: False for a process that only writes and verifies the lake, and loads no SQL engine.
@@ -80,7 +80,7 @@ class Reports:
 
     @property
     def has_runaway(self) -> bool:
-        """Whether a statement could not be stopped: a thread of this process still runs it."""
+        """Whether a statement could not be stopped, so that a thread of this process still runs it."""
         return self._query_threads.has_runaway
 
     async def sql(
@@ -94,9 +94,9 @@ class Reports:
     ) -> SqlAnswer:
         """Return the answer to one SELECT over the tables; ``$name`` is a parameter.
 
-        ``as_of``: an instant of the past, Unix seconds, whose state is asked for. More rows than ``rows_max`` are an
-        error, or cut off if ``cuts``. Raises a
-        :class:`bursar.reports.errors.ReportError`, whose text is meant for the author of the statement.
+        ``as_of``: an instant of the past, Unix seconds, whose state the answer shows. More rows than ``rows_max`` are
+        an error, or cut off if ``cuts``. Raises a :class:`bursar.reports.errors.ReportError`, whose text is meant for
+        the author of the statement.
         """
         return (await self.answers([Question(text, parameters or {}, rows_max, cuts, as_of=as_of)]))[0]
 
@@ -169,7 +169,7 @@ class Reports:
         return (await self.answers([replace(question, rows_max=rows_max, cuts=cuts)]))[0]
 
     async def write_lake(self, *, only_if_due: bool = False) -> Written:
-        """Move the changes since the lake's position into the lake; ``only_if_due``: only if they are many or old.
+        """Move the changes since the lake's position into the lake; ``only_if_due``: only if these are many or old.
 
         The months that are older than the retention leave the lake.
         The process may be killed at any point; the next call continues (:mod:`bursar.reports.lake.writer`). Raises
@@ -205,7 +205,10 @@ class Reports:
         return await self._current.state()
 
     async def close(self) -> None:
-        """Wait for running work, close the lake and end the threads; a statement that cannot be stopped is left."""
+        """Wait for running work, close the lake and end the threads.
+
+        Do not wait for a statement that cannot be stopped.
+        """
         await self._current.close()
         await self._query_threads.close()
         await asyncio.to_thread(self._lake_thread.shutdown)

@@ -159,7 +159,7 @@ class SqlTransactionLog:
         return _counts(answer)
 
     def _labels(self, field: str) -> Mapping[str, str]:
-        """Return the value → its label, by which the log is sorted, of a field that has labels."""
+        """Return value → label for a field that has labels; the log is sorted by the labels."""
         if field == "feeName":
             return self._fee_names()
         return self._method_labels if field == "paymentMethod" else NO_LABELS
@@ -191,7 +191,7 @@ def _newest(asked_at: float) -> Question:
 
 
 def _instant_of(newest: SqlAnswer, asked_at: float) -> float:
-    """Return the instant of the present state, at which it has all its changes.
+    """Return the instant of the present state. The state has no later change.
 
     The instant of an answer is the time when reading the store began, by the clock of the reports, which may be behind
     the caller's. The answer may have newer changes: they were made during the reading, or by a machine whose clock is

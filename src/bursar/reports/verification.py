@@ -1,14 +1,14 @@
-"""Prove that the lake equals the table, month by month: counts, sums and a checksum. Name and rebuild what differs.
+"""Prove that the lake equals the table, month by month: counts, sums and a checksum. List and rebuild what differs.
 
 The proof shares little with the writer: it reads the table by Scan, not through the changes, and the lake through
 Iceberg, not through DuckDB or the twin. Final attempts, events, reversals and deposits are compared, because they never
 change. The rows of the tail are left out on both sides: the lake does not hold them yet.
 
 The table is read eventually consistent, at half the price. If a month differs, the table is read again, strongly
-consistent, and only what differs then counts.
+consistent, and only the differences of the second read count.
 
 The checksum of a month is the sum of its rows' 64-bit hashes, so it does not depend on their order, and a row can be
-taken out again. If a month differs, its rows are read again, to name the keys.
+subtracted again. If a month differs, its rows are read again, to name the keys.
 """
 
 import asyncio
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from bursar.reports.tail.tail import Tail
 
 RECENT_S: Final = 2 * 3600.0
-"""Rows that changed this shortly before the scan are compared at its end, when it is known which of them are new."""
+"""Rows that changed within this time before the scan are compared at its end, when it is known which are new."""
 REPAIR_TRIES: Final = 3
 NAMED_KEYS_MAX: Final = 20
-"""The most keys of one month and table that are named."""
+"""The most keys of one month and table that are listed."""
 _HASH_BYTES: Final = 8
 _INDENT: Final = " " * 20
 _HASHES: Final = 1 << (8 * _HASH_BYTES)
@@ -55,7 +55,7 @@ class Tally:
     checksum: int = 0
 
     def add(self, schema: TableSchema, row: TableRow, times: int = 1) -> None:
-        """Add one row of the table; take it out if ``times`` is -1."""
+        """Add one row of the table; subtract it if ``times`` is -1."""
         self.rows += times
         if "amount" in schema.column_names:
             self.amount += times * row[schema.position("amount")]
@@ -98,7 +98,7 @@ class MonthCheck:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Every month of each table, the watermarks (epoch s) at which they were compared, and the rebuilt months.
+    """Every month of each table, the watermarks (epoch s) of the comparison, and the rebuilt months.
 
     ``rebuilt`` has (table, month) of each month that differed and was written again from the table.
     """
@@ -155,7 +155,7 @@ class _StoredSide:
             self.months[schema.name][month_of(schema, row)].add(schema, row)
 
     def leave_out(self, tail: "Tail") -> None:
-        """Take out the rows of the tail, and add the other recent rows."""
+        """Subtract the rows of the tail, and add the other recent rows."""
         for schema in TABLES:
             rows = tail.finals[schema.name]
             for key in rows:
@@ -286,7 +286,7 @@ def _differences(
     later: Mapping[str, frozenset[RowKey]],
     replaced: frozenset[str],
 ) -> dict[MonthOfTable, Differences]:
-    """Compare the lake row by row with ``rows`` of the table, of which the lake does not have ``later`` yet."""
+    """Compare the lake row by row with ``rows`` of the table, without ``later``, which the lake does not have yet."""
     found: dict[MonthOfTable, Differences] = {place: {} for place in rows}
     unseen = {place: set(stored) - later[place[0]] for place, stored in rows.items()}
     for schema in TABLES:

@@ -1,4 +1,4 @@
-"""A client of Athena's API: signed requests in JSON, repeated where a repetition changes nothing.
+"""A client of Athena's API: signed requests in JSON, repeated if a repetition changes nothing.
 
 Source: Athena API reference. A start has a token, so a repeated start does not run a statement twice; the other calls
 read or stop.
@@ -30,7 +30,7 @@ Sleep = Callable[[float], Awaitable[None]]
 
 
 class AthenaCalls(Protocol):
-    """Athena's API: :class:`AthenaApi`, or a stand-in of a test."""
+    """Athena's API, which :class:`AthenaApi` implements; tests have another implementation."""
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Carry out one operation. Raises :class:`AthenaFailed`."""
@@ -88,7 +88,7 @@ class AthenaApi:
 def open_athena() -> AthenaApi:
     """Return the client of the configured account and region, without sending anything.
 
-    ``AWS_ENDPOINT_URL_ATHENA`` names another address, as in the AWS SDKs. Raises :class:`AthenaFailed`.
+    ``AWS_ENDPOINT_URL_ATHENA`` replaces Athena's address, as in the AWS SDKs. Raises :class:`AthenaFailed`.
     """
     region = find_region()
     if region is None:

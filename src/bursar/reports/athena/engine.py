@@ -35,7 +35,10 @@ CATALOG: Final = "AwsDataCatalog"
 
 
 def watermark_statement() -> AthenaStatement:
-    """Return the statement that asks for the lake's watermark: the oldest one of its tables' newest snapshots."""
+    """Return the statement that reads the lake's watermark.
+
+    It is the oldest of the watermarks of its tables' newest snapshots.
+    """
     parts = " UNION ALL ".join(
         f"SELECT max_by(element_at(summary, '{WATERMARK}'), committed_at) AS watermark FROM \"{schema.name}$snapshots\""
         for schema in TABLES
@@ -45,7 +48,7 @@ def watermark_statement() -> AthenaStatement:
 
 @dataclass(frozen=True, slots=True)
 class AthenaPlace:
-    """Where statements run: the workgroup, the database, and the place of results, None for the workgroup's."""
+    """Where statements run: the workgroup, the database, and the place of results, or None to use the workgroup's."""
 
     workgroup: str = "primary"
     database: str = NAMESPACE
@@ -73,7 +76,10 @@ class AthenaEngine:
         sleep: Sleep = asyncio.sleep,
         new_token: Callable[[], str] = lambda: str(uuid.uuid4()),
     ) -> None:
-        """Send nothing yet. ``new_token`` returns a token of 32 or more characters, another one for each statement."""
+        """Create an engine without sending anything.
+
+        ``new_token`` returns a new token of at least 32 characters at each call.
+        """
         self.clock = clock
         self._calls = calls
         self._place = place
@@ -81,7 +87,7 @@ class AthenaEngine:
         self._new_token = new_token
         self._as_of: float | None = None
         self.executions: list[Execution] = []
-        """The statements that have succeeded, in their order."""
+        """The statements that have succeeded, oldest first."""
 
     @asynccontextmanager
     async def stream(self, statement: AthenaStatement) -> AsyncIterator[AnswerStream]:

@@ -47,12 +47,12 @@ _READERS: Final[dict[str, tuple[str, Callable[[str], Any]]]] = {
     "date": ("DATE", date.fromisoformat),
     "timestamp with time zone": ("TIMESTAMP WITH TIME ZONE", _moment),
 }
-"""Athena's type → the type in DuckDB's words, which the forms of output know, and how its text is read."""
+"""Athena's type → DuckDB's name for it, which the output forms know, and the function that reads its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResultColumn:
-    """A column: its name, its type in DuckDB's words, and for a decimal its digits and decimals."""
+    """A column: its name, DuckDB's name for its type, and for a decimal its digits and decimals."""
 
     name: str
     type: str

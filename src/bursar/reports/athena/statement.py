@@ -19,7 +19,10 @@ _BRACES: Final = re.compile(r"\{([a-z_]+)\}")
 
 @dataclass(frozen=True, slots=True)
 class AthenaStatement:
-    """One SELECT. Each question mark takes the next of ``parameters``, a SQL literal; ``names`` are their names."""
+    """One SELECT.
+
+    The question marks are replaced by ``parameters`` (SQL literals) in order; ``names`` are the names of these.
+    """
 
     text: str
     parameters: tuple[str, ...]

@@ -62,7 +62,7 @@ def report_on_athena(ctx: click.Context, found: NamedReport, given: Mapping[str,
 async def _check(
     engine: AthenaEngine, found: NamedReport, bound: Mapping[str, str], known: Callable[[], KnownNames]
 ) -> None:
-    """Raise ``BadParameter`` for an unknown fee or client. Athena is asked only about one that no file names."""
+    """Raise ``BadParameter`` for an unknown fee or client. Athena is asked only about a name that no file has."""
     named = {each.kind: bound[each.name] for each in found.parameters if each.kind in (FEE, CLIENT)}
     files = known()
     if all(value == EVERY or value in (files.fees if kind == FEE else files.clients) for kind, value in named.items()):

@@ -16,7 +16,7 @@ from bursar.reports.output.forms import BINARY
 def output_file(path: Path | None) -> Iterator[BinaryIO]:
     """Open the file at ``path`` for writing, None for standard output. Only its owner may read it.
 
-    The file appears under its name when everything is written, so an error leaves no half of a file.
+    The file appears under its name when everything is written, so an error leaves no partial file.
     """
     if path is None:
         stream: BinaryIO = sys.stdout.buffer

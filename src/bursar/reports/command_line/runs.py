@@ -57,7 +57,10 @@ def run(ctx: click.Context, work: Callable[[PaymentReports], Awaitable[T]]) -> T
 
 
 def run_athena(ctx: click.Context, work: "Callable[[AthenaEngine], Awaitable[None]]") -> "AthenaEngine":
-    """Run ``work`` over Athena, and return the engine with its executions. Errors end the command as in ``run``."""
+    """Run ``work`` over Athena, and return the engine with its executions.
+
+    Errors end the command as :func:`run` does.
+    """
     factory: AthenaFactory = ctx.obj[ATHENA]
 
     async def within() -> "AthenaEngine":

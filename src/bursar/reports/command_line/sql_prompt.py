@@ -57,7 +57,7 @@ Ask = Callable[[str], Awaitable[str]]
 
 
 async def run_prompt(ask: Ask, session: "PromptSession[str] | None" = None) -> None:
-    """Read statements and print their answers until the end. An error is one line, and the prompt goes on."""
+    """Read statements and print their answers until the end. An error prints one line, and the prompt continues."""
     session = _session() if session is None else session
     click.echo("Type .help for help.")
     while True:
@@ -98,7 +98,7 @@ def is_complete(text: str) -> bool:
 
 
 def completions(before: str) -> Iterable[tuple[str, str]]:
-    """Return (word, meaning) for each word that may follow ``before``, whose last word has begun."""
+    """Return (word, meaning) for each word that may complete the last word of ``before``."""
     begun = _begun(before)
     if before.lstrip().startswith("."):
         return [(command, "") for command in (".schema", ".help", ".exit") if command.startswith(before.strip())]
@@ -158,7 +158,7 @@ def _completer() -> "Completer":
 
 
 def _history() -> Any:
-    """Return the history in its file; in a folder that cannot be written, a history of this session alone."""
+    """Return the history from its file. If the folder cannot be written, return a history for this session only."""
     from prompt_toolkit.history import FileHistory, InMemoryHistory
 
     path = history_path()

@@ -1,7 +1,7 @@
 """The lake's tables as they are now, as definitions for other catalogs: Glue's TableInput, and Trino's procedure.
 
 A definition names the table's present metadata file, so it shows the lake as of its last commit. A catalog that the
-writer does not write must get the definitions again after a commit. Athena's DDL has no time with a zone, so Athena's
+writer does not update needs the new definitions after each commit. Athena's DDL has no time with a zone, so Athena's
 tables are defined in Glue. Source: Glue API reference, "CreateTable"; Trino's Iceberg connector, "register_table".
 """
 

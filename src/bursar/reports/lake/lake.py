@@ -46,7 +46,10 @@ COLUMNS: Final = "bursar.columns"  # in a snapshot's summary: the number of colu
 _FORMAT_PROPERTY: Final = "bursar.format"
 _METADATA_VERSIONS_MAX: Final = 20
 _loading: Final = threading.Lock()
-"""The first catalog loads SQLAlchemy, whose modules import each other: two threads at once see half of one."""
+"""The lock for loading SQLAlchemy, which the first catalog does.
+
+Its modules import each other, so two threads that load it at once fail.
+"""
 
 _TABLE_PROPERTIES: Final = {
     _FORMAT_PROPERTY: str(FORMAT),
@@ -62,7 +65,7 @@ _TABLE_PROPERTIES: Final = {
 
 @dataclass(frozen=True)
 class Lake:
-    """The place of a lake: ``folder`` for ``file:``; else None, and ``warehouse`` is an S3 URL."""
+    """The place of a lake: ``folder`` is set for ``file:``; otherwise ``warehouse`` is an S3 URL."""
 
     warehouse: str
     folder: Path | None

@@ -31,10 +31,10 @@ LakeState = dict[str, TableState]
 
 
 def no_state() -> LakeState:
-    """Return the state of a lake that holds nothing."""
+    """Return the state of an empty lake."""
     return {schema.name: nothing_of(schema) for schema in TABLES}
 
 
 def nothing_of(schema: TableSchema) -> TableState:
-    """Return the state of a table that holds nothing."""
+    """Return the state of an empty table."""
     return TableState(schema, None, None, None, {}, ())

@@ -1,8 +1,8 @@
 """Decide which small files of a month become one file.
 
-Each commit adds a file to the present month. Files are classed by size, each class eight times larger than the one
-before, and a class of eight files becomes one file of the next class. So a row is rewritten about once per class. A
-month that has ended is merged once more, into files of at most ``MERGE_ROWS_MAX`` rows.
+Each commit adds a file to the present month. Files are grouped in classes by size. Each class is eight times larger
+than the one before, and eight files of a class become one file of the next class. So a row is rewritten about once per
+class. A month that has ended is merged once more, into files of at most ``MERGE_ROWS_MAX`` rows.
 """
 
 import math

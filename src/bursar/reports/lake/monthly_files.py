@@ -22,7 +22,7 @@ def written_files(table: "Table", rows: "pa.Table") -> "Iterator[DataFile]":
 
 
 def months_since_1970(days: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Return the month of each day, as its number since 1970-01, which is Iceberg's; the month of null is null."""
+    """Return the month of each day, counted from 1970-01 as Iceberg does; the month of null is null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

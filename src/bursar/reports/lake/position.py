@@ -9,8 +9,8 @@ from typing import Any
 class Position:
     """A place in the order of changes.
 
-    Changes with a lower ``order`` are before it. ``source`` names the source that made it, and ``mark`` is the source's
-    own proof that the store is still the same.
+    Changes with a lower ``order`` are before it. ``source`` names the source that made it, and ``mark`` lets the source
+    check that the store is still the same.
     """
 
     source: str

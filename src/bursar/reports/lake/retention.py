@@ -25,7 +25,7 @@ from bursar.reports.lake.schema import PAYMENT_EVENTS, TABLES, TableSchema
 
 RETENTION_YEARS: Final = 7
 EVENTS_LONGER_MONTHS: Final = 12
-"""How much longer events stay than final attempts. An attempt that was live for longer loses its first events."""
+"""Events stay this much longer than final attempts. An attempt that was live for longer loses its first events."""
 _COURT: Final = ZoneInfo(COURT_ZONE)
 _MONTH_OF_FILE: Final = re.compile(r"_month=([0-9]{4})-([0-9]{2})/")
 
@@ -66,7 +66,7 @@ def is_kept(schema: TableSchema, row: TableRow, first: FirstDays) -> bool:
 
 
 def has_older_months(state: LakeState, first: FirstDays) -> bool:
-    """Return whether a data file of the lake has a month before ``first``, by the names of the files."""
+    """Return whether a data file of the lake has a month before ``first``, as the names of the files show."""
     for name, table in state.items():
         for path in table.files:
             found = _MONTH_OF_FILE.search(path)

@@ -26,7 +26,7 @@ TableRow = tuple[Any, ...]
 RowKey = tuple[Any, ...]
 
 SECRET_DETAILS: Final = frozenset({"token"})
-"""The ledger writes details freely. If one ever contains a token, it is dropped."""
+"""The details that are dropped. The ledger may write any detail, and a token must never reach the lake."""
 _COURT: Final = ZoneInfo(COURT_ZONE)
 _HOUR_S: Final = 3600
 
@@ -37,7 +37,7 @@ def micros(seconds: float) -> int:
 
 
 def court_day(seconds: float) -> date:
-    """Return the day in New York. Its offset from UTC is a whole number of hours and changes at a whole hour."""
+    """Return the day in New York. New York's offset from UTC is a whole number of hours and changes at a whole hour."""
     return _court_day_of_hour(int(seconds // _HOUR_S))
 
 

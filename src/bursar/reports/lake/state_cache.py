@@ -30,7 +30,7 @@ MetadataFiles = Mapping[str, str]
 
 
 def metadata_files(folder: Path) -> MetadataFiles | None:
-    """Return the metadata files that the catalog in ``folder`` names now; None if it cannot be read."""
+    """Return the present metadata files of the catalog in ``folder``; None if it cannot be read."""
     try:
         with closing(sqlite3.connect(f"file:{folder}/catalog.db?mode=ro", uri=True)) as connection:
             return dict(connection.execute(_LOCATIONS).fetchall())
@@ -50,7 +50,7 @@ def cached_state(folder: Path, files: MetadataFiles, lake_format: int) -> dict[s
 
 
 def keep_state(folder: Path, files: MetadataFiles, lake_format: int, state: "Mapping[str, TableState]") -> None:
-    """Write the state. A folder that cannot be written has no such file, and is read from the lake each time."""
+    """Write the state. If the folder cannot be written, there is no such file, and the lake is read each time."""
     tables = {name: asdict(table) | {"schema": None} for name, table in state.items()}
     content = orjson.dumps({"format": [STATE_FORMAT, lake_format], "metadata": dict(files), "tables": tables})
     with suppress(OSError), replacing_private(folder / STATE_FILE) as file:

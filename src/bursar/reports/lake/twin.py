@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 TWIN_FILE: Final = "twin.duckdb"
 _TWIN_LAYOUT: Final = 2
 TWIN_FORMAT: Final = _TWIN_LAYOUT * 1000 + sum(len(schema.columns) for schema in TABLES)
-"""A twin of another layout, or with fewer columns, is made again: columns are only added."""
+"""The version of the twin's layout. A twin with another version, or with fewer columns, is made again."""
 NEW_ROWS_MIN: Final = 20_000
-"""Rows that the twin does not have before it is worth another twin; until then they are read from Parquet."""
+"""A new twin is made when this many rows are missing in the old one. Until then they are read from Parquet."""
 MEMORY_MAX: Final = "256MB"
 DAYS: Final = "payment_days"
 DAY_COLUMNS: Final = ("created_on", "final_on", "client", "fee", "payment_method", "status", "payment_status")
@@ -56,12 +56,12 @@ def files_of_twin(connection: "DuckDBPyConnection", catalog: str) -> TwinFiles |
 
 
 def is_part_of(files: TwinFiles, state: LakeState) -> bool:
-    """Return whether every file of the twin is a file of the lake's state."""
+    """Return whether every file of the twin belongs to the lake's state."""
     return all(files[name] <= set(table.files) for name, table in state.items())
 
 
 def refresh_twin(folder: Path, written: LakeState, merged: LakeState) -> bool:
-    """Give the twin the rows that it lacks, if they are many. It blocks. Return whether there is a new twin.
+    """Make a new twin if the old one lacks many rows, and return whether a new one was made. It blocks.
 
     ``merged`` has the same rows as ``written`` in other files. Raises ``OSError`` or ``duckdb.Error`` if the disk
     cannot be written; the old twin then stays.

@@ -2,7 +2,7 @@
 
     reports process ── after each write and verification ──► FILE ◄── /health, /metrics of every portal
 
-A reports process that has ended writes nothing, so the figures grow old, and an alarm notices it.
+When the reports process does not run, the figures are not updated, and an alarm reports their age.
 """
 
 import logging
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Upkeep:
-    """The last figures; None where there is none yet. Times are Unix seconds.
+    """The last figures; None for a figure that does not exist yet. Times are Unix seconds.
 
     ``complete_at``: the lake has every change before this time. ``verified_at``: the end of the last verification.
     ``differences``: the rows that differed then.
@@ -34,7 +34,7 @@ class Upkeep:
     def trouble(self, now: float, interval_s: float, running_since: float) -> str | None:
         """Return why the lake needs a person, or None. It is verified every ``interval_s``.
 
-        ``running_since``: a lake that was never verified is due from then.
+        ``running_since``: if the lake was never verified, the interval begins at this time.
         """
         if self.differences:
             return f"the last verification found {self.differences} differences, and repaired them"
@@ -44,7 +44,7 @@ class Upkeep:
         return None
 
     def is_due(self, now: float, interval_s: float) -> bool:
-        """Return whether the lake must be verified now. A clock that was set back makes it due too."""
+        """Return whether the lake must be verified now. It is also due if the clock was set back."""
         return self.verified_at is None or not 0 <= now - self.verified_at < interval_s
 
 
@@ -74,7 +74,10 @@ class UpkeepFile:
         self._write(replace(self.read(), verified_at=at, differences=differences))
 
     def _write(self, upkeep: Upkeep) -> None:
-        """Replace the file. A disk that is full costs the figures, never the work that they report."""
+        """Replace the file.
+
+        If the disk is full, the figures are lost, but the work that they report is not affected.
+        """
         try:
             make_private_folder(self._path.parent)
             with replacing_private(self._path) as file:

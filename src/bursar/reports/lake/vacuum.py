@@ -1,7 +1,7 @@
 """Keep the lake small: expire old snapshots and delete the files that only they need.
 
-A query reads the files of one snapshot for at most its time limit. So a file that is unreferenced and older than
-:data:`READER_GRACE_S` has no reader. Files of a writer that died before its commit are deleted too.
+A query reads the files of one snapshot for at most its time limit. So no query reads a file that is unreferenced and
+older than :data:`READER_GRACE_S`. Files of a writer that died before its commit are deleted too.
 """
 
 from datetime import UTC, datetime

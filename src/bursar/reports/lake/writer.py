@@ -48,8 +48,8 @@ _LOCK_FILE: Final = "writer.lock"
 class Batch:
     """The rows of one commit: final rows by table name, and all live attempts.
 
-    ``replaced`` are the keys of final attempts whose rows in the lake are wrong and must go. ``live`` is None if the
-    live partition stays as it is.
+    ``replaced`` are the keys of final attempts whose rows in the lake are wrong and must be removed. ``live`` is None
+    if the live partition stays as it is.
     """
 
     rows: "Mapping[str, pa.Table]"
@@ -90,7 +90,7 @@ class LakeWriter:
         return self.state()
 
     def replace_month(self, schema: TableSchema, month: int, rows: "pa.Table") -> LakeState:
-        """Replace the rows of one month, counted from 1970-01; the position stays. Return the new state."""
+        """Replace the rows of one month, counted from 1970-01; the position does not change. Return the new state."""
         table = self._tables[schema.name]
         removed = [file for file in data_files(table) if file.partition[0] == month]
         self._commit(schema, removed, [in_stored_order(schema, rows)], self._present(table))
@@ -168,7 +168,7 @@ class LakeWriter:
 
 
 def _without(table: "Table", files: "list[DataFile]", keys: Collection[str]) -> "tuple[list[DataFile], pa.Table]":
-    """Return the files of final attempts that have any of the keys, and the rows of these files without the keys."""
+    """Return the files of final attempts that have any of the keys, and the other rows of these files."""
     import pyarrow as pa
     import pyarrow.compute as pc
 

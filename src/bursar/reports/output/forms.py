@@ -17,14 +17,14 @@ BINARY: Final = frozenset({"parquet", "xlsx", "pdf"})
 
 
 class RowWriter(Protocol):
-    """A writer of rows; it has written the head when it is made."""
+    """A writer of rows. Creating it writes the head."""
 
     def write(self, rows: Sequence[tuple[Any, ...]]) -> None:
         """Write rows."""
         ...
 
     def end(self) -> None:
-        """Write what follows the last row."""
+        """Write the end of the file, after the last row."""
         ...
 
 
@@ -32,11 +32,11 @@ class BatchWriter(Protocol):
     """A writer of Arrow batches."""
 
     def write_batch(self, batch: "pa.RecordBatch") -> None:
-        """Write rows. Raises :class:`bursar.reports.errors.QueryTooLarge` if the form cannot have as many."""
+        """Write rows. Raises :class:`bursar.reports.errors.QueryTooLarge` if the form cannot have so many rows."""
         ...
 
     def end(self) -> None:
-        """Write what follows the last row."""
+        """Write the end of the file, after the last row."""
         ...
 
 

@@ -16,7 +16,7 @@ SHARE: Final = "share"
 DURATION: Final = "duration"
 """The unit of a number of seconds, which people read as hours and minutes."""
 COUNTED_UNITS: Final = frozenset({"attempts", "payments", "reversals", "requests", "collections", "events"})
-"""Units whose columns are named for what they count, so that the heading does not repeat it."""
+"""Units that a heading leaves out, because the names of their columns say what they count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,7 @@ def heading(column: ReportColumn | None, name: str, zone: str | None = None) -> 
 
 
 class Totals:
-    """The sums of the columns that have a total, over all rows that were added."""
+    """The sums of the columns that have a total, over all added rows."""
 
     def __init__(self, head: AnswerHead) -> None:
         columns = head.subject.columns
@@ -110,14 +110,14 @@ class Totals:
         self.rows = 0
 
     def add(self, rows: Sequence[tuple[Any, ...]]) -> None:
-        """Add the values of ``rows``; null is no value."""
+        """Add the values of ``rows``; null values are ignored."""
         self.rows += len(rows)
         for place in self._sums:
             self._sums[place] += sum((row[place] for row in rows if row[place] is not None), 0)
 
     @property
     def has_any(self) -> bool:
-        """Whether a column has a total, and there is a row."""
+        """Whether any column has a total and any row was added."""
         return bool(self._sums) and self.rows > 0
 
     def value(self, place: int) -> Decimal | int | None:

@@ -1,4 +1,4 @@
-"""Write a report as a PDF document that can be filed: title, question, frame, table with totals, page numbers.
+"""Write a report as a PDF document that can be filed: title, question, parameters, table with totals, page numbers.
 
 Equal answers give equal files: the time of the document is the time as of which the answer holds. The font is DejaVu
 Sans, which comes with matplotlib, because PDF's own fonts lack most characters. A document is for people, so it has a
@@ -124,7 +124,7 @@ def _as_of(head: AnswerHead) -> str:
 def _fitting(document: "FPDF", lines: list[list[str]]) -> tuple[float, list[float]]:
     """Return the largest size of the text at which the table fits the page, and the widths of its columns (mm).
 
-    At the smallest size, the widest columns are narrowed until it fits, and their texts are cut.
+    If the smallest size is too large, the widest columns become narrower until the table fits, and their texts are cut.
     """
     room = document.epw
     longest = [max(column, key=len) for column in zip(*lines, strict=True)]

@@ -21,8 +21,8 @@ NUMBERS: Final = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT", 
 def as_table(answer: SqlAnswer, width: int | None = None, subject: Subject = NO_SUBJECT) -> str:
     """Return a table for a terminal of ``width`` columns, with row count and "as of" below.
 
-    None: the width of the terminal, or no limit if standard output is not a terminal. Rows that are wider than the
-    terminal are turned on their side, one column a line, because a folded table cannot be read.
+    None: the width of the terminal, or no limit if standard output is not a terminal. If rows are wider than the
+    terminal, each row is a block with one column a line, because a wrapped table cannot be read.
     """
     if width is None and sys.stdout.isatty():
         width = shutil.get_terminal_size().columns

@@ -24,7 +24,7 @@ def plain(value: Any, zone: ZoneInfo | None = None) -> str:
 
 
 def cell(value: Any, zone: ZoneInfo | None = None) -> str:
-    """Return ``value`` as a cell of CSV: null is empty, and a text that starts like a formula gets a ' first."""
+    """Return ``value`` as a cell of CSV: null is empty, and a text like a formula begins with an apostrophe."""
     if isinstance(value, str):
         return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
     return "" if value is None else plain(value, zone)

@@ -1,9 +1,9 @@
 """Write a workbook for Excel: real numbers and dates, a heading with units, a row of totals.
 
-Rows are written as they come (XlsxWriter's ``constant_memory``). A sheet holds 1,048,576 rows, and more rows begin
-another sheet. The rows wait in a private folder, which is also removed if the workbook is never ended. A text is never
-a formula. Times are New York's, because a cell of Excel has no time zone; a sheet of
-free SQL has UTC, as its heading says.
+Rows are written when they arrive (XlsxWriter's ``constant_memory``). A sheet holds 1,048,576 rows, and more rows begin
+another sheet. The rows wait in a private folder, which is removed even if the workbook is never completed. A text is
+never a formula. Times are New York's, because a cell of Excel has no time zone; a sheet of free SQL has UTC, as its
+heading says.
 """
 
 import shutil
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 SHEET_ROWS_MAX: Final = 1_048_576
 CELL_CHARS_MAX: Final = 32_767
 _DIGITS_MAX: Final = 15
-"""A number of Excel has 15 digits; a longer one is written as text, so that no digit is lost."""
+"""The digits that a number in Excel can have. A longer number is written as text, so that no digit is lost."""
 _DAY_S: Final = 86_400
 _UTC: Final = ZoneInfo("UTC")
 _WIDTHS: Final = (("TIMESTAMP", 20), ("DATE", 12), ("DECIMAL", 16), ("BIGINT", 12), ("DOUBLE", 14))
@@ -84,7 +84,7 @@ class XlsxWriter:
         self._discard()
 
     def abandon(self) -> None:
-        """Remove the temporary files of a workbook that is not ended."""
+        """Remove the temporary files of a workbook that will not be completed."""
         self._discard()
 
     def _new_sheet(self) -> "tuple[Worksheet, int, int]":
@@ -129,7 +129,10 @@ class XlsxWriter:
         self._row += 1
 
     def _write_total(self, place: int, total: Decimal | int, summed: "Format") -> None:
-        """Write a sum that Excel computes again, with its present value; a plain number if there are several sheets."""
+        """Write a formula that sums a column, with its value now.
+
+        If there are several sheets, write the number alone.
+        """
         from xlsxwriter.utility import xl_range
 
         if len(self._book.worksheets()) > 1:
@@ -172,7 +175,7 @@ class XlsxWriter:
 
 
 def _discard(book: "Workbook", folder: str) -> None:
-    """Close and remove the files of rows, also those of a workbook that was never ended."""
+    """Close and remove the files of rows, also those of a workbook that was never completed."""
     for sheet in book.worksheets():
         sheet.row_data_fh.close()
     shutil.rmtree(folder, ignore_errors=True)

@@ -8,8 +8,8 @@
 | matched, with a deposit ticket | the deposit of the payment under that ticket |
 | charged_twice, or charged there and failed here | a contradiction, for a person: a final attempt never changes |
 
-Each step is safe to repeat: a reversal, a request, a deposit and a contradiction are recorded once, however often a
-file is applied. Nothing else changes, and nothing is sent to Pay.gov.
+Each step is safe to repeat: applying a file again records no reversal, request, deposit or contradiction twice. Nothing
+else changes, and nothing is sent to Pay.gov.
 """
 
 from collections import Counter
@@ -76,7 +76,10 @@ async def apply(result: Reconciliation, ledger: Ledger, clients: Clients, *, by:
 
 
 async def _record_deposits(result: Reconciliation, ledger: Ledger, applied: Applied, by: str) -> None:
-    """Record the deposit of each matched line with a ticket. Without a date of the deposit, it is the line's."""
+    """Record the deposit of each matched line with a ticket.
+
+    If the line has no date of the deposit, its date is used.
+    """
     for found in result.differences((MATCHED.name,)):
         day = found.deposited_on or found.line_day
         if found.deposit_ticket is None or day is None or found.agency_id is None:
@@ -131,7 +134,7 @@ async def _reverse(
 async def _settle(
     ledger: Ledger, attempt: Attempt, found: Difference, by: str, reason: str, *, restored: bool
 ) -> str | None:
-    """Record a charge that the record does not have. A line that charges nothing decides nothing."""
+    """Record a charge that the record lacks. A line without a charge changes nothing."""
     if found.status != PROCESSED:
         return None
     outcome = Outcome(PROCESSED, found.paygov_id, found.their_status, found.method)
@@ -153,7 +156,7 @@ async def _settle(
 
 
 def _is_sound(attempt: Attempt, found: Difference) -> bool:
-    """Return whether the line proves the outcome: it names our id and Pay.gov's, and the amount is the attempt's."""
+    """Return whether the line proves the outcome: it has our id, Pay.gov's id and the attempt's amount."""
     names_both = found.line_agency_id == attempt.agency_tracking_id and found.paygov_id is not None
     return attempt.status != PENDING and names_both and _dollars(found.their_cents or 0) == attempt.amount
 

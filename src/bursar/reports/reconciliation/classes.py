@@ -11,7 +11,7 @@ from typing import Final
 class LineClass:
     """One class: its name in records and output, its title for people, and whether it is a difference.
 
-    ``of_payments``: it has payments that no file has, so a file's total does not include it.
+    ``of_payments``: the class of payments that no file has, so a file's total does not include it.
     """
 
     name: str

@@ -3,7 +3,7 @@
     lines ─► repeated? ─► one line for each state of each collection ─► compared with the attempt
                              └─ an earlier state: superseded            └─► charged twice? over the obligation
 
-The result depends on the lines and the payments alone, not on the order of either.
+The result depends only on the lines and the payments, and not on their order.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ class GroupLine(NamedTuple):
 
 
 class ClassifiedLine(NamedTuple):
-    """The class of one line, and in one line for a person why."""
+    """The class of one line, and the reason in one line for a person."""
 
     found: GroupLine
     line_class: LineClass
@@ -43,14 +43,14 @@ class ClassifiedLine(NamedTuple):
 
 
 class _Compared(NamedTuple):
-    """A line for a state of a collection, with what differs: class → why."""
+    """A line that represents a state of a collection, and its differences: class → reason."""
 
     found: GroupLine
     differences: dict[LineClass, str]
 
 
 def classify(group: Sequence[GroupLine], reversals: Mapping[str, Sequence[ReversalRow]]) -> list[ClassifiedLine]:
-    """Return the verdict of each line of ``group``. ``reversals``: agency tracking id → those that are recorded."""
+    """Return the verdict of each line of ``group``. ``reversals``: agency tracking id → the recorded reversals."""
     verdicts: list[ClassifiedLine] = []
     charges: list[_Compared] = []
     money_back: list[GroupLine] = []
@@ -70,7 +70,7 @@ def classify(group: Sequence[GroupLine], reversals: Mapping[str, Sequence[Revers
 
 
 def _by_collection(group: Sequence[GroupLine], verdicts: list[ClassifiedLine]) -> Iterable[list[GroupLine]]:
-    """Return the charges of the group by collection. Lines that are no known charge get their verdict here."""
+    """Return the charges of the group by collection. Lines that are not a known charge get their verdict here."""
     collections: dict[tuple[str | None, str | None], list[GroupLine]] = {}
     for number, found in enumerate(_ordered(group)):
         line = found.line
@@ -142,7 +142,7 @@ def _differences(found: GroupLine, ours: PaymentRow) -> dict[LineClass, str]:
 
 
 def _is_another_failure(line: ActivityLine, ours: PaymentRow) -> bool:
-    """Return whether the line is a collection that failed beside the recorded one: it charged no payer."""
+    """Return whether the line is another collection than the recorded one, which failed and so charged no payer."""
     is_other = line.paygov_id is not None and ours.paygov_id is not None and line.paygov_id != ours.paygov_id
     return is_other and line.status in ("failed", "returned")
 
@@ -180,9 +180,9 @@ def _judge_charges(charges: list[_Compared], gone_back: set[str]) -> list[Classi
 
 
 def _charged_twice(charges: list[_Compared], gone_back: set[str]) -> dict[int, str]:
-    """Return the charges of one obligation besides the first, by identity, with the line that they come on top of.
+    """Return every charge of one obligation after the first, by identity, with the line of the first charge.
 
-    The first is the one that the record has. A charge that went back in full is no charge.
+    The first charge is the recorded one. A charge that went back in full does not count.
     """
     paid = [
         each
@@ -256,7 +256,7 @@ def _is_same(recorded: ReversalRow, kind: str, cents: int, day: str | None) -> b
 
 
 def _gone_back(money_back: list[GroupLine], reversals: Mapping[str, Sequence[ReversalRow]]) -> set[str]:
-    """Return the attempts whose debit was returned, by the file or by the record."""
+    """Return the attempts whose debit was returned, according to the file or the record."""
     there = {found.ours.agency_id for found in money_back if found.ours and reversal_kind(found.line) == "returned"}
     here = {name for name, recorded in reversals.items() if any(each.kind == "returned" for each in recorded)}
     return there | here

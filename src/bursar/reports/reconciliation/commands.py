@@ -51,7 +51,7 @@ class _FilesOrCommand(click.Group):
     """A group whose arguments are files unless the first one names a command."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments, those of files as the ones of ``run``."""
+        """Parse the arguments. If they are files, parse them as arguments of ``run``."""
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
             args = [RUN, *args]
         return super().parse_args(ctx, args)
@@ -142,7 +142,7 @@ def run(
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1), help="Runs to list, newest first.")
 @click.pass_context
 def list_runs(ctx: click.Context, limit: int) -> None:
-    """List the runs, newest first. Exit code 1: one with differences is not signed off."""
+    """List the runs, newest first. Exit code 1: a run with differences is not signed off."""
     runs = _run(ctx, lambda parts: parts.ledger.reconciliations.runs())
     for each, signed in runs[:limit]:
         state = "agrees" if not each.differences else f"{each.differences:,} differences"
@@ -161,7 +161,7 @@ def list_runs(ctx: click.Context, limit: int) -> None:
 @_format
 @click.pass_context
 def show(ctx: click.Context, run_id: str, form: str) -> None:
-    """Show RUN again: its files, totals and differences, as they were kept."""
+    """Show the files, totals and differences that were stored with RUN."""
 
     async def work(parts: ReconciliationParts) -> tuple[ReconciliationRun, SignOff | None, list[Mapping[str, Any]]]:
         found, signed = await _known(parts.ledger.reconciliations.find(run_id))
@@ -177,7 +177,7 @@ def show(ctx: click.Context, run_id: str, form: str) -> None:
 @click.option("--reason", required=True, metavar="TEXT", callback=_words, help="How the differences are settled.")
 @click.pass_context
 def sign_off(ctx: click.Context, run_id: str, by: str, reason: str) -> None:
-    """Sign RUN off, once: its differences are settled."""
+    """State that the differences of RUN are settled. A run can be signed off once."""
     _run(ctx, lambda parts: _known(parts.ledger.reconciliations.sign_off(run_id, by=by, reason=reason)))
     click.echo(f"{run_id} is signed off.")
 
@@ -199,7 +199,10 @@ def _without_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def _known(work: Awaitable[T]) -> T:
-    """Return the result of ``work``. An unknown run, or one that is signed off, ends the command with one line."""
+    """Return the result of ``work``.
+
+    An unknown run, or one that is signed off already, ends the command with one line.
+    """
     try:
         return await work
     except (LookupError, ValueError) as refused:

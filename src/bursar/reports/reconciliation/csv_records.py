@@ -10,7 +10,7 @@ from bursar.reports.reconciliation.raw_records import BrokenFile, RawRecord
 
 LINE_CHARS_MAX: Final = 64 * 1024
 RECORD_LINES_MAX: Final = 20
-"""The most lines of one record, whose quoted values may hold line ends. More are an unclosed quote."""
+"""The most lines of one record, whose quoted values may hold line ends. More lines mean an unclosed quote."""
 
 
 def csv_records(stream: BinaryIO, mapping: FileMapping) -> Iterator[RawRecord]:
@@ -74,7 +74,7 @@ def _columns(header: list[str], mapping: FileMapping) -> dict[str, int]:
 
 
 class BoundedLines:
-    """The lines of a text, each bounded. ``number`` counts those that were read."""
+    """The lines of a text, each of bounded length. ``number`` is the number of lines read."""
 
     def __init__(self, text: io.TextIOWrapper) -> None:
         self._text = text

@@ -1,7 +1,7 @@
 """The lines of activity files: one collection or reversal at Pay.gov, in checked values.
 
 A line that cannot be read is a :class:`LineProblem`. It names the file, the line and the field, and keeps the ids and
-the amount as far as they are readable, so that nothing is lost.
+the amount if they are readable.
 """
 
 import re
@@ -63,7 +63,7 @@ class ActivityLine(NamedTuple):
 
     @property
     def content(self) -> tuple[object, ...]:
-        """Everything but the place in the files."""
+        """All fields except the place in the files."""
         return self[2:]
 
 
@@ -100,7 +100,8 @@ def _cents_of(text: str) -> int:
 def day_of(text: str, formats: tuple[str, ...]) -> str:
     """Return the day in New York, ``2026-11-29``, of a date or date-time. Raises ``ValueError``.
 
-    ``formats`` are those of ``strptime``; none means ISO 8601. A date-time without an offset is New York's.
+    ``formats`` are those of ``strptime``; without any, the date is ISO 8601. A date-time without an offset is New
+    York's.
     """
     try:
         moment = datetime.fromisoformat(text) if not formats else _parsed(text, formats)

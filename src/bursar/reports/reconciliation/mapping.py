@@ -21,7 +21,7 @@
     name = "same amount, a day apart"
     days = 1
 
-Names are compared by their letters and digits alone, in any case. A section that is given replaces the default one,
+Names are compared by their letters and digits alone, in any case. A section in the file replaces the default one,
 except that words of ``statuses`` and ``kinds`` are added. docs/reconciliation.md describes each field.
 """
 
@@ -75,7 +75,7 @@ DEFAULT_RULES: Final = (MatchRule("the same amount and day", 0),)
 
 @dataclass(frozen=True, slots=True)
 class FileMapping:
-    """How one kind of file is read. Names in ``columns``, ``record`` and ``groups`` are as :func:`letters` gives them.
+    """How one kind of file is read. Names in ``columns``, ``record`` and ``groups`` are in the form of :func:`letters`.
 
     Words in ``statuses`` and ``kinds`` are in lower case.
     """

@@ -11,11 +11,11 @@ from typing import Any, Final, NamedTuple, Protocol
 from bursar.reports.port import PaymentReports
 
 ROWS_AT_ONCE: Final = 50_000
-"""About this many rows are read at once: whole days, so a day with more is read whole."""
+"""The approximate number of rows that are read at once. A day is never split, so it may have more."""
 
 
 class PaymentRow(NamedTuple):
-    """One attempt: its ids, its obligation, its cents, its state, and its days in New York (``2026-11-29``).
+    """One attempt: its ids, its obligation, its cents, its state, and its dates in New York (``2026-11-29``).
 
     ``final_on`` is None while it is live.
     """
@@ -41,10 +41,10 @@ class ReversalRow(NamedTuple):
 
 
 class OurPayments(Protocol):
-    """The payments, as far as a reconciliation reads them."""
+    """The port through which a reconciliation reads the payments."""
 
     def ended_between(self, first: str, last: str) -> AsyncIterator[Sequence[PaymentRow]]:
-        """Yield the final attempts whose final day is in ``first`` to ``last``, in parts."""
+        """Yield the final attempts whose final day is in ``first`` to ``last``, in several parts."""
         ...
 
     def live_between(self, first: str, last: str) -> AsyncIterator[Sequence[PaymentRow]]:
@@ -76,7 +76,7 @@ WHERE agency_tracking_id IN (SELECT unnest(CAST($agency AS VARCHAR[])))
 
 
 class ReportedPayments:
-    """The payments as the reports answer: the lake and every later change."""
+    """The payments from the reports: the lake and every later change."""
 
     def __init__(self, reports: PaymentReports) -> None:
         self._reports = reports

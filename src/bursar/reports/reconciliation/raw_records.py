@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 
 class RawRecord(NamedTuple):
-    """The texts of one record by our field, without surrounding spaces. ``line``: where it begins, from 1.
+    """One record: our field → its text without surrounding spaces. ``line``: where it begins, from 1.
 
     ``problem``: why the record as a whole cannot be read, None if it can.
     """

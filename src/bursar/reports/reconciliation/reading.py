@@ -1,4 +1,4 @@
-"""Read activity files: their bytes once, as checked lines and named problems, with the file's SHA-256."""
+"""Read activity files in one pass, as checked lines and problems, with the SHA-256 of each file."""
 
 import hashlib
 import io
@@ -30,7 +30,7 @@ _XML_BEGINS: Final = (b"<", b"\xef\xbb\xbf<", b"\xff\xfe<", b"\xfe\xff\x00<")
 
 @dataclass(slots=True)
 class ReadFile:
-    """One file as it is read. ``records`` counts its lines of money, ``cents`` sums the readable amounts.
+    """One file while it is read. ``records`` counts its lines of money, ``cents`` sums the readable amounts.
 
     ``broken``: why the rest of it could not be read.
     """
@@ -130,7 +130,7 @@ class _Hashed(io.RawIOBase):
         self.size = 0
 
     def readable(self) -> bool:
-        """Return True, as a raw stream for reading must."""
+        """Return True: the interface of raw streams requires it."""
         return True
 
     def readinto(self, buffer: "WriteableBuffer") -> int:

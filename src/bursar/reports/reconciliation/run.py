@@ -36,7 +36,10 @@ DIFFERENT: Final = tuple(each.name for each in CLASSES if each.is_difference)
 
 @dataclass(frozen=True, slots=True)
 class FileDays:
-    """The days in New York that the files cover, both included: ``2026-11-29``. A missing line counts only there."""
+    """The days in New York that the files cover, both included: ``2026-11-29``.
+
+    A missing line counts only on these days.
+    """
 
     first: str
     last: str
@@ -44,7 +47,7 @@ class FileDays:
 
 @dataclass(frozen=True, slots=True)
 class ClassTotal:
-    """The results of one class on one day (None: without a readable date): their number and sum in cents."""
+    """The number and the sum in cents of one class on one day (None: lines without a readable date)."""
 
     day: str | None
     class_name: str
@@ -55,8 +58,8 @@ class ClassTotal:
 class Reconciliation:
     """The result of a run. It holds a temporary file until it is closed.
 
-    ``checks_missing``: whether payments that no line names are listed. They are not if a file is broken, or if no day
-    is known.
+    ``checks_missing``: whether payments that no line names are listed. They are not listed if a file is broken, or if
+    no day is known.
     """
 
     def __init__(
@@ -157,7 +160,7 @@ async def reconciled(
 ) -> Reconciliation:
     """Return the reconciliation of the files at ``paths``.
 
-    ``period`` (default: the days of the lines that agree) bounds the check for payments that the files lack.
+    ``period`` limits the check for payments that the files lack (default: the days of the lines that agree).
 
     Raises :class:`BadParameter` for files that cannot be opened, and the errors of the reports.
     """
@@ -193,7 +196,10 @@ def _read(path: Path, number: int, mapping: FileMapping, scratch: Scratch) -> Re
 
 
 async def _load(scratch: Scratch, ours: OurPayments) -> set[str]:
-    """Load the payments that ended on the days of many lines, then those that lines name by id. Return these days."""
+    """Load the payments that ended on days with many lines, then those whose ids are in the lines.
+
+    Return these days.
+    """
     days = set(scratch.days(DAY_LINES_MIN))
     await _load_days(scratch, ours, days)
     scratch.index()
@@ -223,7 +229,10 @@ async def _match_by_rules(scratch: Scratch, ours: OurPayments, rules: Sequence[M
 
 
 def _period(scratch: Scratch) -> FileDays | None:
-    """Return the days from the first to the last line that agrees; None without any. A wrong date does not widen it."""
+    """Return the days from the first to the last line that agrees; None without any.
+
+    Lines that do not agree are ignored, so a wrong date does not extend the period.
+    """
     days = scratch.days_of_results(AGREEING)
     return None if days is None else FileDays(*days)
 

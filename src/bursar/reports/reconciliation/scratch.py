@@ -3,7 +3,7 @@
     lines     each line of the files             payments  the attempts that concern them
     matched   line → attempt and group           results   line → class, or a payment without a line
 
-It is a temporary file, deleted at the end. Nothing of it is kept.
+It is a temporary file, which is deleted at the end.
 """
 
 import sqlite3
@@ -33,7 +33,7 @@ CACHE_KB: Final = 64 * 1024
 """The memory of SQLite's pages. Sorts beyond it use the disk."""
 ROWS_AT_ONCE: Final = 10_000
 LIFE_DAYS_MAX: Final = 14
-"""A rule finds no payment that began longer before the line's date: an attempt settles within days."""
+"""The most days from a payment's start to its line's date, for a match by a rule: an attempt settles within days."""
 
 _TABLES: Final = """
 CREATE TABLE lines (
@@ -104,7 +104,7 @@ _PAYMENT: Final = "p.agency, p.paygov, p.client, p.reference, p.cents, p.status,
 
 
 class Difference(NamedTuple):
-    """One result with a reason: a line, or a payment that no file has (``file`` and ``line`` are None).
+    """One result that needs an explanation: a line, or a payment that no file has (``file`` and ``line`` are None).
 
     Amounts are in cents.
     """
@@ -172,7 +172,7 @@ class Scratch:
         self._insert("problems", problems)
 
     def add_payments(self, rows: Iterable[PaymentRow]) -> None:
-        """Add payments, those that are known already once."""
+        """Add payments; a payment that was added before is ignored."""
         # In one transaction: without it, each row would be written to the file at once.
         # In the order of the key: a page of the table is then changed once.
         self._file.execute("BEGIN")
@@ -195,7 +195,7 @@ class Scratch:
         return None if first is None else (first, last)
 
     def index(self) -> None:
-        """Make the index that matching needs, once most payments are there."""
+        """Create the index for matching. Call it when most payments are added."""
         self._file.execute("CREATE INDEX IF NOT EXISTS by_paygov ON payments (paygov) WHERE paygov IS NOT NULL")
 
     def unmatched_ids(self, size: int) -> Iterator[list[tuple[str | None, str | None]]]:
@@ -209,7 +209,7 @@ class Scratch:
             yield [(agency_id, paygov_id) for _, agency_id, paygov_id in rows]
 
     def match_by_ids(self) -> None:
-        """Match each line by our id, else by Pay.gov's."""
+        """Match each line by our id, or otherwise by Pay.gov's."""
         self._file.execute(
             "INSERT INTO matched SELECT l.id, coalesce("
             "(SELECT p.agency FROM payments p WHERE p.agency = l.agency), "
@@ -224,7 +224,7 @@ class Scratch:
         return None if first is None else (first, last)
 
     def match_by_rule(self, rule: MatchRule) -> None:
-        """Match lines without our id to the one payment of the same amount that is near enough, if it is one."""
+        """Match each line without our id to the payment of the same amount and a near date, if it is the only one."""
         self._file.execute("CREATE INDEX IF NOT EXISTS by_attempt ON matched (attempt)")
         for statement in (_OPEN_PAYMENTS, "CREATE INDEX open_payments_by_cents ON open_payments (cents, created_on)"):
             self._file.execute(statement)
@@ -239,7 +239,7 @@ class Scratch:
         self._file.execute("DROP TABLE open_payments")
 
     def group(self) -> None:
-        """Group the lines, by obligation or by the collection that is not ours, and note the groups of several."""
+        """Group the lines by obligation, or by collection if it is not ours, and mark the groups with several lines."""
         self._file.execute(
             "UPDATE matched SET grouped = coalesce("
             "(SELECT 'o' || client || '#' || reference FROM payments p WHERE p.agency = matched.attempt), "
@@ -250,7 +250,7 @@ class Scratch:
         self._file.execute("CREATE INDEX IF NOT EXISTS by_attempt ON matched (attempt)")
 
     def attempts_to_ask_reversals_of(self, size: int) -> Iterator[list[str]]:
-        """Yield the attempts with lines of money that went back, and those of obligations that may be paid twice."""
+        """Yield the attempts with lines of money that went back, and attempts of obligations that may be paid twice."""
         cursor = self._file.execute(_ASK_REVERSALS)
         while rows := cursor.fetchmany(size):
             yield [attempt for (attempt,) in rows]
@@ -258,13 +258,13 @@ class Scratch:
     def classify_plain(self) -> None:
         """Classify the lines that are alone in their group and agree with their attempt in everything.
 
-        It is the result of :func:`bursar.reports.reconciliation.classify.classify` for them. They are nearly all lines,
-        so :meth:`groups` yields few others.
+        The result is that of :func:`bursar.reports.reconciliation.classify.classify`. Nearly all lines are of this
+        kind, so few are left for :meth:`groups`.
         """
         self._file.execute(_PLAIN)
 
     def groups(self) -> Iterator[list[GroupLine]]:
-        """Yield the lines of each group with their attempts, without those that have a result."""
+        """Yield the lines of each group with their attempts, without lines that have a result."""
         cursor = self._file.cursor().execute(
             f"SELECT m.grouped, m.rule, m.line, {_LINE}, {_PAYMENT} FROM matched m JOIN lines l ON l.id = m.line "
             "LEFT JOIN payments p ON p.agency = m.attempt "
@@ -287,7 +287,7 @@ class Scratch:
         return self._file.execute("SELECT 1 FROM reversals LIMIT 1").fetchone() is not None
 
     def add_verdicts(self, verdicts: Sequence[ClassifiedLine]) -> None:
-        """Keep the results of lines."""
+        """Store the results of lines."""
         self._insert(
             "results",
             [
@@ -306,13 +306,13 @@ class Scratch:
         )
 
     def add_problems(self) -> None:
-        """Keep the problems as results."""
+        """Store the problems as results."""
         self._file.execute(
             f"INSERT INTO results SELECT '{MALFORMED.name}', NULL, cents, agency, problem, NULL, rowid FROM problems"
         )
 
     def add_missing_there(self, first: str, last: str) -> None:
-        """Keep the payments that were collected on the days ``first`` to ``last`` and that no line names.
+        """Store the payments that were collected on the days ``first`` to ``last`` and that no line has.
 
         Pay.gov's date is between the attempt's start and its end. If the attempt started before ``first``, the line may
         be in the file of another day.

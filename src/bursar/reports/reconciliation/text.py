@@ -7,7 +7,7 @@ from bursar.payments.ledger.reconciliations import ReconciledFile, Reconciliatio
 from bursar.reports.reconciliation.classes import BY_NAME, CLASSES
 
 LISTED_MAX: Final = 200
-"""The differences that a terminal shows; --format json has all that are kept."""
+"""The differences that a terminal shows; ``--format json`` shows all that are stored."""
 NO_DAY: Final = "no date"
 _ORDER: Final = {each.name: place for place, each in enumerate(CLASSES)}
 

@@ -5,8 +5,8 @@
     <ach_debit>
       <item_detail_record> …
 
-The names were seen in one public importer (docs/paygov.md); the element around the groups is not known, so any will do.
-The file is hostile input: a document type declaration is refused where it begins, so no entity is expanded.
+The names were seen in one public importer (docs/paygov.md); the element around the groups is not known, so any is
+accepted. The file is hostile input: a document type declaration is refused where it begins, so no entity is expanded.
 """
 
 from collections.abc import Iterator
@@ -22,9 +22,9 @@ DEPTH_MAX: Final = 32
 FIELDS_MAX: Final = 1_000
 """The most elements in one record."""
 TOKEN_BYTES_MAX: Final = 1024 * 1024
-"""The most bytes that the parser keeps before it reports them: one tag with its attributes."""
+"""The most bytes of one tag with its attributes, which the parser must keep in memory."""
 NAMES_MAX: Final = 10_000
-"""The most element names that are remembered; the form of a file has a few dozen."""
+"""The most different element names that are kept; a valid file has a few dozen."""
 
 
 def xml_records(stream: BinaryIO, mapping: FileMapping) -> Iterator[RawRecord]:

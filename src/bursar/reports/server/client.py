@@ -16,7 +16,10 @@ START_WAIT_S: Final = 30.0
 """How long a request waits for a reports process that is starting."""
 START_POLL_S: Final = 0.05
 TRIES: Final = 2
-"""A request whose connection is lost is sent once more: another caller's statement may have ended the process."""
+"""The most tries of a request.
+
+It is repeated if its connection is lost, because another caller's statement may have ended the process.
+"""
 
 _ENDED: Final = "the reports process ended while it ran this statement: it needs too much memory or time"
 

@@ -1,7 +1,7 @@
 """Serve reports on a Unix socket that only its owner may use.
 
-A statement that does not stop at its time limit cannot be stopped in any other way than with the process: the caller
-gets its error, the process ends, and its parent starts another one.
+If a statement does not stop at its time limit, only the end of the process can stop it. The caller gets its error, the
+process ends, and its parent starts another one.
 """
 
 import asyncio
@@ -123,7 +123,7 @@ async def served(reports: Reports, path: Path, end: Callable[[], None]) -> Async
 
 
 def _bound(path: Path) -> socket.socket:
-    """Return a socket at ``path`` that only its owner may use, at no moment anyone else."""
+    """Return a socket at ``path`` that only its owner may use, from the moment of its creation."""
     _remove(path)
     bound = socket.socket(socket.AF_UNIX)
     before = os.umask(~FILE_MODE & 0o777)

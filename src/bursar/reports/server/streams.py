@@ -4,7 +4,7 @@
     reply      {"stream": {"columns", "types", "as_of"}} · then frames: a length of 4 bytes, a letter, its content
                B  the next rows, as an Arrow IPC stream      E  {"error": …}, the last frame      .  the end
 
-The reader's pace is the writer's: a frame is sent when the last one has left the process.
+The writer is as fast as the reader: a frame is sent when the last one has left the process.
 """
 
 import asyncio
@@ -26,7 +26,7 @@ _BATCH, _ERROR, _END = b"B", b"E", b"."
 
 
 async def send_stream(reports: PaymentReports, question: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
-    """Send the answer to ``question``. Raises :class:`ReportError` before the first message is sent, later never."""
+    """Send the answer to ``question``. Raises :class:`ReportError` only before the first message is sent."""
     async with reports.stream(Question(**question)) as answer:
         head = {"columns": answer.columns, "types": answer.types, "as_of": answer.as_of}
         writer.write(message_bytes({"stream": head}))

@@ -16,8 +16,8 @@ class Question:
     """A statement and the values of its parameters.
 
     ``rows_max``: more rows are an error, or cut off if ``cuts``; None for no limit but the size of the answer.
-    ``client``: every table has only the rows of this client; all questions that are asked together have the same one.
-    ``as_of``: an instant of the past, Unix seconds, whose state is asked for; None for the present state.
+    ``client``: every table has only the rows of this client. All questions of one call must have the same client.
+    ``as_of``: an instant of the past, Unix seconds, whose state the answer shows; None for the present state.
     """
 
     text: str
@@ -58,7 +58,7 @@ class AnswerStream:
 
 
 def distinct_names(names: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the names with a number after each that occurred before, so that no column is lost."""
+    """Return the names, with a number added to each repeated name, so that no column is lost."""
     taken: set[str] = set()
     result = []
     for name in names:

@@ -1,8 +1,8 @@
 """The tables as they were at an instant: exact to the event, from the rows of now.
 
-Events, reversals and deposits are only added, so those that were recorded up to the instant are the ones that were
-there. An attempt that has not changed since has its present row. Any other attempt was live at the instant, because a
-final one never changes; its row is made from its events up to then:
+Events, reversals and deposits are only added, so the state has those that were recorded up to the instant. An attempt
+that has not changed since has its present row. Any other attempt was live at the instant, because a final one never
+changes; its row is made from its events up to then:
 
     identity, amount, metadata, classification   the present row: they never change
     status, payment_status, updated_at           the last event
@@ -18,7 +18,7 @@ from bursar.clock import iso_ms
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TableSchema
 
 _OUTCOMES: Final = "('accepted', 'noted')"
-"""The events of a live attempt that replace all that Pay.gov said before."""
+"""The events of a live attempt that replace everything that Pay.gov reported before."""
 _UNKNOWN: Final = "('outcome_unknown', 'lease_taken_over')"
 """The events after which the outcome is unknown."""
 
@@ -33,12 +33,15 @@ def _last(value: str, where: str) -> str:
 
 
 def _kept(name: str) -> str:
-    """Return what Pay.gov last said about ``name``: silence keeps the earlier value."""
+    """Return the value of ``name`` that Pay.gov reported last; a report without ``name`` keeps the earlier value."""
     return _last(_said(name), f"{_said(name)} IS NOT NULL")
 
 
 def _refused(name: str) -> str:
-    """Return the reason of Pay.gov's refusal: an outcome replaces it, an unknown one only if it gives a reason."""
+    """Return the reason of Pay.gov's refusal.
+
+    A later outcome replaces it; an unknown one does so only if it has a reason.
+    """
     gives_reason = f"event = 'outcome_unknown' AND {_said(name)} IS NOT NULL"
     return _last(_said(name), f"event IN {_OUTCOMES} OR ({gives_reason})")
 
@@ -58,7 +61,7 @@ _WAS: Final[dict[str, str]] = {
         f"CASE WHEN event IN {_UNKNOWN} THEN {_said('reason')} END", f"event IN {_UNKNOWN} OR event IN {_OUTCOMES}"
     ),
 }
-"""Column → its value at the instant, over the events of an attempt up to then."""
+"""Column → the expression for its value at the instant, over the attempt's events up to then."""
 _COLUMNS: Final[dict[str, str]] = {
     **{name: f"was.{name}" for name in _WAS},
     "token_at": "CASE WHEN was.token_at THEN attempts.token_at END",
@@ -69,7 +72,10 @@ _COLUMNS: Final[dict[str, str]] = {
 
 
 def select_as_of(schema: TableSchema, instant: float, prefix: str) -> str:
-    """Return the SELECT of a table as it was at ``instant``, Unix seconds, over tables of now named with ``prefix``."""
+    """Return the SELECT of a table as it was at ``instant``, Unix seconds.
+
+    The names of the present tables begin with ``prefix``.
+    """
     at = f"TIMESTAMP WITH TIME ZONE '{iso_ms(instant)}'"
     if schema is not PAYMENTS:
         return f"SELECT * FROM {prefix}{schema.name} WHERE {schema.change_time} <= {at}"

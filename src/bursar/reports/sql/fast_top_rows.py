@@ -1,4 +1,4 @@
-"""Ask each part of ``payments`` for its first rows, where a statement asks for the first rows of all.
+"""Read only the first rows of each part of ``payments`` for a statement that asks for the first rows of all.
 
     SELECT * FROM payments WHERE … ORDER BY updated_at DESC LIMIT 100
 
@@ -66,7 +66,7 @@ class TopRows:
 
 
 def top_rows(connection: "DuckDBPyConnection", text: str, statement: Any) -> TopRows | None:
-    """Return the statement over the first rows of each part, None if it is not such a statement.
+    """Return the statement over the first rows of each part; None if the statement is of another kind.
 
     ``statement`` is DuckDB's tree of ``text``. Raises DuckDB's errors.
     """
@@ -85,7 +85,7 @@ def top_rows(connection: "DuckDBPyConnection", text: str, statement: Any) -> Top
 
 
 def _is_simple(node: dict[str, Any]) -> bool:
-    """Return whether a query selects, sorts and shows single rows of ``payments``; the first two by stored columns."""
+    """Return whether a query selects and sorts single rows of ``payments`` by stored columns."""
     if node["type"] != "SELECT_NODE" or node["cte_map"]["map"] or node["aggregate_handling"] != "STANDARD_HANDLING":
         return False
     if node["group_expressions"] or any(node[name] is not None for name in ("having", "qualify", "sample")):
@@ -118,7 +118,7 @@ def _limit(node: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rows_of(node: dict[str, Any]) -> int:
-    """Return the number of rows of the answer and before its OFFSET; 0 if the statement does not name it."""
+    """Return LIMIT plus OFFSET of the statement; 0 for a part that it does not have."""
     limit = _limit(node)
     counts = [limit["limit"], *([limit["offset"]] if limit["offset"] is not None else [])]
     if limit["limit_type"] != "ROW_COUNT" or any(each.get("literal", {}).get("kind") != "INTEGER" for each in counts):
@@ -139,14 +139,14 @@ def _expressions(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 def _names(tree: Any) -> Iterator[str]:
-    """Yield the names of the columns in lower case; a name with dots, which may be a field, as it is."""
+    """Yield the names of the columns in lower case; a name with dots is unchanged, because it may be a field."""
     for node in _expressions(tree):
         if node["class"] == "COLUMN_REF":
             yield ".".join(node["column_names"]).lower()
 
 
 def _new_names(select_list: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield the names that the statement gives to something else than the column of this name, in lower case."""
+    """Yield the names, in lower case, that the statement gives to an expression other than the column of this name."""
     for node in select_list:
         name = node["alias"].lower()
         if name and not (node["class"] == "COLUMN_REF" and node["column_names"][-1].lower() == name):

@@ -1,6 +1,6 @@
 """Find the rows of given keys in the lake, without DuckDB.
 
-The lake's writer asks nothing else, so a process that only writes and verifies the lake, such as a Lambda function,
+The lake's writer needs no other query, so a process that only writes and verifies the lake, such as a Lambda function,
 needs no SQL engine. Iceberg's scan skips the files whose rows are all older than the oldest of the keys.
 """
 
@@ -23,7 +23,7 @@ class LookupSessions(Sessions):
     """Opens a :class:`LakeLookup` for each state of the lake."""
 
     def open(self, state: LakeState) -> SharedSession:
-        """Return a lookup over ``state``; nothing is opened yet."""
+        """Return a lookup over ``state``; without opening anything."""
         return SharedSession(LakeLookup(self._lake, state))
 
 
@@ -31,7 +31,7 @@ class LakeLookup(Session):
     """A session that can only :meth:`find`."""
 
     def __init__(self, lake: Lake, state: LakeState) -> None:
-        """Keep the lake and its state; open nothing."""
+        """Store the lake and its state without opening anything."""
         self.state = state
         self._lake = lake
 

@@ -30,7 +30,7 @@ class LocalFiles:
         self._folder: Path | None = None
 
     def paths(self, state: LakeState) -> dict[str, str]:
-        """Return each data file of ``state`` → its path here. It blocks. Raises ``OSError`` if S3 cannot be read."""
+        """Return each data file of ``state`` → its local path. It blocks. Raises ``OSError`` if S3 cannot be read."""
         files = [name for table in state.values() for name in (*table.files, *table.live_files)]
         if self._lake.folder is not None:
             return {name: name.removeprefix("file://") for name in files}

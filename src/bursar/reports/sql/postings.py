@@ -1,4 +1,4 @@
-"""The view ``payment_postings``: double entry over events, reversals and deposits. The lines of an entry add up to 0.
+"""The view ``payment_postings``: double entry over events, reversals and deposits. The lines of each entry add up to 0.
 
     entry                            debit (+)                           credit (−)
     accepted, will settle later      in_transit                          unsettled

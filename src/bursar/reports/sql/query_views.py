@@ -4,8 +4,9 @@
     tail_payments (Arrow)         ┴─ all_payments ─┬────────────────► payments, of now or of one client
                                                    └─ past_payments ─► payments, as they were at an instant
 
-Each is made only if a statement reads it, because each costs DuckDB a millisecond or more. Views of now over all
-clients are made once for all answers of a session: they name ``tail_payments``, and DuckDB takes each cursor's own.
+Each is made only if a statement reads it, because each costs DuckDB a millisecond or more. Views of the present over
+all clients are made once for all answers of a session. They read ``tail_payments``, and DuckDB resolves this name to
+the cursor's own table.
 """
 
 import threading
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 _EVERY_ROW: Final = (1 << 62) - 1
 _ALL: Final = "all_"
 _PAST: Final = "past_"
-"""The beginnings of the names of the tables of now, and of an instant; statements cannot name them."""
+"""The prefixes of the names of the present tables and of those at an instant. Statements cannot use them."""
 REVERSALS_OF_NOW: Final = f"{_ALL}{REVERSALS.name}"
 _TABLES: Final = {schema.name: schema for schema in TABLES}
 _VIEWS: Final = {view.name: view for view in VIEWS}
@@ -34,7 +35,7 @@ class CommonViews:
     """The views that all cursors of a connection share. They read the tables ``tail_…`` of the cursor that asks."""
 
     def __init__(self, connection: "DuckDBPyConnection", payment_parts: Sequence[str]) -> None:
-        """Create the empty tables in place of which each cursor has its tail. Raises DuckDB's errors.
+        """Create the empty tables that each cursor replaces by its tail. Raises DuckDB's errors.
 
         ``payment_parts``: the tables that together are the lake's payments.
         """
@@ -57,7 +58,7 @@ class CommonViews:
 
 
 class QueryViews:
-    """Makes the tables and views that the statements of one answer read; with ``client``, with its rows alone."""
+    """Makes the tables and views that the statements of one answer read; with ``client``, only with its rows."""
 
     def __init__(
         self, cursor: "DuckDBPyConnection", tail: TailTables, common: CommonViews, client: str | None = None
@@ -70,9 +71,9 @@ class QueryViews:
         self._shown: set[str] = set()
 
     def show(self, names: Iterable[str], instant: float | None = None) -> None:
-        """Make all that a statement that reads ``names`` needs, of now, or of an instant (Unix seconds).
+        """Create all that a statement over ``names`` needs, of the present or of an instant (Unix seconds).
 
-        The past replaces the present, so show the present first. Raises DuckDB's errors.
+        The tables of the past replace those of the present, so create the present ones first. Raises DuckDB's errors.
         """
         needed = set(names)
         needed |= {read for name in needed & _VIEWS.keys() for read in _VIEWS[name].reads}
@@ -96,7 +97,7 @@ class QueryViews:
         self._shown |= needed
 
     def payment_parts(self) -> tuple[str, ...]:
-        """Return the disjoint tables that together are ``payments`` of now; none if they cannot be read one by one."""
+        """Return the disjoint tables that together are ``payments`` now; none if they cannot be read separately."""
         return () if self._common is None else self._common.payment_parts
 
     def _select(self, name: str, prefix: str) -> str:
@@ -123,7 +124,7 @@ class QueryViews:
         self._create(f"{_ALL}{schema.name}", f"{lake} UNION ALL {tail}")
 
     def _create(self, name: str, select: str) -> None:
-        """Create a view of now: for every answer, if it is the same for all."""
+        """Create a view of the present; a view that is equal for all answers is created once."""
         if self._common is not None:
             self._common.create(name, select)
         else:
@@ -133,7 +134,7 @@ class QueryViews:
         self._cursor.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {select}")
 
     def _of_client(self, select: str) -> str:
-        """Return the SELECT with the rows of the client alone.
+        """Return the SELECT with only the client's rows.
 
         DuckDB moves conditions of the statement towards the tables, where they would run on rows of other clients, and
         an error there would show that such rows exist. It moves no condition past a LIMIT.
@@ -144,7 +145,10 @@ class QueryViews:
 
 
 def _tables_below(names: set[str], *, is_past: bool) -> set[str]:
-    """Return the tables below ``names``: money that went back makes columns of payments, events make their past."""
+    """Return the tables that ``names`` are made from.
+
+    Payments have columns from reversals, and their past is made from events.
+    """
     found = names & _TABLES.keys()
     if PAYMENTS.name in names:
         found.add(REVERSALS.name)

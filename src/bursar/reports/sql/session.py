@@ -87,7 +87,7 @@ class Session:
             self._connection.execute(setting)
 
     def _attached(self, twin: Path | None, state: LakeState) -> TwinFiles:
-        """Attach the twin and return its files; nothing if it cannot serve this state of the lake."""
+        """Attach the twin and return its files; an empty mapping if it does not fit this state of the lake."""
         import duckdb
 
         if twin is None or not twin.exists():
@@ -203,7 +203,7 @@ class OpenAnswer:
         self._has_begun = False
 
     def next_batch(self) -> "pa.RecordBatch | None":
-        """Return the next rows, None after the last ones. The first batch of no rows is empty.
+        """Return the next rows; None after the last ones. An answer without rows has one empty batch.
 
         Raises a :class:`ReportError`.
         """
@@ -277,7 +277,7 @@ def _check_instants(questions: Sequence[Question], now: float) -> None:
 def _rows(relation: Any, types: tuple[str, ...], question: Question) -> tuple[list[tuple[Any, ...]], bool]:
     """Return the rows as Python values, and whether some were cut off.
 
-    They come through Arrow: DuckDB's Python values need another time zone library.
+    They are read through Arrow, because DuckDB's own Python values need another time zone library.
     """
     rows: list[tuple[Any, ...]] = []
     size_bytes = 0

@@ -22,7 +22,7 @@ class SharedSession:
         self._users += 1
 
     def leave(self) -> None:
-        """Count a user less."""
+        """Remove one user."""
         self._users -= 1
         self._close_if_done()
 

@@ -16,9 +16,10 @@ _PIECE: Final = re.compile(
 
 
 def split_statements(text: str) -> list[str]:
-    """Return the statements of ``text`` without their semicolons; a text without any is one statement.
+    """Return the statements of ``text`` without their semicolons; a text without semicolons is one statement.
 
-    A semicolon in a text, a name or a comment ends no statement. Parts that are only spaces and comments are left out.
+    A semicolon in a string, a quoted name or a comment ends no statement. Parts that are only spaces and comments are
+    left out.
     """
     statements, parts, says_something = [], list[str](), False
     for piece in _PIECE.finditer(text):

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 STATEMENT_BYTES_MAX: Final = 64 * 1024
 CHECKED_MAX: Final = 256
-"""Statements whose check is kept, because pages ask the same ones again and again."""
+"""The most statements whose check is cached: pages repeat the same statements."""
 _checked: Final[dict[str, "CheckedStatement"]] = {}
 _EXPLAIN: Final = re.compile(r"\s*EXPLAIN\s+(?:ANALYZE\s+)?(?!EXPLAIN\b)", re.IGNORECASE)
 # Table functions that read nothing. All others (read_csv, glob, duckdb_settings, query, …) are refused.
@@ -28,9 +28,9 @@ _TABLE_FUNCTIONS: Final = frozenset({"unnest", "range", "generate_series", "json
 
 @dataclass(frozen=True, slots=True)
 class CheckedStatement:
-    """One SELECT, or its EXPLAIN, without its closing semicolon. ``reads``: the readable tables that it names.
+    """One SELECT, or its EXPLAIN, without its closing semicolon. ``reads``: the tables that it reads.
 
-    ``top``: the same statement over the first rows of each part of ``payments``, if it is of that kind.
+    ``top``: the same statement over the first rows of each part of ``payments``, if it has such a form.
     """
 
     text: str

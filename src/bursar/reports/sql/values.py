@@ -38,7 +38,10 @@ def _values(column: Any, kind: str) -> list[Any]:
 
 
 def _times(column: Any) -> list[datetime | None]:
-    """Return the times in UTC. Arrow would ask a time zone library about each: most of the time of a long answer."""
+    """Return the times in UTC.
+
+    Arrow would call a time zone library for each, which would take most of the time of a long answer.
+    """
     import pyarrow as pa
 
     micros = column.view(pa.int64()).to_pylist()

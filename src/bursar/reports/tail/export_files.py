@@ -78,7 +78,7 @@ class Export:
     _files: tuple[_DataFile, ...]
 
     def check(self) -> Iterator[Item]:
-        """Yield the items, and check checksums and numbers on the way. Raises :class:`BadExport`."""
+        """Yield the items while checking checksums and counts. Raises :class:`BadExport`."""
         total = 0
         for file in self._files:
             with self._place.open(file.path) as content:
@@ -188,7 +188,7 @@ def _data_file(root: str, entry: Mapping[str, Any]) -> _DataFile:
 
 
 def _below(root: str, key: str) -> str:
-    """Return the path of an object in the folder ``AWSDynamoDB``, which may be a copy at another place."""
+    """Return the path of an object relative to the folder ``AWSDynamoDB``, which may be a copy at another place."""
     if not key.startswith(f"{root}/"):
         raise BadExport(f"the manifests: must name files below {root}; got {key!r}")
     return key.removeprefix(f"{root}/")

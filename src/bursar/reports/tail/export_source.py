@@ -26,12 +26,15 @@ _UNTIL, _TABLE = "exported_until", "table_id"
 
 
 class ExportSource:
-    """The rows of ``export``. It was checked: :meth:`checked` makes the source."""
+    """The rows of ``export``. Create it by :meth:`checked`, which checks the export."""
 
     is_ordered: Final = False
 
     def __init__(self, export: Export, newest: int) -> None:
-        """Read nothing yet. ``newest``: the newest change time of the export's rows, in Unix microseconds."""
+        """Create the source without reading.
+
+        ``newest``: the newest change time of the export's rows, in Unix microseconds.
+        """
         self._export = export
         mark = {_UNTIL: micros(export.until), _TABLE: export.table_id}
         self._end = Position(SOURCE, max(micros(export.until), newest + 1), mark)
@@ -51,7 +54,7 @@ class ExportSource:
         return self._end
 
     def accepts(self, position: Position) -> bool:
-        """Return whether the changes of the export continue at this position, without a gap."""
+        """Return whether the changes of the export continue at this position without a gap."""
         since = self._export.since
         return since is not None and position.source == SOURCE and micros(since) <= reached(position)
 

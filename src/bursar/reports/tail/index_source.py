@@ -1,15 +1,15 @@
-"""Changes of any DynamoDB, by the index of changes, which orders them by the time that their writer stamped on them.
+"""Changes of any DynamoDB, by the index of changes, in the order of the times that writers gave them.
 
-A writer stamps a change before it commits it, and the clocks of writers differ. So a change may become visible after a
-later one was read:
+A writer sets the time of a change before it commits the change, and the clocks of writers differ. So a change may
+become visible after a later one was read:
 
     ──────┬──────────────────────┬──────────────┬───────►
       position − overlap     position          now
           │   read every time,   │              │   and no upper end: an attempt that changes during the read has an
           │   mostly known       │              │   event forward in the index, and is read with it
 
-The position goes to the newest change that was seen, and not past now − margin. The overlap covers clocks that differ
-by up to two hours.
+The position moves to the newest change that was seen, but not beyond now − margin. The overlap covers clocks that
+differ by up to two hours.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -37,7 +37,7 @@ _NO_VERSION: Final = {"N": "0"}
 
 
 class LedgerChanges(Protocol):
-    """The ledger, as far as this source needs it."""
+    """The part of the ledger that this source needs."""
 
     def changed_items(self, since: float, until: float) -> AsyncIterator[Item]:
         """Yield the items of records that changed in ``since`` ≤ t < ``until``, those of the index oldest first.
@@ -63,7 +63,7 @@ class IndexSource:
         return Position(SOURCE, micros(self._clock() - SAFETY_MARGIN_S))
 
     def accepts(self, position: Position) -> bool:
-        """Return whether this source made the position, within the span that the index is read for."""
+        """Return whether this source made the position, within the span for which the index is read."""
         return position.source == SOURCE and self._clock() - position.order / _MICROS < CHANGES_SPAN_MAX_S / 2
 
     async def changes(self, position: Position) -> AsyncIterator[ChangePage]:

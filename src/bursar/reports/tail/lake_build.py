@@ -1,4 +1,4 @@
-"""Build the lake: read every row of the store by a scan; the age of the table does not matter.
+"""Build the lake: read every row of the store by a scan. The age of the table does not matter.
 
     position ──► scan all rows ──► changes since the position, each a suspect ──► built at the end of the changes
 

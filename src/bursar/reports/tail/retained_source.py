@@ -1,4 +1,7 @@
-"""A source of changes without the rows that the lake does not keep: building, following and verification agree."""
+"""A source of changes without the rows that the lake does not keep.
+
+The build, the writer and the verification use it, so they agree.
+"""
 
 from collections.abc import AsyncIterator, Sequence
 

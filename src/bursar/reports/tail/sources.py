@@ -17,13 +17,15 @@ class SourceLost(Exception):
 
 
 SAFETY_MARGIN_S: Final = 300.0
-"""Longer than a write takes, plus the usual difference of clocks and the lag of an index."""
+"""It is longer than a write, the usual difference of clocks and the lag of an index together."""
 FOUND_ORDER: Final = 0
-"""The order of a row whose place is not known, but which is before every change to come."""
+"""The order of a row with an unknown place before every later change."""
 
 
 class RowChange(NamedTuple):
-    """One changed row. ``order`` is its place; ``inserted`` is True if the source knows that the row is new.
+    """One changed row.
+
+    ``order`` is the place of the change; ``inserted`` is True if the source knows that the row is new.
 
     ``version`` grows with each change of an attempt; a source that always reads the present state may leave it 0.
     """
@@ -37,7 +39,7 @@ class RowChange(NamedTuple):
 
 
 class ChangePage(NamedTuple):
-    """Some changes in their order, and the position after them."""
+    """Consecutive changes in their order, and the position after them."""
 
     changes: Sequence[RowChange]
     position: Position
@@ -60,7 +62,7 @@ class ChangeSource(Protocol):
         ...
 
     def changes(self, position: Position) -> AsyncIterator[ChangePage]:
-        """Yield every change since ``position`` that is committed now. A change may be yielded again.
+        """Yield every change since ``position`` that is committed already. A change may be yielded again.
 
         Raises :class:`SourceLost`.
         """

@@ -1,11 +1,11 @@
-"""The tail: every row that the lake does not hold, in memory, current at each read of the store.
+"""The tail: every row that the lake does not hold, in memory. Each query brings it up to date from the store.
 
     cold     final rows before the lake's position: final attempts, events, reversals    never change
     tail     live attempts, and the final rows of each table since the position           this module
 
 The two are disjoint, so a query reads ``cold UNION ALL tail``. A change whose row the lake may hold already is a
-*suspect*: the tail asks the lake for it before it takes the row. Suspects are rare where the source follows the order
-of commits, and are the re-read overlap where it does not.
+*suspect*: the tail looks it up in the lake before it adds the row. Suspects are rare if the source follows the order of
+commits. Otherwise they are the changes of the overlap, which are read again.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -77,7 +77,7 @@ class Tail:
             self._take(change)
 
     def apply(self, changes: Iterable[RowChange]) -> None:
-        """Take changes in their order. :meth:`resolve` must follow, because some of them may be suspects."""
+        """Apply changes in their order. Call :meth:`resolve` afterwards, because some of them may be suspects."""
         for change in changes:
             if change.schema.has_live_rows:
                 self._apply_attempt(change)
@@ -85,7 +85,7 @@ class Tail:
                 self._apply_added(change)
 
     def _apply_added(self, change: RowChange) -> None:
-        """Take a row of a table whose rows are only added."""
+        """Apply a row of a table whose rows are only added."""
         name = change.schema.name
         if change.key in self.finals[name]:
             return
@@ -125,11 +125,11 @@ class Tail:
 
     @property
     def has_suspects(self) -> bool:
-        """Whether :meth:`resolve` has something to ask the lake."""
+        """Whether there are suspects, which :meth:`resolve` must look up in the lake."""
         return bool(self._suspects)
 
     def resolve(self, find: Find) -> None:
-        """Take the suspects that the lake does not hold. ``find`` may block."""
+        """Add the suspects that the lake does not hold. ``find`` may block."""
         suspects, self._suspects = self._suspects, []
         for schema in TABLES:
             ours = {change.key: change for change in suspects if change.schema is schema}

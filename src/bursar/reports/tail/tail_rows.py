@@ -1,4 +1,4 @@
-"""Rows of the tail by key, with the order of their last change, and their Arrow form, which grows with them."""
+"""Rows of the tail by key, with the order of their last change, and their Arrow form, extended with each row."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 PARTS_MAX: Final = 32
-"""Arrow tables that are kept apart; more are joined, because a query pays for each."""
+"""The most separate Arrow tables. More are joined, because each one makes a query slower."""
 
 
 class TailRows:
-    """Some rows of one table."""
+    """The rows of one table in the tail."""
 
     def __init__(self, schema: TableSchema) -> None:
         self.schema = schema
@@ -42,7 +42,7 @@ class TailRows:
     def put(self, key: RowKey, row: TableRow, order: int, version: int = 0) -> None:
         """Add a row, or replace the row of this key by one of the same or a later version.
 
-        A row that is equal keeps its order: the lake may have taken it since that order.
+        An equal row keeps its order, because the lake may hold it since then.
         """
         known = self._rows.get(key)
         if known is None:
