@@ -52,10 +52,10 @@ from bursar.paygov.soap import (
 from bursar.paygov.transport import Transport
 
 URLS_KEPT_MAX: Final = 256
-"""URLs whose check is remembered. Applications send their payers back to a few addresses."""
+"""The most URLs whose check is cached. Applications send their payers back to few addresses."""
 
 NO_TRANSACTION: Final = "details without any transaction"
-"""The reason of Nonsense when getDetails by paygov_tracking_id returns an empty list."""
+"""The reason in Nonsense if getDetails by paygov_tracking_id returns an empty list."""
 
 _CENT = Decimal("0.01")
 
@@ -91,7 +91,7 @@ class PayGov:
 
     @property
     def can_rule_out(self) -> bool:
-        """Whether a lookup is configured whose "Pay.gov has none" is believed."""
+        """Whether a lookup is configured whose answer "Pay.gov has none" is accepted as true."""
         return any(lookup.confirmed for lookup in self._lookups)
 
     async def start(
@@ -147,10 +147,12 @@ class PayGov:
         return _only_about("paygov_tracking_id", paygov_tracking_id, found)
 
     async def find(self, lookup: LookupName, *, tcs_app_id: str, agency_tracking_id: str) -> tuple[Collection, ...]:
-        """Return the collections with an agency tracking id, by one of the lookups. Empty: Pay.gov says it has none.
+        """Return the collections with an agency tracking id, by one of the lookups.
 
-        Whether "none" is believed depends on :attr:`Lookup.confirmed`. A fault is no answer, except for the codes in
-        ``protocol.LOOKUP_FAULTS_MEANING_NONE``. Raises QueryUnavailable if no query service is configured.
+        Empty: Pay.gov answers that it has none.
+
+        Whether "none" is accepted as true depends on :attr:`Lookup.confirmed`. A fault is no answer, except for the
+        codes in ``protocol.LOOKUP_FAULTS_MEANING_NONE``. Raises QueryUnavailable if no query service is configured.
         """
         values = {
             "tcs_app_id": _checked("tcs_app_id", tcs_app_id),
@@ -225,7 +227,7 @@ def _is_http(url: str) -> bool:
 
 
 def _only_about(name: str, asked: str, found: tuple[Collection, ...]) -> tuple[Collection, ...]:
-    """Return ``found``. Raises Nonsense if one of them answers another request than this one."""
+    """Return ``found``. Raises Nonsense if one of them has another id than the request."""
     if any(getattr(each, name) not in (None, asked) for each in found):
         raise Nonsense(f"transactions of another {name}")
     return found

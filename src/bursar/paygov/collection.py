@@ -8,11 +8,11 @@ from decimal import Decimal
 class Collection:
     """One payment as Pay.gov reports it. ``None``: Pay.gov left the field out (most are optional in queries).
 
-    Every field but the amount is text exactly as received. This matters for ids: ``588234832626439493e92`` is an
-    agency tracking id, not a number. transaction_status is one of protocol.TRANSACTION_STATUSES, as far as is known.
+    Every field but the amount is text exactly as received. This matters for ids: ``588234832626439493e92`` is an agency
+    tracking id, not a number. transaction_status is one of protocol.TRANSACTION_STATUSES; other values are not known.
     transaction_date is an ISO date-time with or without an offset, payment_date an ISO date. payment_type is
-    PLASTIC_CARD, ACH, PAYPAL or another word. return_code and return_detail give the reason why a payment failed,
-    if Pay.gov sends it.
+    PLASTIC_CARD, ACH, PAYPAL or another word. return_code and return_detail give the reason why a payment failed, if
+    Pay.gov sends it.
     """
 
     paygov_tracking_id: str | None = None

@@ -42,7 +42,7 @@ CONNECTION: Final = "paygov"
 
 @dataclass(frozen=True)
 class Connection:
-    """The configured Pay.gov. ``tcs_app_ids``: of the fees, in the order of their keys."""
+    """The configured Pay.gov. ``tcs_app_ids``: those of the fees, in the order of the fees' keys."""
 
     config: "PayGovConfig"
     transport: "Transport"
@@ -50,7 +50,7 @@ class Connection:
 
 
 class CannotServe(click.ClickException):
-    """The simulator cannot start here: one line, exit code 2."""
+    """The simulator cannot start. The command ends with one line and exit code 2."""
 
     exit_code = 2
 

@@ -12,8 +12,8 @@ TIMEOUT_S = 20.0
 class Lookup:
     """A way to find a collection by its agency tracking id.
 
-    A collection that it finds is always believed. ``confirmed``: its answer "Pay.gov has none" is believed too, because
-    the agency has seen it to be true (`bursar paygov probe`). A wrong "none" would fail an attempt that was charged.
+    A collection that it finds is always accepted. ``confirmed``: its answer "Pay.gov has none" is accepted too, because
+    the agency has verified it (`bursar paygov probe`). A wrong "none" would fail an attempt that was charged.
     """
 
     name: LookupName
@@ -26,14 +26,14 @@ class PayGovConfig:
 
     url: the TCSOnlineService endpoint. query_url: the TCSSingleQueryService endpoint; None if it is not available.
     payment_url: the hosted pages, to which payers are sent. namespace: of the SOAP operations; it holds the version.
-    timeout_s: of one call, in seconds. client_cert, client_key: PEM files for mutual TLS. bearer: the token that a
+    timeout_s: of one call, in seconds. client_cert, client_key: PEM files for mutual TLS. bearer: a token, which a
     simulator may require.
 
     lookups: the lookups to ask, in this order; ``query`` is left out while query_url is None. confirmed_lookups: those
-    whose "none" is believed. By default getDetails is not: nothing shows that version 3_3 finds every collection by its
-    agency tracking id. Naming the query service's URL states that the agency has it.
+    whose answer "none" is accepted as true. By default getDetails is not: nothing shows that version 3_3 finds every
+    collection by its agency tracking id. Naming the query service's URL states that the agency has it.
 
-    Raises ValueError for values that cannot work.
+    Raises ValueError for invalid values.
     """
 
     url: str

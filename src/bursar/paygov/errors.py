@@ -24,7 +24,7 @@ DETAIL_CHARACTERS_MAX = 500
 
 
 class Certainty(Enum):
-    """Whether a failed call took place."""
+    """The knowledge about whether a failed call took place."""
 
     NOT_SENT = "definitely not sent"
     REFUSED = "definitely refused"
@@ -69,7 +69,10 @@ class Fault(PayGovError):
 
     @property
     def token_unusable(self) -> bool:
-        """Whether this is 4117: no such token, or acted upon already, or too old. Pay.gov does not say which."""
+        """Whether the code is 4117: the token does not exist, was used already, or is too old.
+
+        Pay.gov does not say which.
+        """
         return self.return_code == FAULT_TOKEN_UNUSABLE
 
 
@@ -100,7 +103,7 @@ class Nonsense(OutcomeUnknown):
 
 
 class QueryUnavailable(PayGovError):
-    """Configuration says that Pay.gov's query service is not available here; nothing was sent."""
+    """The query service is not configured; nothing was sent."""
 
     certainty = Certainty.NOT_SENT
     http_status = 502
@@ -135,5 +138,5 @@ CLASSIFICATION: Final[tuple[tuple[str, type[PayGovError]], ...]] = (
     ("the reply sent twice over", Nonsense),
     ("a SOAP fault without a return code", Nonsense),
 )
-"""An event during a call → the error that it raises. HTTP 4xx and plain SOAP faults are unknown, not refused: a
-gateway between Bursar and Pay.gov may write either after Pay.gov has acted. Only a return code is surely Pay.gov's."""
+"""An event during a call → the error that it raises. HTTP 4xx and plain SOAP faults are unknown, not refused: a gateway
+between Bursar and Pay.gov may write either after Pay.gov has acted. Only a return code certainly comes from Pay.gov."""

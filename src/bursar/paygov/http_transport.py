@@ -1,4 +1,4 @@
-"""The production transport: the HTTP client of the house, with its errors as Pay.gov's.
+"""The production transport: the HTTP client of the house, whose errors become errors of Pay.gov calls.
 
     RequestNotSent → NotSent     ReplyTimedOut → TimedOut     ReplyLost → Lost     ReplyUnreadable → Nonsense
 

@@ -1,4 +1,4 @@
-"""The probe: which of Bursar's assumptions about Pay.gov hold, by asking an agency's QA environment.
+"""The probe: check which of Bursar's assumptions about Pay.gov hold, in an agency's QA environment.
 
     always        namespaces, the application, both lookups for an id that does not exist      charges no payer
     on request    both lookups for a given id; a complete of an unpaid token      charges no payer
@@ -65,7 +65,9 @@ class ProbeRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeRequest:
-    """Names what to probe. ``pay`` makes the test payer pay at an address of the hosted pages; None: no payment.
+    """The choice of what to probe.
+
+    ``pay`` makes the test payer pay at an address of the hosted pages; None: no payment.
 
     agency_tracking_id: of a completed collection, for the lookups. completes_unpaid: whether to complete an unpaid
     token. amount: of the test payment, dollars. wait_s: how long to wait for the lookups to show it.
@@ -101,7 +103,10 @@ class Probe:
         self._sleep = sleep
 
     async def run(self) -> tuple[ProbeRow, ...]:
-        """Ask Pay.gov and return every row, also those that were not tried. Raises nothing of Pay.gov's."""
+        """Ask Pay.gov and return every row, also those that were not tried.
+
+        Errors of Pay.gov are rows, and are not raised.
+        """
         rows = [await self._namespaces(), await self._application()]
         for lookup in LOOKUPS:
             rows += [await self._none(lookup), await self._found(lookup)]
@@ -211,7 +216,10 @@ class Probe:
         return [*rows, self._second_row(again, _short(token))]
 
     def _payment_rows(self, answer: str, *, failed: bool = False) -> list[ProbeRow]:
-        """Return the rows of a payment that was not made; of one that ``failed``, the first row does not hold."""
+        """Return the rows of a payment that was not made.
+
+        If it ``failed``, the first row says that its assumption does not hold.
+        """
         first = replace(self._complete_row("", "", None), answered=answer)
         visible = [self._visible_row(lookup, answer, None) for lookup in LOOKUPS]
         rest = [
@@ -328,7 +336,7 @@ def _row(
 
 
 def _is_paygovs(answer: object) -> bool:
-    """Return whether ``answer`` is Pay.gov's to a getDetails: a fault with a code, a list, or an empty list."""
+    """Return whether ``answer`` is a valid answer to getDetails: a fault with a code, a list, or an empty list."""
     return isinstance(answer, Fault | tuple) or (isinstance(answer, Nonsense) and answer.reason == NO_TRANSACTION)
 
 

@@ -1,7 +1,7 @@
 """Every assumption about Pay.gov's wire form, in one place, so that an agency can correct it from its documents.
 
 Only agencies receive the specification of Trusted Collection Services. The facts below come from public clients and a
-public test server; each guess is marked GUESS.
+public test server; each guess has the word GUESS.
 
     request   soapenv:Envelope / soapenv:Body / tcs:OP / OPRequest / unqualified children, in order
     reply     S:Envelope / S:Body / ns2:OPResponse / OPResponse / children     (prefixes and namespaces vary)
@@ -18,7 +18,10 @@ from bursar.paygov.collection import Collection
 
 SOAP_NAMESPACE = "http://schemas.xmlsoap.org/soap/envelope/"
 NAMESPACE = "http://fms.treas.gov/services/tcsonline_3_3"
-"""Namespace of the operations. Older clients use …/tcsonline or …/tcsonline_3_1: it is a setting."""
+"""The default namespace of the operations.
+
+It is a setting, because older clients use …/tcsonline or …/tcsonline_3_1.
+"""
 NAMESPACES: Final = (
     "http://fms.treas.gov/services/tcsonline",
     "http://fms.treas.gov/services/tcsonline_3_0",
@@ -41,8 +44,8 @@ TOKEN_LIFE_S = 3 * 3600.0
 AGENCY_TRACKING_ID_CHARACTERS_MAX = 21
 PAYGOV_TRACKING_ID_CHARACTERS_MAX = 255
 PAYGOV_TRACKING_ID: Final = re.compile(rf"[!-~]([ -~]{{0,{PAYGOV_TRACKING_ID_CHARACTERS_MAX - 2}}}[!-~])?")
-"""Public test servers give 21 characters, spaces among them. GUESS: an id has no other form and is not longer. Replies
-and requests use the same form, so every id that a reply holds can be looked up."""
+"""Public test servers give 21 characters, spaces among them. GUESS: every id has this form and at most this length.
+Replies and requests use the same form, so every id that a reply holds can be looked up."""
 TCS_APP_ID_CHARACTERS_MAX = 64
 """GUESS: the agencies' ids that are public have 8 to 21 characters."""
 URL_CHARACTERS_MAX = 2_048
@@ -56,7 +59,10 @@ LANGUAGE = "en"
 PAYMENT_FREQUENCY = "ONE_TIME"
 
 STATUS_RETURNED = "Retired"
-"""Of a debit that had settled: the payer's bank returned it. Source: the Social Security Administration, EM-21011."""
+"""The status of a settled debit that the payer's bank returned.
+
+Source: the Social Security Administration, EM-21011.
+"""
 TRANSACTION_STATUSES: Final = frozenset(
     ("Success", "Settled", "Cancelled", "Failed", "Retired", "Pending", "Received", "Waiting", "Submitted")
 )
@@ -67,9 +73,9 @@ FAULT_ELEMENT = "TCSServiceFault"
 FAULT_NO_SUCH_APPLICATION = "4019"
 FAULT_TOKEN_UNUSABLE = "4117"
 FAULT_TOKEN_EXPIRED = "5009"
-"""Never seen from Pay.gov: portals record it for an attempt whose token expired."""
+"""Pay.gov has never been seen to send it. Portals record it for an attempt whose token expired."""
 FAULT_UNPAID = FAULT_TOKEN_UNUSABLE
-"""GUESS: the fault that a complete of an unpaid token answers. The public test server completes such a token as a card
+"""GUESS: the fault that answers a complete of an unpaid token. The public test server completes such a token as a card
 payment, but a real Pay.gov cannot charge a card that no payer has entered. 4117 is the most difficult answer for the
 client: it may also mean "not yet", so it proves nothing once an outcome is unknown."""
 FAULT_DETAILS: Final = {
@@ -81,7 +87,7 @@ FAULT_DETAILS: Final = {
 
 @dataclass(frozen=True)
 class SoapOperation:
-    """One SOAP operation: its name, the children of its request in order, and whether repeating it is harmless."""
+    """One SOAP operation: its name, the children of its request in order, and whether it is safe to repeat."""
 
     name: str
     request: tuple[str, ...]
@@ -134,9 +140,9 @@ LIST_ELEMENT, LIST_ITEM_ELEMENT = "transactions", "transaction"
 """The list of getDetails (public) and of the query (GUESS): transactions/transaction, none, one or many. The list
 element must be present: an empty list means "there are none", and a missing list means nothing."""
 LOOKUP_FAULTS_MEANING_NONE: Final[frozenset[str]] = frozenset()
-"""GUESS: the return codes by which a lookup by agency tracking id says that Pay.gov has no such collection. Empty: only
-an empty list says so, and any fault is no answer. `bursar paygov probe` shows what an agency's Pay.gov answers. Never
-add 4117: it is also the answer to a lookup of another application."""
+"""GUESS: the return codes by which a lookup by agency tracking id says that Pay.gov has no such collection. The set is
+empty: only an empty list means that, and a fault is not an answer. `bursar paygov probe` shows what an agency's Pay.gov
+answers. Never add 4117: it is also the answer to a lookup of another application."""
 
 LookupName = Literal["details", "query"]
 LOOKUPS: Final[tuple[LookupName, ...]] = ("details", "query")

@@ -1,4 +1,4 @@
-"""Parses untrusted XML safely: no DTDs, no entities, bounded size, depth and count; every text stays text.
+"""Parses untrusted XML safely: no DTDs, no entities, bounded size, depth and count; no text is converted.
 
 Both sides use it: the client for replies, the simulator for requests. Namespaces, comments and processing instructions
 are dropped: each SOAP server chooses its prefixes.

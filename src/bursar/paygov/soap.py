@@ -1,4 +1,4 @@
-"""Pay.gov's SOAP: builds the envelopes of requests, and reads replies, which may be any bytes.
+"""Pay.gov's SOAP: builds the envelopes of requests, and reads replies, which may have any content.
 
 The readers raise only :class:`Fault` (Pay.gov refused the request) and :class:`Nonsense` (the reply is unreadable).
 """
@@ -28,7 +28,7 @@ from bursar.paygov.protocol import (
 from bursar.paygov.safe_xml import Element, XmlRefused, only, parse_xml
 
 FIELD_CHARACTERS_MAX = 1_000
-"""Of one field of a reply. Ids and words are much shorter."""
+"""The most characters of one field of a reply. Ids and words are much shorter."""
 
 HTTP_OK = 200
 TEMPLATES_KEPT_MAX = 64
@@ -43,7 +43,7 @@ _COLLECTION_FIELDS = frozenset(COLLECTION_FIELDS)
 
 
 class InnerXml(str):
-    """The value of a child that has elements: it is written as it is."""
+    """The value of a child that contains elements. It is written without escaping."""
 
     __slots__ = ()
 
@@ -126,7 +126,10 @@ def read_completion(fields: Element) -> Collection:
 
 
 def read_collections(fields: Element) -> tuple[Collection, ...]:
-    """Return the list of a getDetails or a query: empty only if Pay.gov sent an empty list. No list is Nonsense."""
+    """Return the list of a getDetails or a query: empty only if Pay.gov sent an empty list.
+
+    Raises Nonsense if there is no list.
+    """
     listed = only(fields, LIST_ELEMENT)
     if listed is None or any(child.tag != LIST_ITEM_ELEMENT for child in listed):
         raise Nonsense("a reply without its list of transactions")

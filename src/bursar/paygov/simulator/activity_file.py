@@ -1,4 +1,4 @@
-"""Activity files from the simulator's books: XML or CSV, of some days, with differences planted on request.
+"""Activity files from the simulator's books: XML or CSV, for a range of days, with planted differences on request.
 
 The element names are those of one public importer (docs/paygov.md). GUESS: the root element, a second line for a
 returned debit on the day of its return, and the CSV form.
@@ -137,13 +137,13 @@ PLANTINGS: Final[Mapping[str, Planting]] = {
     "unknown": lambda record, chance: (replace(record, transaction_status="Vanished"),),
     "malformed": lambda record, chance: (replace(record, amount=f"{record.amount}5"),),
 }
-"""Kind of difference (a class of `bursar reconcile`) → the lines instead of the line of a paid collection."""
+"""Kind of difference (a class of `bursar reconcile`) → a function that returns the lines in place of a correct one."""
 
 
 def planted(
     records: Sequence[ActivityRecord], kinds: Sequence[str], chance: random.Random
 ) -> tuple[list[ActivityRecord], list[tuple[str, ActivityRecord]]]:
-    """Return the lines with one difference of each kind, each at another paid collection, and what was planted where.
+    """Return the lines with one difference of each kind, each at a different paid collection, and the place of each.
 
     Raises ``ValueError`` for an unknown kind, and if there are fewer paid collections than kinds.
     """

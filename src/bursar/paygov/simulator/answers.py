@@ -79,7 +79,7 @@ class SoapService:
     async def answer(
         self, operations: Mapping[str, SoapOperation], body: bytes, content_type: str, authentication: str
     ) -> SimulatorAnswer:
-        """Return the answer to one request at the service that offers ``operations``. Raises nothing."""
+        """Return the answer to one request at the service that offers ``operations``. Errors are answers too."""
         request = self._read(operations, body, content_type, authentication)
         if isinstance(request, SimulatorAnswer):
             return request
@@ -104,7 +104,7 @@ class SoapService:
             return plain_fault_reply("Client", str(refused))
 
     def admits(self, authentication: str) -> bool:
-        """Return whether the Authentication header admits the caller."""
+        """Return whether the Authentication header has the right token."""
         return self._authentication is None or hmac.compare_digest(
             authentication.encode(errors="replace"), self._authentication
         )
@@ -118,7 +118,7 @@ class SoapService:
         return SPOIL[chosen.kind](chosen, honest)
 
     def carry_out(self, request: SoapRequest) -> SimulatorAnswer:
-        """Carry out ``request`` without any misbehaviour, and return the answer. Raises nothing."""
+        """Carry out ``request`` without any misbehaviour, and return the answer. Errors are answers too."""
         try:
             return reply(request.operation, self._perform[request.operation](request.fields))
         except Fault as fault:
@@ -130,7 +130,7 @@ class SoapService:
             return SimulatorAnswer(503, PLAIN_TYPE, f"{error}\n".encode())
 
     def _subject(self, request: SoapRequest) -> tuple[str | None, str | None]:
-        """Return the token and the agency tracking id of a request, as far as the books know them."""
+        """Return the token and the agency tracking id of a request; None for one that is not in the books."""
         token, agency_tracking_id = (request.fields.get(name) for name in (TOKEN_FIELD, "agency_tracking_id"))
         entry = None
         if token is not None:

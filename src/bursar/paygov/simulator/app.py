@@ -47,10 +47,10 @@ CONTROL_BYTES_MAX = 64 * 1024
 DROP_HOLD_MAX_S = 120.0
 """The seconds for which a caller gets no reply before the connection is closed."""
 BOOKS_PAGE = 1_000
-"""The most charges that GET /books lists. It lists the newest."""
+"""The most charges that GET /books lists, which are the newest."""
 
 DRIP_PIECES = 40
-"""The pieces of a dripped reply."""
+"""The number of pieces of a dripped reply."""
 
 ABORT_EXTENSION = "bursar.abort"
 """ASGI extension of ``server.py``: a function that ends the connection, with a reset if its argument is True."""
@@ -161,7 +161,7 @@ class OperatorEndpoints:
         return JSONResponse({"agencyTrackingId": entry.agency_tracking_id, "amount": str(entry.amount)})
 
     async def list_misbehaviours(self, request: Request) -> Response:
-        """Answer ``GET /misbehave`` with the misbehaviours in force and the kinds that there are."""
+        """Answer ``GET /misbehave`` with the misbehaviours in force and all kinds."""
         if refused := self._refusal_unless_admitted(request):
             return refused
         return JSONResponse(
@@ -231,9 +231,9 @@ async def _http_error(_request: Request, error: Exception) -> Response:
 
 
 async def _whole_body(receive: Receive) -> bytes | None:
-    """Return the body of the request, which is mostly one message; None if it is too large.
+    """Return the body of the request, which is usually one message; None if it is too large.
 
-    If the caller has left, this is the part that arrived.
+    If the caller has disconnected, this is the part that arrived.
     """
     message = await receive()
     whole: bytes = message.get("body", b"")

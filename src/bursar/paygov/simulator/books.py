@@ -1,8 +1,8 @@
 """The simulator's books: every collection that it started, kept in a journal, and every charge.
 
-Each change appends one line of JSON, which the operating system has before the reply is sent. The simulator replays
-the journal at start. So the books hold every charge that a reply has reported, even if the simulator is killed. They
-may not survive a power cut: the journal is not fsynced, because the simulator is for tests.
+Each change appends one line of JSON, which is written to the operating system before the reply is sent. The simulator
+replays the journal at start. So the books have every charge that a reply has reported, even if the simulator is killed.
+A power cut may lose lines: the journal is not fsynced, because the simulator is for tests.
 
     {"format": 1}
     {"event": "started",   "token": …, "at": …, "tcs_app_id": …, "agency_tracking_id": …, "amount": "60.00", …}
@@ -30,7 +30,10 @@ SUCCESS, FAILED = OUTCOMES = ("Success", "Failed")
 
 
 class BooksError(Exception):
-    """The books cannot be used: in use, damaged, of a newer format, not writable, full. The text is one line."""
+    """The books cannot be used: they are used by another process, damaged, of a newer format, not writable or full.
+
+    The text is one line.
+    """
 
 
 @dataclass(slots=True)
@@ -140,7 +143,7 @@ class Books:
         self._remember(entry)
 
     def pay(self, entry: Entry, payment_type: str, outcome: str, at: float) -> None:
-        """Record how the payer paid, and the outcome of the later complete. This charges no payer yet."""
+        """Record how the payer paid, and the outcome that the later complete will have. This charges no payer yet."""
         self._append(event="paid", token=entry.token, at=at, payment_type=payment_type, outcome=outcome)
         entry.payment_type, entry.outcome, entry.paid_at = payment_type, outcome, at
 

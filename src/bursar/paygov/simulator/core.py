@@ -38,7 +38,7 @@ from bursar.paygov.simulator.books import FAILED, OUTCOMES, SUCCESS, Books, Entr
 ACH_SETTLE_S = 15.0
 RECEIVED = "Received"
 PAYGOV_TRACKING_ID_BITS = 80
-"""They fill 20 of the 21 characters of an id."""
+"""The random bits of an id: they fill 20 of its 21 characters."""
 
 _AMOUNT = re.compile(r"[0-9]{1,10}\.[0-9]{2}")
 _URL = re.compile(rf"https?://[!-~]{{1,{URL_CHARACTERS_MAX}}}", re.IGNORECASE)
@@ -49,7 +49,7 @@ class RequestRefused(ValueError):
 
 
 class PayerRefused(ValueError):
-    """The hosted page refuses an action of the payer. It has an ``http_status`` and a sentence for the payer."""
+    """The hosted page refuses an action of the payer. The error has an ``http_status`` and a sentence for the payer."""
 
     def __init__(self, http_status: int, sentence: str) -> None:
         self.http_status = http_status
@@ -58,7 +58,7 @@ class PayerRefused(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatorSettings:
-    """The behaviour of the simulator without misbehaviours.
+    """The settings of the simulator's regular behaviour.
 
     ach_settle_s: the seconds for which an ACH debit is Received after its completion. token_life_s: the seconds for
     which a token is valid. applications: the tcs app ids that exist; None: all. bearer: the token that callers must
@@ -187,7 +187,10 @@ class Simulator:
         return entry
 
     def pay(self, token: str, payment_type: str, outcome: str) -> str:
-        """Pay as the payer, and return the URL to go back to. The payer is charged only by the later complete."""
+        """Pay as the payer, and return the URL that leads back to the application.
+
+        The payer is charged only by the later complete.
+        """
         if payment_type not in PAYMENT_TYPES:
             raise PayerRefused(400, f"payment_type: must be one of {', '.join(PAYMENT_TYPES)}; got {payment_type!r}")
         if outcome not in OUTCOMES:
@@ -197,7 +200,7 @@ class Simulator:
         return entry.url_success
 
     def cancel(self, token: str) -> str:
-        """Cancel as the payer, and return the URL to go back to. The token does not change."""
+        """Cancel as the payer, and return the URL that leads back to the application. The token does not change."""
         entry = self.books.entry(token)
         if entry is None:
             raise PayerRefused(404, "There is no payment under this address.")
@@ -218,7 +221,7 @@ def _fault(code: str) -> Fault:
 
 
 def _adds_up(classification: str, amount: str) -> bool:
-    """Return whether a classification has parts with ids, which add up to the amount."""
+    """Return whether the parts of a classification have ids and add up to the amount."""
     parts = orjson.loads(classification)
     if not parts or not all(name and _AMOUNT.fullmatch(part) for name, part in parts):
         return False

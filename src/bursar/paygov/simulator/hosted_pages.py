@@ -1,4 +1,4 @@
-"""The hosted payment pages for a payer's browser: no JavaScript, no assets."""
+"""The hosted payment pages for a payer's browser: without JavaScript and other files."""
 
 import functools
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """A transport to a simulator in the same process, without sockets or threads: for tests and simulations.
 
-Time passes only in ``asyncio.sleep``, so that a thousand lost replies take no real time under a virtual-time event
-loop. As over a real network, a request that reached the simulator is carried out even if its caller no longer waits.
+Time passes only in ``asyncio.sleep``, so under a virtual-time event loop a thousand lost replies take no real time. As
+over a real network, a request that reached the simulator is carried out even if its caller has stopped waiting.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class SimulatorTransport:
     """A :class:`~bursar.paygov.transport.Transport`. It uses only the paths of URLs.
 
     plan: the misbehaviours. latency_s: the least and the most seconds that a request takes to arrive, and a reply to
-    return. Each is drawn evenly from the simulator's randomness. read: see
+    return. Each is uniformly random, from the simulator's randomness. read: see
     :class:`~bursar.paygov.simulator.answers.SoapService`.
     """
 

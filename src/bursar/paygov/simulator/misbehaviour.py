@@ -21,15 +21,15 @@ from bursar.paygov.protocol import (
 
 DELAY_MAX_S = 3_600.0
 PLAN_MAX = 10_000
-"""Misbehaviours in a plan. A test that plans one for each token needs many."""
+"""The most misbehaviours in a plan. A test that plans one for each token needs many."""
 
 
 @dataclass(frozen=True)
 class MisbehaviourKind:
     """One kind of misbehaviour.
 
-    meaning: a description for GET /misbehave. takes_place: whether the operation takes place. fixed: whether a
-    misbehaviour of this kind cannot choose takes_place.
+    meaning: a description for GET /misbehave. takes_place: whether the operation takes place. fixed: whether
+    takes_place of this kind cannot be changed.
     """
 
     meaning: str
@@ -69,7 +69,7 @@ OPERATIONS: Final[Mapping[str, frozenset[str]]] = {
 
 
 def planned_name(operation: SoapOperation) -> str:
-    """Return the name by which a plan knows ``operation``: getDetails has two, one for each kind of id."""
+    """Return the name of ``operation`` in plans: getDetails has two names, one for each kind of id."""
     return FIND_DETAILS if operation is GET_DETAILS_BY_AGENCY_ID else operation.name
 
 
@@ -82,7 +82,7 @@ class Misbehaviour:
     calls about these. probability: 0 to 1. times: the most calls; None: no bound. delay_s: the delay before anything
     else happens (for a drip: spread over the reply). status: of an ``http``. code: of a ``fault``.
 
-    Raises ValueError for values that make no sense; the message names the field.
+    Raises ValueError for invalid values; the message names the field.
     """
 
     kind: str
@@ -163,7 +163,10 @@ class Misbehaviour:
 
 
 class MisbehaviourPlan:
-    """The misbehaviours in force. All choices use the given randomness, so that a seed repeats a run."""
+    """The misbehaviours in force.
+
+    All random choices use the given randomness, so that a run can be repeated from its seed.
+    """
 
     def __init__(self, randomness: random.Random, misbehaviours: Iterable[Misbehaviour] = ()) -> None:
         self._randomness = randomness
@@ -174,7 +177,7 @@ class MisbehaviourPlan:
         return len(self._in_force)
 
     def add(self, *misbehaviours: Misbehaviour) -> None:
-        """Add all of them, or none: raises ValueError if more than PLAN_MAX would be in force."""
+        """Add all of them. Raises ValueError, and adds none, if more than PLAN_MAX would be in force."""
         if len(self._in_force) + len(misbehaviours) > PLAN_MAX:
             raise ValueError(f"at most {PLAN_MAX} misbehaviours can be in force")
         self._in_force.extend(misbehaviours)

@@ -96,7 +96,7 @@ class _EmbeddedServer(uvicorn.Server):
 
 
 class SimulatorProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which also offers the app a way to break off its connection."""
+    """uvicorn's protocol, which also lets the app end its connection in the middle of a reply."""
 
     def on_message_begin(self) -> None:
         """Begin a request, and put :data:`~bursar.paygov.simulator.app.ABORT_EXTENSION` into its scope."""

@@ -1,7 +1,7 @@
 """SOAP on the server's side: reads requests, which are untrusted input, and writes replies.
 
-A :class:`SimulatorAnswer` holds a reply and how it reaches the caller. Each door (``app``, ``in_process``) delivers it
-in its way.
+A :class:`SimulatorAnswer` holds a reply and how it reaches the caller. Each door (``app``, ``in_process``) delivers the
+reply accordingly.
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +26,10 @@ from bursar.paygov.simulator.core import RequestRefused
 from bursar.paygov.soap import escape
 
 REPLY_NAMESPACE = "http://fms.treas.gov/services/tcsonline"
-"""Not the namespace of the request: public test servers always answer in the namespace without a version."""
+"""The namespace of replies.
+
+It differs from that of requests: public test servers always answer in the namespace without a version.
+"""
 
 
 class Ending(Enum):
