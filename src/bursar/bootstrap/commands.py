@@ -104,7 +104,7 @@ def portal(**flags: Any) -> None:
 def dashboard(**flags: Any) -> None:
     """Serve the dashboard alone, beside a portal that uses the same store (docs/dashboard.md).
 
-    Its pages only read: the portal's own pages offer the actions.
+    Its pages only read. The portal's own pages offer the actions.
     """
     from bursar.bootstrap.dashboard import run_dashboard
 
@@ -154,7 +154,7 @@ def reports(until_stdin_closes: bool, log: str, **flags: Any) -> None:
 def demo(count: int, portal_url: str, simulator_url: str, seed: int | None, data: str | None) -> None:
     """Make payments against a running `bursar up`, then print payments by fee type and month.
 
-    Payers pay by card, bank account or PayPal. Some payments are declined, and some payers walk away.
+    Payers pay by card, bank account or PayPal. Some payments are declined, and some payers leave without paying.
     """
     settings = settings_from({"data": data})
     run_command(settings, lambda: _demo(settings, count, portal_url.rstrip("/"), simulator_url.rstrip("/"), seed))

@@ -67,11 +67,11 @@ class Composition:
         other_users: bool = True,
         observer: "Observer | None" = None,
     ) -> None:
-        """Keep the settings; create nothing yet. ``metrics`` measures the store and the portal, if it is given.
+        """Store the settings without creating a part. ``metrics`` measures the store and the portal, if it is given.
 
         ``creates_store``: create the store and its table if they are missing, and store the rules of this process's
         fees in an embedded store that has other rules. A command beside a portal does neither: with a mistyped folder
-        it would answer for an empty store, and without the portal's fees it would forbid them to the portal.
+        it would report an empty store, and with other fees it would store rules that forbid the portal's fees.
 
         ``other_users``: the machine may have other users, so files of secrets must be private.
 
@@ -176,7 +176,7 @@ class Composition:
         return self._paygov
 
     def paygov_connection(self) -> "tuple[PayGovConfig, HttpTransport]":
-        """Return how Pay.gov is reached, and a new transport to it. Raises :class:`CannotStart`."""
+        """Return the configuration of Pay.gov, and a new transport to it. Raises :class:`CannotStart`."""
         from bursar.bootstrap.silent_paygov import lookups_of
         from bursar.paygov.config import PayGovConfig
         from bursar.paygov.http_transport import HttpTransport
@@ -271,7 +271,7 @@ class Composition:
         return [self._generations.keep_raising(engine.engine.rows_changed)]
 
     async def _keep_generation(self, store: Store, ledger: "Ledger") -> None:
-        """Mark an embedded store that was restored by hand, and raise its generation now and at the end."""
+        """Mark an embedded store if it was restored by hand, and raise its generation at the start and at the end."""
         path = file_of(self.settings.store_url)
         if path is None or path == MEMORY or self._generations is not None:
             return
@@ -398,7 +398,7 @@ class Composition:
         return dispatcher
 
     async def _expect_queue(self, queue: "WebhookQueue") -> None:
-        """Raise :class:`CannotStart` if the store has no table for webhooks. An embedded store gets it."""
+        """Raise :class:`CannotStart` if the store has no table for webhooks. In an embedded store, create the table."""
         if self._embedded(await self.store()) is not None:
             await queue.create_table()
             return
@@ -442,7 +442,7 @@ class Composition:
             raise CannotStart(f"BURSAR_TABLE: there is no table {table} in {where}") from error
 
     async def _expect_open(self, store: Store, engine: "AsyncEngine | None") -> None:
-        """Raise :class:`CannotStart` if a move fills the payments table, or has closed it and this process writes."""
+        """Raise :class:`CannotStart` if a move fills the payments table, or has closed it for this writer."""
         from bursar.payments.ledger.move_state import is_being_filled
 
         if await is_being_filled(store, self.settings.table):

@@ -36,7 +36,7 @@ class DemoFailed(Exception):
 
 @dataclass
 class DemoResult:
-    """The outcomes: payment status → number of payments, and the number of payers that walked away."""
+    """The outcomes: payment status → number of payments, and the number of payers that left without paying."""
 
     statuses: Counter[str] = field(default_factory=Counter)
     walked_away: int = 0

@@ -36,7 +36,7 @@ async def open_embedded(url: str, path: str, clock: Clock, randomness: random.Ra
 
 
 def store_rules(store: AsyncEngine, url: str, table: str, ledger: "Ledger", may_change: bool) -> None:
-    """Store the rules of ``ledger`` with its table, if it has none, or others and ``may_change``.
+    """Store the rules of ``ledger`` with its table if the table has none, or has others and ``may_change`` is true.
 
     Raises :class:`CannotStart` if the engine refuses them.
     """

@@ -1,4 +1,4 @@
-"""Factories of the objects that commands use, made from the settings in force. The command line passes them on.
+"""Factories of the objects that commands use, from the settings in force. The command line passes them to commands.
 
 Each factory returns an async context manager or plain values. If a part cannot be made, the command ends with one
 line and exit code 2. No factory creates a store: these commands run beside a portal, whose store exists.

@@ -1,12 +1,12 @@
-"""Find out at a start that the store went back in time, because a copy was put in its place.
+"""Detect at start that the store went back in time because it was replaced by a copy.
 
     bursar.db              has a number, the generation, that only grows
     bursar.db.generation   has the generation that the store had when this file was written
 
-The store's number is raised first and then noted in the file. So the file's number is higher only if the store is
-older than the file: it was restored by hand. A process that dies between the two leaves the file behind the store,
-which means nothing. The number is raised at each start and stop, after each backup, and once a minute while the process
-writes to the store.
+The store's number is raised first and then noted in the file. So the file's number is higher only if the store is older
+than the file: it was restored by hand. A process that dies between the two leaves a lower number in the file, which is
+harmless. The number is raised at each start and stop, after each backup, and once a minute while the process writes to
+the store.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Generations:
         return await self._ledger.mark_restored(FOUND_AT_START, outside=outside, only_if_behind=True)
 
     async def raise_and_note(self) -> None:
-        """Raise the store's number, then write it to the file. Raises the store's errors; reports those of the file."""
+        """Raise the store's number, then write it to the file. Raises the store's errors; logs errors of the file."""
         number = await self._ledger.restores.raise_generation()
         if number is not None and number > outside_of(self._store_path):
             note_outside(self._store_path, number)
@@ -87,9 +87,9 @@ def outside_of(store_path: str) -> int:
 
 
 def note_outside(store_path: str, number: int) -> None:
-    """Write the number of the store to the file beside it: all of it or nothing, also if the machine stops.
+    """Write the number of the store to the file beside it: either completely or not at all, also if the machine stops.
 
-    An error is reported, and nothing else depends on the file.
+    An error is only logged, because nothing else depends on the file.
     """
     path = Path(store_path + ENDING)
     partial = path.with_name(f"{path.name}.{os.getpid()}")

@@ -1,11 +1,11 @@
-"""``bursar portal`` in several processes that share the port, the store's file and, evenly, the connections.
+"""``bursar portal`` in several processes, which share the port, the store's file, and evenly the connections.
 
     parent   checks everything once ──► keeps the port ──► forks, waits, replaces dead workers, forwards signals
     worker   has a socket on that port, an event loop, a store, a sweeper · stops with its parent
 
 The kernel gives a connection to any worker, and a worker that has more connections than another passes it on. The
-workers' counters are in shared memory, so each worker reports the metrics of all. The use of each client is in shared
-memory too, so its limits hold for all workers together.
+workers' counters and the clients' limits are in shared memory. So each worker reports the metrics of all, and the
+limits hold for all workers together.
 """
 
 from collections.abc import Callable

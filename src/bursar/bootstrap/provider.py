@@ -22,7 +22,7 @@ SECRET_BYTES_MAX: Final = 4_096
 
 
 def people_of(settings: Settings) -> Accounts:
-    """Return the accounts that the pages accept; none if people sign in through a provider alone.
+    """Return the accounts that the pages accept; none if people sign in only through a provider.
 
     Raises:
         CannotStart: the accounts' file cannot be used.
@@ -31,7 +31,7 @@ def people_of(settings: Settings) -> Accounts:
 
 
 def provider_of(settings: Settings, clock: Clock) -> IdentityProvider | None:
-    """Return the provider; None if people sign in with accounts alone.
+    """Return the provider; None if people sign in only with accounts.
 
     Raises:
         CannotStart: a setting of the provider is missing, wrong, or set but not used.
@@ -95,7 +95,7 @@ def _secret(settings: Settings) -> str | None:
 
 
 def _roles(text: str | None) -> Mapping[str, Role]:
-    """Return value of the claim → role. Raises :class:`CannotStart`."""
+    """Return a mapping: value of the claim → role. Raises :class:`CannotStart`."""
     if text is None:
         return {role: role for role in ROLES}
     found: dict[str, Role] = {}

@@ -1,10 +1,10 @@
-"""``bursar reports``: the process that answers questions about all payments, and its keeper in the portal.
+"""``bursar reports``: the process that answers questions about all payments, and its supervisor in the portal.
 
     portal ── keeps ──► reports process: follows the store, answers over a Unix socket, writes the lake
        └──── asks ────► its socket, and so do `bursar sql`, `report` and `lake`
 
 A query never runs in the portal's process, so payments do not wait for it, and a query that cannot be stopped ends only
-the reports process. One process serves a socket; the keepers of other portals wait until it has ended.
+the reports process. One process serves a socket; other portals wait until it has ended.
 """
 
 import asyncio
@@ -27,13 +27,13 @@ from bursar.settings import ENVIRONMENT_PREFIX, SETTINGS, Settings, setting_text
 from bursar.startup import CannotStart
 
 ALREADY_SERVED: Final = 3
-"""The exit code of a reports process whose socket another one serves."""
+"""The exit code of a reports process if another process serves its socket."""
 RUNAWAY: Final = 75
 """The exit code after a statement that could not be stopped."""
 RESTART_PAUSE_S: Final = 0.5
 STOP_TIMEOUT_S: Final = 20.0
 VERIFY_CHECK_S: Final = 60.0
-"""How often is checked whether a verification is due."""
+"""The time between two checks of whether a verification is due."""
 VERIFY_RETRY_S: Final = 900.0
 """The pause after a verification that failed, which may have read all payments."""
 
@@ -69,7 +69,7 @@ async def run_reports(settings: Settings, *, until_stdin_closes: bool) -> int:
 
 
 async def ask_once(reports: PaymentReports) -> None:
-    """Ask a question with no answer, so that the first caller does not wait until the changes have been read."""
+    """Run a query and drop its answer. The changes are then read already when the first caller asks."""
     try:
         await reports.sql("SELECT status FROM payments LIMIT 0")
     except (ReportError, OSError) as error:
@@ -77,7 +77,7 @@ async def ask_once(reports: PaymentReports) -> None:
 
 
 async def write_lake_when_due(reports: PaymentReports, interval_s: float) -> None:
-    """Move changes into the lake every ``interval_s``, if they are many or old. Queries never wait for it for long."""
+    """Move changes into the lake every ``interval_s``, if they are many or old. Queries do not wait long for it."""
     while True:
         await asyncio.sleep(interval_s)
         try:
@@ -89,7 +89,10 @@ async def write_lake_when_due(reports: PaymentReports, interval_s: float) -> Non
 
 
 async def verify_lake_when_due(reports: PaymentReports, upkeep: UpkeepFile, clock: Clock, interval_s: float) -> None:
-    """Verify the lake every ``interval_s``, and repair what differs; the time of the last one survives a restart."""
+    """Verify the lake every ``interval_s``, and repair what differs.
+
+    The time of the last verification is kept over restarts.
+    """
     pause_s = check_s = min(VERIFY_CHECK_S, interval_s)
     while True:
         await asyncio.sleep(pause_s)

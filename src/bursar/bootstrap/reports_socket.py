@@ -10,11 +10,11 @@ from bursar.dynamo.clients.store import MEMORY, file_of
 from bursar.settings import Settings
 
 SOCKET_PATH_BYTES_MAX: Final = 100
-"""Linux takes 107 bytes in the address of a Unix socket, macOS 103."""
+"""The longest address of a Unix socket on every system: Linux allows 107 bytes, macOS 103."""
 
 
 def has_reports_process(settings: Settings) -> bool:
-    """Return whether another process can read the store: not one in memory."""
+    """Return whether another process can read the store, which it cannot if the store is in memory."""
     return file_of(settings.store_url) != MEMORY
 
 

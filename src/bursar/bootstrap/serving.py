@@ -24,11 +24,14 @@ from bursar.web.refusals import Refuse, plain_refusal
 
 REQUEST_GRACE_S: Final = 30
 COLLECT_AFTER_ALLOCATIONS: Final = 50_000
-"""Allocations between two garbage collections. With Python's 700 there are several per payment, and few cycles."""
+"""The allocations between two garbage collections.
+
+Python's default of 700 gives several per payment, which find few cycles.
+"""
 
 
 def bind(host: str, port: int, what: str, *, flag: str = "--port", shared: bool = False) -> socket.socket:
-    """Return a socket that listens; with ``shared``, one that several processes bind and that does not listen yet.
+    """Return a listening socket; with ``shared``, one that several processes may bind, and that does not listen yet.
 
     ``flag`` is the option that sets the port.
 
@@ -84,8 +87,8 @@ async def background(tasks: Sequence[Coroutine[Any, Any, Any]]) -> AsyncIterator
 async def until_stopped(lifeline: int | None = None, *, on_ready: Callable[[], None] = lambda: None) -> None:
     """Return at the first SIGINT or SIGTERM, or when ``lifeline``, a descriptor, reports that the parent has ended.
 
-    Call it when all parts are made: it tunes the garbage collector for serving. ``on_ready`` is called once signals are
-    handled, because a program that learns that the process is ready may send one at once.
+    Call it when all parts are made: it tunes the garbage collector for serving. ``on_ready`` is called when signals are
+    handled, because a program that sees that the process is ready may send one at once.
     """
     loop, stopped = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -77,7 +77,7 @@ async def _backup(settings: Settings, target: str) -> None:
 
 
 async def _copy_of_store(settings: Settings, store: Path, final: Path) -> None:
-    """Make a sound copy of the store at ``final``."""
+    """Copy the store to ``final``, and check the copy."""
     async with Composition(settings, creates_store=False) as parts:
         generations = Generations(await parts.ledger(), str(store))
         # Raised before, the generation dates the backup. Raised after, it makes every restore by hand noticeable.
@@ -120,9 +120,9 @@ async def _restore(settings: Settings, source: str) -> None:
 
 
 async def _mark(settings: Settings, store: Path, partial: Path) -> tuple[RestoreMark, int]:
-    """Mark the restored copy. Return the mark, and the generation of the copy then.
+    """Mark the restored copy. Return the mark, and the generation of the copy after it.
 
-    A copy with rules that do not know marks gets the rules of this version, as at the start of a portal.
+    If the copy's rules are too old for marks, store the rules of this version, as a portal does at its start.
     """
     outside = outside_of(str(store))
     on_copy = replace(settings, store=f"file:{quote(str(partial))}")

@@ -1,4 +1,4 @@
-"""``bursar up`` and ``bursar portal``: the whole of Bursar, or the portal alone, until a signal.
+"""``bursar up`` and ``bursar portal``: run all of Bursar, or only the portal, until a signal.
 
     up        portal + pages ── Pay.gov's simulator ── sweeper        keeps a reports process      one data folder
     portal    portal ───────────────────────────────── sweeper        keeps a reports process      Pay.gov as configured
@@ -48,7 +48,7 @@ DEVELOPMENT_CLIENT_ACCEPTED: Final = (
 BURST_S: Final = 2.0
 """A client may use this many seconds of its rate in one burst."""
 FORCED_INTERVAL_S: Final = 1.0
-"""`up` sweeps at least this often: an ACH debit of the simulator settles within seconds, while a person watches."""
+"""The longest time between two sweeps of `bursar up`, whose user watches an ACH debit settle within seconds."""
 
 PrintLine = Callable[[str], None]
 _log = logging.getLogger(__name__)
@@ -222,7 +222,7 @@ def _authentication(settings: Settings, parts: Composition) -> Authenticate:
 
 
 def _require_development_client(settings: Settings) -> None:
-    """Raise :class:`CannotStart` unless the development client is allowed and the portal is on loopback."""
+    """Raise :class:`CannotStart` unless the settings allow the development client and the portal is on loopback."""
     if not is_loopback(settings.host):
         raise CannotStart(
             "BURSAR_CLIENTS: must name the clients' file where other machines can reach the portal, because the "
@@ -260,7 +260,7 @@ def _simulator(settings: Settings, parts: Composition, stack: AsyncExitStack) ->
 
 
 async def _reports(parts: Composition) -> PaymentReports:
-    """Return the reports of the reports process; of this process for a store in memory, which no other can read."""
+    """Return the reports of the reports process, or of this process if the store is in memory."""
     local = await parts.reports()  # also reports a lake that cannot be
     return RemoteReports(reports_socket(parts.settings)) if has_reports_process(parts.settings) else local
 

@@ -10,7 +10,10 @@ from bursar.settings import Settings
 
 
 def keep_note(settings: Settings, kind: UpkeepKind, at: float, **content: Any) -> None:
-    """Keep the note, if there is a data folder; if that fails, warn and go on: the audit or backup itself is done."""
+    """Write the note, if there is a data folder.
+
+    If this fails, only warn, because the audit or backup itself is done.
+    """
     folder = Path(settings.data)
     if not folder.is_dir():
         return

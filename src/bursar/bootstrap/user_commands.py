@@ -37,7 +37,10 @@ def user() -> None:
 def add(
     name: str, roles: tuple[str, ...], clients: tuple[str, ...], fees: tuple[str, ...], password_stdin: bool
 ) -> None:
-    """Add the person NAME, or give an existing one another password, roles and limits. Their sessions end."""
+    """Add the person NAME, or change the password, roles and limits of an existing person.
+
+    The person's sessions end.
+    """
     account = Account(name, frozenset(map(role_named, roles)), "", _limit(clients), _limit(fees))
     accounts = _accounts()
     try:
@@ -63,7 +66,7 @@ def list_people() -> None:
 @user.command()
 @click.argument("name")
 def remove(name: str) -> None:
-    """Remove the person NAME. Their sessions end."""
+    """Remove the person NAME. The person's sessions end."""
     try:
         _accounts().remove(name)
     except (AccountsError, OSError) as error:
@@ -75,7 +78,7 @@ def remove(name: str) -> None:
 @click.argument("name")
 @_roles
 def role(name: str, roles: tuple[str, ...]) -> None:
-    """Give the person NAME these roles instead of the present ones. They hold at once, also in open sessions."""
+    """Replace the roles of the person NAME. The new roles take effect at once, also in open sessions."""
     accounts = _accounts()
     known = accounts.named(name)
     if known is None:
@@ -91,7 +94,10 @@ def role(name: str, roles: tuple[str, ...]) -> None:
 @user.command()
 @click.argument("name")
 def forget(name: str) -> None:
-    """Forget which person of the OpenID Connect provider has NAME, so that another may have it. Their sessions end."""
+    """Forget which person of the OpenID Connect provider has NAME, so that another person may have it.
+
+    The sessions of NAME end.
+    """
     from bursar.bootstrap.dashboard import open_state
     from bursar.dashboard.sign_in.provider.people import ProviderPeople
 

@@ -21,7 +21,7 @@ from bursar.bootstrap.bill.units import (
 
 PRICES_FILE: Final = Path(__file__).with_name("prices.toml")
 PROOF_UNIT_BYTES: Final = 2 * 4096
-"""A read unit reads 4 KB, and twice as much eventually consistent, as the proof of the lake does."""
+"""The bytes that one read unit reads for a proof of the lake: 4 KB, twice because reads are eventually consistent."""
 YEAR_MONTHS: Final = 12
 
 
@@ -35,7 +35,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Prices:
-    """The table of prices: its region and date, each price, and what has no price.
+    """The table of prices: its region, its date, the prices, and the services without a price.
 
     ``free`` is what each account gets free in every month, in units of the price.
     """
@@ -48,7 +48,10 @@ class Prices:
 
     @classmethod
     def load(cls, path: Path = PRICES_FILE) -> "Prices":
-        """Read the table from a TOML file. Raises ``OSError``, ``ValueError`` and ``KeyError`` for an unusable one."""
+        """Read the table from a TOML file.
+
+        Raises ``OSError``, ``ValueError`` and ``KeyError`` if the table is not valid.
+        """
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         prices = {name: Price(float(each["usd"]), each["source"]) for name, each in table["prices"].items()}
         free = {name: float(each["quantity"]) for name, each in table["free"].items()}
@@ -136,7 +139,7 @@ def bill(
 
 
 def free_usd(lines: Sequence[BillLine], prices: Prices) -> float:
-    """Return by how much the bill is smaller if nothing else in the account uses what is free in every month."""
+    """Return the dollars by which the bill is smaller if nothing else in the account uses the free quantities."""
     used: defaultdict[str, float] = defaultdict(float)
     for line in lines:
         used[line.price] += line.quantity

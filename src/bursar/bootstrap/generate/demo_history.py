@@ -1,4 +1,4 @@
-"""The histories that `bursar generate` and `bursar up --demo` make: their clients, and the year of a demo."""
+"""The clients of generated histories, and the year of history that `bursar up --demo` makes."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,14 +12,14 @@ from bursar.settings import Settings
 
 DEMO_PAYMENTS: Final = 3_000
 DEMO_MONTHS: Final = 14
-"""Enough for a whole fiscal year and the months since."""
+"""The months of a demo: a whole fiscal year and the months since."""
 DEMO_SEED: Final = 1
 MADE_UP_CLIENTS: Final = (
     ("dawson", frozenset({"PETITION_FILING_FEE", "COPY_FEE"})),
     ("development", frozenset({"*"})),
     ("exams", frozenset({"NONATTORNEY_EXAM_REGISTRATION_FEE"})),
 )
-"""Without a clients' file: the development client and two that no key belongs to."""
+"""The clients of a history if there is no clients' file: the development client and two without access keys."""
 
 
 def fill_for_demo(settings: Settings, print_line: Callable[[str], None]) -> None:
@@ -27,7 +27,7 @@ def fill_for_demo(settings: Settings, print_line: Callable[[str], None]) -> None
 
     The last months are reconciled and deposited; the last week has differences.
 
-    An existing store stays as it is.
+    An existing store is not changed.
 
     Raises:
         CannotStart: the store cannot be written, the clients' file cannot be read, or the data folder has a lake or

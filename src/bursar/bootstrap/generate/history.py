@@ -1,4 +1,4 @@
-"""Write a generated history: all its days into a new store, and what Pay.gov still knows into the simulator's books.
+"""Write a generated history: all its days into a new store, and collections into the simulator's books.
 
     days ─► worker processes play their payments ─► rows ─► one process fills the store
 
@@ -34,7 +34,7 @@ from bursar.payments.records import ATTEMPT, EVENT, Attempt, attempt_from_item
 from bursar.payments.reversals import REVERSAL
 
 DAYS_AHEAD_MAX: Final = 4
-"""Days whose rows may wait for the process that writes the file, for each worker process."""
+"""The most days per worker process whose rows wait for the process that writes the file."""
 _FEE_WEIGHTS: Final = (25, 5, 70)
 """Shares of the catalogue's fees, in the order of their keys; further fees have the first share."""
 _CLIENT_WEIGHTS: Final = (60, 25, 15)
@@ -43,7 +43,7 @@ _CENTS_MAX: Final = 4_000
 
 @dataclass(frozen=True, slots=True)
 class HistoryPlan:
-    """The request for a history: ``payments`` over ``months`` months, of which ``until`` is the last day (New York).
+    """The parameters of a history: ``payments`` over ``months`` months, and the last day ``until`` (New York).
 
     ``fees_path``: the catalogue's file, None for the one that ships. ``clients``: each client's name and its fees.
     """

@@ -1,4 +1,4 @@
-"""Make the new store of a generated history: under another name, moved to its place when it is complete."""
+"""Make the new store of a generated history under a temporary name, and move it to its place when it is complete."""
 
 import asyncio
 import shutil
@@ -21,7 +21,7 @@ from bursar.settings import Settings
 from bursar.startup import CannotStart
 
 FILLING: Final = "generating"
-"""The folder beside the store in which it is filled."""
+"""The folder beside the store's place in which the new store is filled."""
 
 
 def generate_store(
@@ -31,7 +31,9 @@ def generate_store(
     *,
     processes: int | None = None,
 ) -> Generated:
-    """Make the store of ``settings`` with the history, and the simulator's books of it. Raise :class:`CannotStart`.
+    """Make the store of ``settings`` with the history, and the matching books of the simulator.
+
+    Raise :class:`CannotStart`.
 
     The store, its lake and the books must not exist: a made-up history is never mixed with other payments.
     """

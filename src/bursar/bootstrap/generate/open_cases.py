@@ -27,17 +27,17 @@ from bursar.settings import Settings
 from bursar.startup import CannotStart
 
 HOURS_BEFORE_THE_END: Final = (8, 7, 6)
-"""When each case begins: in the office hours of the last day."""
+"""Hours before the end of the last day at which the cases begin, in office hours."""
 HOUR_S: Final = 3600.0
 _AMOUNT: Final = Decimal("25.00")
 _AMOUNT_ELSEWHERE: Final = Decimal("10.00")
-"""Dollars by which Pay.gov's collection is too small."""
+"""The dollars by which Pay.gov's collection is smaller than the attempt."""
 
 
 async def add_open_cases(plan: HistoryPlan, settings: Settings) -> None:
-    """Add one case of each kind to the generated store of ``settings``, and what Pay.gov has of it to the books.
+    """Add one case of each kind to the generated store of ``settings``, and its collection to the simulator's books.
 
-    Without a fee that a client may charge then, it adds none. Raises :class:`CannotStart`, and what the store raises.
+    If no client may charge a fee at that time, add none. Raises :class:`CannotStart`, and what the store raises.
     """
     clock = StoryClock(end_of(plan.until))
     clock.set(end_of(plan.until) - HOURS_BEFORE_THE_END[0] * HOUR_S)
@@ -137,7 +137,10 @@ class OpenCases:
 
 
 def _offer(plan: HistoryPlan, fees: FeeCatalogue, at: float) -> tuple[str, Fee] | None:
-    """Return a client and the cheapest fee with an amount that it may charge at ``at``; else any fee, or None."""
+    """Return a client and a fee that it may charge at ``at``.
+
+    The cheapest fee with an amount is preferred. None without one.
+    """
     offered = [fee for key in fees.keys if (fee := fees.fee(key, at)) is not None]
     for fee in sorted(offered, key=lambda each: (each.amount is None, each.amount or 0)):
         for client, allowed in plan.clients:

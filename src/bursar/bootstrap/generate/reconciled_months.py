@@ -34,7 +34,7 @@ MONTHS_RECONCILED: Final = 3
 LAST_DAYS: Final = 7
 HOUR_S: Final = 3600.0
 HOURS_AFTER: Final = 33
-"""A run begins in the morning, two days after the last day of its file."""
+"""The hours from the end of a file's last day to its run, which is in the morning two days later."""
 HOURS_TO_SIGN_OFF: Final = 5
 DIFFERENCES: Final = ("missing_here", "amount_differs", "missing_there", "reversal_not_recorded", "status_differs")
 CLERK: Final = "clerk.adams"
@@ -45,7 +45,7 @@ WHERE paygov_tracking_id IS NOT NULL AND payment_method IS NOT NULL
     AND final_on BETWEEN CAST($first AS DATE) AND CAST($last AS DATE)
 ORDER BY updated_at, agency_tracking_id
 """
-"""What Pay.gov's file of these days has: collections, and attempts at them that it refused."""
+"""The SELECT of the lines in Pay.gov's file of some days: collections, and refused ones."""
 
 
 async def add_reconciliations(plan: HistoryPlan, settings: Settings) -> None:
@@ -85,7 +85,7 @@ def whole_months(plan: HistoryPlan) -> list[tuple[date, date]]:
 
 @dataclass(frozen=True)
 class Office:
-    """The people who reconcile, and what they use."""
+    """The people who reconcile, and the parts that they use."""
 
     reports: PaymentReports
     ledger: Ledger

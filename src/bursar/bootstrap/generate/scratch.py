@@ -1,7 +1,7 @@
-"""The store of one obligation in memory, on which the real ledger works; its items then go into the file.
+"""The store of one obligation in memory, which the real ledger writes to. Its items are then written to the file.
 
-It compares nothing and judges nothing: one ledger writes one obligation after the other, and `bursar audit` finds
-anything that breaks a rule. The sentinels follow from the last state of the items.
+It compares no versions and judges no rules, because one ledger writes one obligation after the other; `bursar audit`
+finds anything that breaks a rule. The sentinels are made from the last state of the items.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,13 +33,13 @@ class ScratchObligation:
             self._items[new["sk"]["S"]] = new
 
     def take(self) -> list[Item]:
-        """Return the items and forget them."""
+        """Return all items and remove them."""
         items, self._items = list(self._items.values()), {}
         return items
 
 
 class NoStore:
-    """A store that answers nothing: the ledger reads and writes through the scratch obligation."""
+    """A store that refuses every request: the ledger reads and writes through the scratch obligation."""
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Raise ``AssertionError``."""

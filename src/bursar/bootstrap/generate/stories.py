@@ -1,7 +1,8 @@
 """The course of one generated payment: each story calls the real ledger, on a clock that the story sets.
 
-A story that reaches the end of the history stops there, so the last days have payments that are settling, unknown or
-with the payer. The shares are guesses for a court's portal; return codes from 4901 and all texts are made up.
+A story that reaches the end of the history stops there, so on the last days some payments are settling, have an unknown
+outcome, or wait for the payer. The shares are guesses for a court's portal. Return codes from 4901 and all texts are
+invented.
 """
 
 import random
@@ -51,7 +52,7 @@ class Payer:
 
 
 class StoryClock:
-    """The clock of the ledger: it goes forward with the story, and not beyond ``end`` (Unix seconds)."""
+    """The clock of the ledger: the story moves it forward, but not beyond ``end`` (Unix seconds)."""
 
     def __init__(self, end: float) -> None:
         self.now = 0.0
@@ -62,13 +63,13 @@ class StoryClock:
         return self.now
 
     def set(self, at: float) -> None:
-        """Go to ``at``. Raise :class:`HistoryEnds` if it is after the end."""
+        """Set the clock to ``at``. Raise :class:`HistoryEnds` if it is after the end."""
         if at > self._end:
             raise HistoryEnds
         self.now = at
 
     def wait(self, seconds: float) -> None:
-        """Go ``seconds`` forward. Raise :class:`HistoryEnds`."""
+        """Move the clock ``seconds`` forward. Raise :class:`HistoryEnds`."""
         self.set(self.now + seconds)
 
 
@@ -81,7 +82,7 @@ class Stories:
         self._draw = randomness
 
     async def play(self, payer: Payer, at: float) -> None:
-        """Play a payment that starts at ``at``, with its further attempts and what follows its settlement."""
+        """Play a payment that starts at ``at``, with its further attempts and the events after its settlement."""
         try:
             self._clock.set(at)
             for tries in range(_RETRIES_MAX + 1):
@@ -156,7 +157,7 @@ class Stories:
         return await ledger.record_outcome(attempt, outcome, actor="sweeper")
 
     async def _afterwards(self, attempt: Attempt) -> None:
-        """Play what may follow a settlement: a return, a chargeback or a refund."""
+        """Play the events that may follow a settlement: a return, a chargeback or a refund."""
         chance = self._draw.random()
         if attempt.payment_method == ACH and chance < 0.012:
             await self._returned(attempt)
@@ -168,7 +169,7 @@ class Stories:
             await self._refund(attempt)
 
     async def _watch(self, attempt: Attempt) -> None:
-        """Ask whether a settled debit came back, as the sweeper does, until the watch ends."""
+        """Ask whether a settled debit was returned, as the sweeper does, until the watch ends."""
         policy = self._ledger.due_policy
         while attempt.due_at is not None:
             self._clock.set(max(attempt.due_at, self._clock.now))

@@ -6,14 +6,14 @@
                 ─► lake.handler         one write of the lake; {"verify": true}: prove that it equals the table
 
 A function takes its settings from the environment and creates no table. It makes its parts while Lambda initializes an
-instance, and keeps them on one event loop that is paused between two events.
+instance. They live on one event loop, which is paused between two events.
 """
 
 import gc
 from typing import Final
 
 OBJECTS_BEFORE_COLLECTION: Final = 50_000
-"""Python's garbage collector runs after so many new objects. By default it runs some seventy times while a function
-loads its modules, which all stay: without these runs a cold start costs 7 % less processor time."""
+"""The new objects after which Python's garbage collector runs. By default it runs some seventy times while a function
+loads its modules, although these stay in memory. Without these runs a cold start costs 7 % less processor time."""
 
 gc.set_threshold(OBJECTS_BEFORE_COLLECTION)

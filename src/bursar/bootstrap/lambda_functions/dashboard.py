@@ -1,6 +1,6 @@
 """The function that answers the dashboard's endpoints: the lake and the changes since, by DuckDB.
 
-The answers are those of a server, because the code is. Its package has the reports, which make it large and slow to
+The code is that of a server, and so are the answers. Its package has the reports, which make it large and slow to
 start, so payments do not wait for it.
 """
 
@@ -27,7 +27,7 @@ def _require(settings: Settings) -> None:
 
 
 def make_handler() -> LambdaDoor:
-    """Return a handler with a separate instance."""
+    """Return a handler with a new instance."""
     return LambdaDoor(FunctionParts(_application, _require).instance)
 
 

@@ -1,6 +1,6 @@
 """Metrics of functions, which nothing can scrape: lines in the log that CloudWatch turns into metrics.
 
-Source: CloudWatch user guide, "Embedded metric format specification". Each metric of a month costs money, so there are
+Source: CloudWatch user guide, "Embedded metric format specification". Each metric costs money every month, so there are
 few, and their only dimension is the deployment.
 
 | metric | unit | what it measures |
@@ -33,7 +33,10 @@ class EmbeddedMetrics(NoObserver):
     """An observer of the portal that writes metrics into the log."""
 
     def __init__(self, deployment: str, *, write: Callable[[str], object] = print, clock: Clock = system_clock) -> None:
-        """Write nothing yet. ``deployment`` is the dimension. ``write`` gets each line; Lambda logs standard output."""
+        """Create the observer without writing.
+
+        ``deployment`` is the dimension. ``write`` gets each line; Lambda logs standard output.
+        """
         self._deployment = deployment
         self._write = write
         self._clock = clock

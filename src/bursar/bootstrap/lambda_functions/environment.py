@@ -31,7 +31,7 @@ class FunctionParts(Generic[Made]):
         make: Callable[[Composition, EmbeddedMetrics], Awaitable[Made]],
         require: Callable[[Settings], None],
     ) -> None:
-        """Create the parts at the first event, or now if this is an instance of Lambda's.
+        """Create the parts at the first event, or now if the process runs in Lambda.
 
         ``require`` raises :class:`CannotStart` for settings that the function cannot use.
         """
@@ -63,7 +63,7 @@ class FunctionParts(Generic[Made]):
 
 
 def function_settings(environ: Mapping[str, str]) -> Settings:
-    """Return the settings. Raise :class:`CannotStart`, also for files that would be lost with the instance."""
+    """Return the settings. Raise :class:`CannotStart`, also if files would be lost with the instance."""
     try:
         settings = load_settings({}, environ, Path.cwd())
     except SettingError as error:

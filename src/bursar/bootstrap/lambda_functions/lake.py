@@ -19,7 +19,7 @@ class LakeWriting:
     """The handler of the lake's schedules. Its reply reports what was written or verified."""
 
     def __init__(self) -> None:
-        """Create a handler with a separate instance."""
+        """Create a handler with a new instance."""
         self.instance = FunctionParts(_parts, require_lake).instance
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:

@@ -14,7 +14,7 @@ async def _application(parts: Composition, metrics: EmbeddedMetrics) -> Applicat
 
 
 def make_handler() -> LambdaDoor:
-    """Return a handler with a separate instance."""
+    """Return a handler with a new instance."""
     return LambdaDoor(FunctionParts(_application, require_clients).instance)
 
 

@@ -50,7 +50,7 @@ class SecretFiles:
     """The files of one composition. Use it as an async context manager."""
 
     def __init__(self, settings: Settings, *, read: ReadSecret | None = None, clock: Clock = system_clock) -> None:
-        """Keep ``settings``, whose files may name secrets; read nothing yet."""
+        """Store ``settings``, whose files may name secrets, without reading them."""
         self._names = {
             name: value.removeprefix(SCHEME)
             for name in FILES
@@ -81,7 +81,7 @@ class SecretFiles:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def have_changed(self) -> bool:
-        """Return whether a secret has another value now. Reads nothing within ``SECRET_AGE_MAX_S`` of the last time."""
+        """Return whether a secret has another value now. It reads secrets at most once in ``SECRET_AGE_MAX_S``."""
         now = self._clock()
         if now - self._read_at < SECRET_AGE_MAX_S:
             return False

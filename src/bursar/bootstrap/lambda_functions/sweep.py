@@ -17,11 +17,11 @@ class ScheduledSweep:
     """The handler of a schedule. Its reply reports the results of one pass."""
 
     def __init__(self) -> None:
-        """Create a handler with a separate instance."""
+        """Create a handler with a new instance."""
         self.instance = FunctionParts(_parts, require_clients).instance
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """Run one pass; ``event`` is not read. Errors of the store are raised: the schedule runs again."""
+        """Run one pass; ``event`` is not read. Errors of the store are raised; the schedule runs a later pass."""
         return self.instance.run(_pass)
 
 

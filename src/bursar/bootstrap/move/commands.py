@@ -38,9 +38,9 @@ def move(
 
     FROM and TO are URLs as in BURSAR_STORE: file:PATH, dynamodb:?region=R or dynamodb+http://HOST:PORT.
 
-    The command copies everything, then the changes since. Then it closes FROM, which refuses every write from there
-    on, copies the last changes, compares both stores, audits them, and opens TO. Portals on FROM answer 503
-    store_closed until BURSAR_STORE names TO.
+    The command copies everything, then the changes since. Then it closes FROM, which refuses every later write, copies
+    the last changes, compares both stores, audits them, and opens TO. Portals on FROM answer 503 store_closed until
+    BURSAR_STORE names TO.
 
     Run the same command again if it was interrupted. FROM keeps its data.
 

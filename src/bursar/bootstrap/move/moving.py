@@ -4,9 +4,9 @@
              │ scan │ stream of changes               │ the last changes │
     TO      copying ─► following (caught up) ────────► closing ─► equal? ─► rules, sentinels, chains? ─► open
 
-Each step may be repeated, and its progress is in TO, so a move that dies is continued by the same command. The payments
-of the portals on FROM go on until FROM is closed. A payment that is under way then is in TO as after a crash: the
-sweeper of TO finishes or undoes it.
+Each step may be repeated, and TO stores the progress, so the same command continues a move that died. The portals on
+FROM take payments until FROM is closed. A payment in progress at that moment is in TO as after a crash, and the sweeper
+of TO finishes or undoes it.
 """
 
 import asyncio
@@ -28,26 +28,29 @@ if TYPE_CHECKING:
 
 SEGMENTS: Final = 4
 CAUGHT_UP_CHANGES_MAX: Final = 200
-"""A pass over the changes that copies at most so many keys has caught up: closing FROM then takes little time."""
+"""A pass over the changes that copies at most this many keys has caught up, so closing FROM takes little time."""
 FOLLOW_PASSES_MAX: Final = 1_000
 COMPARISONS_MAX: Final = 3
 COMPARE_AGAIN_AFTER_S: Final = 5.0
 PROBE_INTERVAL_S: Final = 5.0
 PROBES_MAX: Final = 120
-"""Probes of a closed source until it must have refused a write."""
+"""The most probes of a closed source before it must have refused a write."""
 ENABLE_POLL_S: Final = 1.0
 ENABLE_POLLS_MAX: Final = 300
 CLOCK_MARGIN_S: Final = 300.0
-"""How far the clocks of this machine and of FROM may differ: changes since so long before the copy are read too."""
+"""The most seconds by which the clocks of this machine and of FROM may differ.
+
+Changes from this time before the copy are read too.
+"""
 SHOWN_BUCKETS_MAX: Final = 10
 
 
 class MoveRefused(Exception):
-    """The move cannot begin or cannot go on; the text is for the operator. Nothing is lost."""
+    """The move cannot begin or continue; the text is for the operator. No data are lost."""
 
 
 AuditStore = Callable[[], Awaitable[Sequence[str]]]
-"""Audits one store, and returns its findings, each one line."""
+"""Audits one store, and returns its findings, one line each."""
 Note = Callable[[str], None]
 """Receives one line for the operator."""
 
@@ -83,7 +86,7 @@ class MoveReport:
     followed: int = 0
     retries: int = 0
     closed_s: float = 0.0
-    """How long FROM was closed and TO not open yet, for the run that opened TO."""
+    """The seconds from closing FROM to opening TO, if this run opened TO."""
     sums: dict[str, Checksum] = field(default_factory=dict)
     """Table → items and checksum, equal on both sides."""
 
@@ -153,7 +156,7 @@ class Move:
         return self.report
 
     async def reopen(self) -> None:
-        """Open FROM again; a later run goes on with the copy. Raises :class:`MoveRefused` if TO is open already."""
+        """Open FROM again; a later run continues the copy. Raises :class:`MoveRefused` if TO is open already."""
         if await self.is_done():
             raise MoveRefused("TO is open and may have newer payments: move it back instead")
         await self._open_fences()
@@ -189,7 +192,7 @@ class Move:
         return state
 
     async def _create(self, table: MovedTable) -> None:
-        """Create the table in TO. One that exists must be empty and have the same keys."""
+        """Create the table in TO. An existing table must be empty and have the same keys."""
         if not await self._has_table(self._target, table.name):
             await self._target.call("CreateTable", table.definition)
             await self._until(lambda: self._is_active(self._target, table.name), f"TO: {table.name} is not active")

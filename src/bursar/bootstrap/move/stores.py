@@ -24,7 +24,7 @@ from bursar.startup import CannotStart
 
 AMAZON_SCHEME: Final = "dynamodb:"
 AMAZON_SETTLE_S: Final = 300.0
-"""Amazon does not say when a policy is in force everywhere. A source there must refuse every probe for so long."""
+"""A source at Amazon must refuse every probe for this time: Amazon does not document when a policy is in force."""
 
 
 def settle_s_of(source_url: str) -> float:
@@ -89,9 +89,9 @@ class StoreMove:
         )
 
     def store_rules(self) -> None:
-        """Store the rules with an embedded target's table, which judges all its items; any other store has none.
+        """Store the rules with an embedded target's table, which checks all its items; other stores have no rules.
 
-        A portal does it too when it starts. Raises ``CannotStart`` if an item breaks a rule.
+        A portal also does this when it starts. Raises ``CannotStart`` if an item breaks a rule.
         """
         from bursar.bootstrap.embedded_store import store_rules
         from bursar.dynamo import AsyncEngine

@@ -1,4 +1,4 @@
-"""How far a move has come, in an item of the payments table that it fills.
+"""The progress of a move, in an item of the payments table that it fills.
 
 While the item exists, no process uses the table (:mod:`bursar.payments.ledger.move_state`). Its removal opens the new
 store.
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from bursar.dynamo.tools.moving.patient_store import PatientStore
 
 PROBE_KEY: Final[Item] = {"pk": {"S": PARTITION}, "sk": {"S": "move-probe"}}
-"""The key of no item: its deletion changes nothing."""
+"""A key that no item has, so deleting it changes nothing."""
 
 Phase = Literal["copying", "following", "closing"]
 
 
 @dataclass
 class MovedTableState:
-    """The copy of one table: the next key of each segment, and the place in each shard of the source's stream."""
+    """The copy of one table: the next key of each segment, and the position in each shard of the source's stream."""
 
     starts: StartKeys
     places: Places = field(default_factory=dict)
@@ -73,7 +73,7 @@ class TargetState:
         await self._store.call("PutItem", {"TableName": self._table, "Item": state.to_item()})
 
     async def remove(self) -> None:
-        """Remove the state: the table is open from now on."""
+        """Remove the state, which opens the table."""
         await self._store.call("DeleteItem", {"TableName": self._table, "Key": MOVE_KEY})
 
 
