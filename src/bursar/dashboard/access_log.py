@@ -1,4 +1,7 @@
-"""The access log: who viewed, exported or changed which data. Entries are only added; the database refuses the rest."""
+"""The access log: who viewed, exported or changed which data.
+
+Entries are only added; the database refuses other changes.
+"""
 
 import json
 from collections.abc import Mapping
@@ -60,7 +63,8 @@ class AccessLog:
     ) -> list[AccessEntry]:
         """Return the newest entries that contain ``search``, at most ``limit``.
 
-        ``since`` is inside and ``until`` is outside, Unix seconds; ``before``: only entries with a smaller number.
+        ``since`` (included) and ``until`` (not included) are Unix seconds. ``before``: only entries with a smaller
+        number.
         """
         like = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         with self._state.writing() as connection:

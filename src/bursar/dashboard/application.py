@@ -36,7 +36,7 @@ from bursar.web.pages.csrf import FIELD, SAFE_METHODS, is_csrf_token, is_from_ow
 from bursar.web.pages.security_headers import security_headers
 
 _METHODS: Final = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
-"""Every method reaches the gate, which answers those that a path does not have."""
+"""All methods. Each one reaches the gate, which answers the methods that a path does not have."""
 _log = logging.getLogger(__name__)
 _NEEDS_URL: Final = NOT_THIS_MACHINE.saying(
     "BURSAR_DASHBOARD_URL: must be the address under which people reach the dashboard; this request has another Host"

@@ -1,4 +1,4 @@
-"""Lay out a chart of stacked bars, which the page draws in its own colors. Numbers are read from the table below it."""
+"""Lay out a chart of stacked bars, which the page draws in its own colors. The table below it shows the numbers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,13 +23,13 @@ MARKS: Final = (
     "M0 0 8 8M0 8 8 0",
     "M3 4h2",
 )
-"""The lines on the bars of each series after the first, in a tile of 8 by 8: colors alone do not distinguish them."""
+"""The hatch of each series after the first, in a tile of 8 by 8, because colors alone do not distinguish the series."""
 _STEPS: Final = (Decimal(1), Decimal(2), Decimal("2.5"), Decimal(5), Decimal(10))
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """One part of a bar, in the units of the drawing. ``series`` is its place in the legend."""
+    """One part of a bar, in the units of the drawing. ``series`` is its index in the legend."""
 
     x: float
     y: float
@@ -49,7 +49,7 @@ class Tick:
 
 @dataclass(frozen=True, slots=True)
 class BarChart:
-    """A chart of stacked bars. ``line`` has the corners of a line over them, as ``x,y`` with spaces between."""
+    """A chart of stacked bars. ``line`` has the corners of a line over them: ``x,y`` pairs with spaces between."""
 
     bars: Sequence[Bar]
     scale: Sequence[Tick]
@@ -63,7 +63,7 @@ def bar_chart(
 ) -> BarChart:
     """Return the chart of ``values``, by bucket (a day, or any other value) and series.
 
-    The largest series are first; ``SERIES_MAX`` are drawn. ``line`` has a value for each of the first buckets.
+    The largest ``SERIES_MAX`` series are drawn, the largest first. ``line`` has a value for each of the first buckets.
     """
     sizes: dict[str, Decimal] = {}
     for (_, name), value in values.items():
@@ -102,7 +102,7 @@ def bar_chart(
 
 
 def _step(largest: Decimal) -> Decimal:
-    """Return a round, whole quarter of a scale that holds the largest value."""
+    """Return a round whole number: a quarter of a scale that holds the largest value."""
     wanted = max(largest, Decimal(4)) / 4
     power = Decimal(10) ** (len(str(int(wanted))) - 1)
     return next(step * power for step in _STEPS if step * power >= wanted and step * power % 1 == 0)

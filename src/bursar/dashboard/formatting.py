@@ -1,7 +1,7 @@
 """Write amounts, days and times as finance reads them.
 
-Amounts are US dollars with separators, negative ones in parentheses. Times are Eastern time, which is named; months
-are named. The words come from the catalogue.
+Amounts are US dollars with separators, negative ones in parentheses. Times are Eastern time and show its name. Months
+have names. The words come from the catalogue.
 """
 
 from datetime import UTC, date, datetime
@@ -23,7 +23,7 @@ def dollars(amount: Decimal | int | str) -> str:
 
 
 def percent(part: int | Decimal, whole: int | Decimal) -> str:
-    """Return a share with one decimal, as ``97.5%``; a dash if there is nothing to share."""
+    """Return a share with one decimal, as ``97.5%``; a dash if the whole is 0."""
     return "–" if not whole else f"{Decimal(100) * part / whole:.1f}%"
 
 

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 UPLOAD_BYTES_MAX: Final = 64 << 20
-"""All files of a form together."""
+"""The most bytes of all files of a form together."""
 UPLOAD_S_MAX: Final = 300.0
 UPLOAD_PATH: Final = "/reconciliation/upload"
 UPLOADS: Final = {f"{PREFIX}{UPLOAD_PATH}": UploadLimit(UPLOAD_BYTES_MAX + (1 << 20), UPLOAD_S_MAX)}
-"""The paths that take files, with the bounds that the server applies: a form is a little more than its files."""
+"""The paths that accept files, with the server's bounds, which are a little larger than that of the files."""
 PARTS_MAX: Final = 16
 FIELD_BYTES_MAX: Final = 4 * 1024
 HEAD_BYTES_MAX: Final = 8 * 1024
@@ -182,7 +182,7 @@ class _Reader:
 
 
 def file_name(given: str) -> str:
-    """Return the name under which a file is stored: its last part, without characters that mean something to a path."""
+    """Return the name under which a file is stored: its last part, without characters that have a meaning in paths."""
     last = re.split(r"[/\\]", given)[-1]
     plain = _NOT_IN_A_NAME.sub("_", last).strip(". ")[-NAME_CHARS_MAX:]
     return plain or "file"

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class SandboxParts:
-    """The parts of the sandbox: it acts as the application ``client``; a payer can reach both URLs."""
+    """The parts of the sandbox: it acts as the application ``client``. The payer's browser must reach both URLs."""
 
     client: Client
     portal_url: str
@@ -33,11 +33,11 @@ class SandboxParts:
 class DashboardParts:
     """The parts of the pages.
 
-    ``record``: judges what needs attention, and asks Pay.gov nothing. ``portal``: runs the actions of operators; None
-    for pages that only read. ``own_url``: the address under which people reach the pages; None for loopback alone.
-    ``sandbox``: the page that makes payments, under `bursar up`. ``provider``: signs people in too, or alone if
-    ``accounts`` are none. ``webhooks``: their deliveries. ``upkeep``: the notes of audits and backups. ``lake``: the
-    record of how far the lake is complete. ``workers``: the processes that serve the portal.
+    ``record``: a portal that finds what needs attention and never asks Pay.gov. ``portal``: runs the actions of
+    operators; None for pages that only read. ``own_url``: the address under which people reach the pages; None if it is
+    loopback only. ``sandbox``: the page that makes payments, under `bursar up`. ``provider``: a second way to sign in,
+    or the only one if there are no accounts. ``webhooks``: their deliveries. ``upkeep``: the notes of audits and
+    backups. ``lake``: the record of how far the lake is complete. ``workers``: the processes that serve the portal.
     """
 
     ledger: Ledger

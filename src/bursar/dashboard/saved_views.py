@@ -1,4 +1,4 @@
-"""Filters of transactions, and statements, that people keep by name, for themselves or for a role that shares them."""
+"""Filters of transactions, and SQL statements, that people save by name, for themselves or for a role."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ from bursar.dashboard.sign_in.roles import Role
 from bursar.dashboard.state_file import StateFile
 
 VIEWS_MAX: Final = 100
-"""Views of one kind of one person."""
+"""The most views of one kind that one person may have."""
 NAME_CHARS_MAX: Final = 80
 ViewKind = Literal["saved_views", "saved_queries"]
-"""The kind of things that are kept: the name of its table in the state file."""
+"""The kind of a view, which is the name of its table in the state file."""
 
 
 class TooManyViews(Exception):
@@ -23,7 +23,7 @@ class TooManyViews(Exception):
 class SavedView:
     """A filter, or a statement, with a name.
 
-    ``query``: the parameters of the URL, or the text of the statement. ``role``: the role that sees it too.
+    ``query``: the parameters of the URL, or the text of the statement. ``role``: the role that may use it too.
     """
 
     number: int
@@ -48,7 +48,7 @@ class SavedViews:
         )
 
     def save(self, account: Account, name: str, query: str, role: Role | None) -> None:
-        """Keep a view, in the place of the person's view of this name. Raises :class:`TooManyViews`."""
+        """Save a view, and replace the person's view with this name. Raises :class:`TooManyViews`."""
         with self._state.writing() as connection:
             [(count,)] = connection.execute(
                 f"SELECT count(*) FROM {self._table} WHERE owner = ? AND name <> ?", (account.name, name)

@@ -1,4 +1,4 @@
-"""The dashboard as one object: its parts, its routes, its templates, and what every visit shares."""
+"""The dashboard as one object: its parts, its routes, its templates, and everything that visits share."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -36,7 +36,7 @@ PASSWORD_CHECKS_AT_ONCE_MAX: Final = 2
 UPLOADS_AT_ONCE_MAX: Final = 2
 
 PageHandler = Callable[[Any], Awaitable[Response]]
-"""A page: it takes a :class:`bursar.dashboard.visit.Visit`."""
+"""A function that answers a :class:`bursar.dashboard.visit.Visit`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class PageRoute:
     """One URL and the roles that may use it; ``roles`` is None for pages that need no sign-in.
 
     ``path`` is below :data:`PREFIX`. ``when`` names a part that the route needs, such as ``portal`` or ``sandbox``.
-    ``is_upload``: the form has files, which are read after the role was checked. ``is_back_channel``: another machine
-    sends it without a session or one of our forms, and the page checks its signature.
+    ``is_upload``: the form has files, which are read after the role was checked. ``is_back_channel``: another server
+    sends the request, without a session or one of our forms, and the page checks its signature.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Site:
 
     @property
     def templates(self) -> Environment:
-        """The templates. Every value that they print is escaped, and its invisible characters are made visible."""
+        """The templates. They escape every value and make its invisible characters visible."""
         return _environment()
 
     def path(self, name: str, query: Iterable[tuple[str, str]] = (), /, **fields: str) -> str:

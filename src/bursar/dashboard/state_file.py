@@ -1,7 +1,7 @@
-"""The dashboard's own small database: sessions, failed sign-ins, what people saved, and the access log.
+"""The dashboard's own small database: sessions, failed sign-ins, saved views, and the access log.
 
 It is one SQLite file beside the store, shared by every process that serves pages. It holds no payment. A process opens
-a connection per use: a use is short, and a connection belongs to one thread.
+a connection for each use, because uses are short and a connection belongs to one thread.
 """
 
 import secrets
@@ -82,10 +82,13 @@ class StateFile:
                 connection.execute("ALTER TABLE provider_sessions ADD COLUMN sid TEXT")
 
     def _leave_wal(self) -> None:
-        """Give the file a rollback journal. Raises ``sqlite3.Error`` if others hold a file in WAL mode too long.
+        """Give the file a rollback journal.
+
+        Raises ``sqlite3.Error`` if other processes keep the file in WAL mode too long.
 
         Earlier versions used WAL mode. Python's own SQLite may be of a version that loses commits in it when several
-        processes write ("WAL-reset bug" of sqlite.org/wal.html). SQLite does not wait for the other processes here.
+        processes write ("WAL-reset bug" of sqlite.org/wal.html). SQLite does not wait for other processes when it
+        changes the mode.
         """
         tries = int(BUSY_TIMEOUT_S / _LEAVE_WAL_WAIT_S)
         for left in reversed(range(tries)):

@@ -3,8 +3,8 @@
     POST /sql, run=x ──► the statement runs ── every STOP_POLL_S: is there a row x? ──► cancelled
     POST /sql/stop, run=x ──► a row x, of this person
 
-Each page of the editor has a new run id, so a browser without scripts can stop what it sent: its second form leaves the
-first one.
+Each page of the editor has a new run id, so a browser without scripts can stop its statement: the second form ends the
+request of the first one.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ class StatementRuns:
     async def result(self, account: Account, run: str, since: float, work: Coroutine[Any, Any, T]) -> T:
         """Return the result of ``work``. Raises :class:`Stopped` if the person stops it, and what ``work`` raises.
 
-        A request to stop from before ``since``, Unix seconds, belongs to an earlier run of the same form.
+        A request to stop that is older than ``since``, Unix seconds, belongs to an earlier run of the same form.
         """
         running = asyncio.ensure_future(work)
         try:

@@ -1,4 +1,4 @@
-"""The static files of the dashboard: those that all rooms share, and the private ones."""
+"""The static files of the dashboard: those that all rooms share, and those of the dashboard only."""
 
 from pathlib import Path
 from typing import Final

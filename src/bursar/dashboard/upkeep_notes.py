@@ -1,6 +1,6 @@
 """Notes of the last audit and the last backup: small private files in the data folder, which the pages show.
 
-``bursar audit``, ``bursar audit --chain`` and ``bursar backup`` write them; a note replaces the one before.
+``bursar audit``, ``bursar audit --chain`` and ``bursar backup`` write them; a new note replaces the old one.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ NOTE_BYTES_MAX: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class UpkeepNote:
-    """The end of one run. ``at``: Unix seconds. ``findings``: how many are open; ``lines``: the first of them.
+    """The result of one run. ``at``: Unix seconds. ``findings``: how many are open; ``lines``: the first of them.
 
     ``facts``: further numbers and names, such as the target of a backup.
     """
@@ -60,7 +60,7 @@ class UpkeepNotes:
             return None
 
     def all(self) -> list[UpkeepNote]:
-        """Return the notes that there are."""
+        """Return all notes that exist."""
         return [note for kind in KINDS if (note := self.read(kind)) is not None]
 
     def _path(self, kind: UpkeepKind) -> Path:

@@ -1,4 +1,4 @@
-"""One request of a person: who it is, in which language, and how a page is answered."""
+"""One request of a person: the account, the language, and the answer of the page."""
 
 import asyncio
 import secrets
@@ -24,7 +24,7 @@ from bursar.web.pages.csrf import csrf_token
 FORM_BYTES_MAX: Final = 64 * 1024
 FORM_SECRET_BYTES: Final = 16
 NUMBER_DIGITS_MAX: Final = 18
-"""Digits of a number in a URL or a form: SQLite's numbers have 64 bits."""
+"""The most digits of a number in a URL or a form. SQLite's numbers have 64 bits."""
 THEMES: Final = ("system", "light", "dark")
 SESSION_COOKIE: Final = "bursar_session"
 FORM_COOKIE: Final = "bursar_form"
@@ -83,7 +83,10 @@ class Visit:
 
     @property
     def address(self) -> str:
-        """The address of the person's machine. Behind a proxy on this machine it is the one that the proxy names."""
+        """The address of the person's machine.
+
+        If the request comes from a proxy on this machine, this is the address in the proxy's header.
+        """
         peer = self.request.client.host if self.request.client else ""
         named = self.request.headers.get("x-forwarded-for", "")
         if named and self.parts.own_url is not None and is_loopback(peer):
@@ -91,7 +94,7 @@ class Visit:
         return peer
 
     def may(self, route_name: str) -> bool:
-        """Return whether the person may use a route; False if it is not served."""
+        """Return whether the person may use a route. It is False for a route that is not served."""
         route = self.site.routes.get(route_name)
         if route is None:
             return False
@@ -115,7 +118,7 @@ class Visit:
         return self.request.cookies.get(FORM_COOKIE, "")
 
     def begin_forms(self) -> None:
-        """Give a browser without a session the secret from which the token of its forms is computed."""
+        """Set the cookie with the secret for the tokens of forms, in a browser without a session."""
         secret = secrets.token_urlsafe(FORM_SECRET_BYTES)
         self.request.cookies[FORM_COOKIE] = secret
         self.set_cookie(FORM_COOKIE, secret)
@@ -134,7 +137,7 @@ class Visit:
 
     @property
     def own_origin(self) -> str:
-        """The origin of the dashboard's pages, as a browser sends it."""
+        """The origin of the dashboard's pages, in the form that a browser sends."""
         if self.parts.own_url is None:
             return f"http://{self.request.headers.get('host', '')}"
         own = urlsplit(self.parts.own_url)
@@ -172,7 +175,7 @@ class Visit:
     def redirect(self, path: str, *, whole_page: bool = True) -> Response:
         """Return a redirect to another page of the dashboard; any other target leads to its first page.
 
-        ``whole_page``: if a part of a page was asked for, load the whole page instead.
+        ``whole_page``: if only a part of a page was requested, load the whole page.
         """
         safe = path if path.startswith(f"{PREFIX}/") and "\\" not in path and "//" not in path else f"{PREFIX}/"
         redirect = RedirectResponse(safe, 303, {"cache-control": "no-store"})

@@ -3,8 +3,8 @@
     reports ── batch by batch ──► writer, in a thread ──► CSV: at once
                                                       └─► others: a private temporary file, then its bytes
 
-The work of a batch is done in a thread, so payments that this process serves go on. Text is made harmless in CSV and in
-workbooks; Parquet is for programs and has the values as they are stored.
+The work of a batch is done in a thread, so this process continues to serve payments. Text is made harmless in CSV and
+in workbooks; Parquet is for programs and has the stored values.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ PDF: Final = "pdf"
 
 
 def download_headers(name: str) -> dict[str, str]:
-    """Return the headers of a file that the browser stores as ``name``, and that no cache keeps."""
+    """Return the headers of a download that the browser stores as ``name`` and no cache keeps."""
     return {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
 
 
@@ -122,7 +122,7 @@ async def _parquet(answer: AnswerStream, file: BinaryIO, subject: Subject) -> No
 
 
 def _write(writer: RowWriter, batch: Any, answer: AnswerStream, made: Callable[[Any], str]) -> None:
-    """Write the rows of a batch, with each text as ``made`` returns it."""
+    """Write the rows of a batch, with ``made`` applied to each text."""
     writer.write(
         [
             tuple(made(value) if isinstance(value, str) else value for value in row)

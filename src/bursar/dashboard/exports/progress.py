@@ -1,11 +1,11 @@
-"""The progress of exports: a row of the state file each, so that any process of the dashboard shows and stops it.
+"""The progress of exports: a row of the state file for each, so that any process can show and stop it.
 
     GET /transactions.csv?run=x ──► the row x: total ── after a batch of rows ──► rows written so far ──► its end
     GET /exports/x              ──► the row x, as a bar
     POST /exports/x/stop        ──► the row x is marked, and no further batch is written
 
-A page gives each of its links another run id. A file that ends early is never whole for the browser: the connection
-ends instead.
+A page gives each of its links a new run id. If a file ends early, the connection is cut, so the browser does not take
+the file as complete.
 """
 
 import asyncio
@@ -45,7 +45,10 @@ class ExportProgress:
 
     @property
     def share(self) -> float | None:
-        """The part that is written, from 0 to 1; None if it is not known. More rows may have arrived meanwhile."""
+        """The share of the rows that is written, from 0 to 1; None if it is not known.
+
+        It stays at 1 if more rows arrive.
+        """
         return None if self.total is None else min(1.0, self.rows / max(self.total, 1))
 
 

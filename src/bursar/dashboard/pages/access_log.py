@@ -23,7 +23,7 @@ COLUMNS: Final = ("at", "name", "roles", "address", "action", "target", "detail"
 
 
 class Bounds(TypedDict, total=False):
-    """The bounds of the entries in Unix seconds: ``since`` is inside, ``until`` is outside."""
+    """The bounds of the entries in Unix seconds: ``since`` is included, ``until`` is not."""
 
     since: float
     until: float
@@ -31,7 +31,10 @@ class Bounds(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """The entries that a URL asks for: those that contain ``search``, of days in Eastern time, which are inclusive."""
+    """The entries that a URL asks for.
+
+    They contain ``search``, and are of the days ``first`` to ``last`` in Eastern time.
+    """
 
     search: str
     first: date | None
@@ -46,7 +49,7 @@ class LogFilter:
 
     @property
     def bounds(self) -> Bounds:
-        """The instants that the days begin and end at."""
+        """The instants at which the days begin and end."""
         bounds = Bounds()
         if self.first is not None:
             bounds["since"] = day_of(self.first).begin
@@ -56,7 +59,10 @@ class LogFilter:
 
 
 async def show_access_log(visit: Visit) -> Response:
-    """Show the newest entries of the filter. Days that were chosen by name become their two days in the URL."""
+    """Show the newest entries of the filter.
+
+    A period that was chosen by name is replaced by its two days in the URL.
+    """
     today = court_day(visit.parts.clock())
     found, problems = _asked(visit, today)
     asked = [(name, value) for name, value in visit.query if name != "before"]
@@ -82,7 +88,7 @@ async def show_access_log(visit: Visit) -> Response:
 
 
 async def export_access_log(visit: Visit) -> Response:
-    """Send the entries of the filter, newest first. The export is an entry itself."""
+    """Send the entries of the filter, newest first. The export becomes an entry too."""
     found, problems = _asked(visit, court_day(visit.parts.clock()))
     if problems:
         return visit.redirect(visit.path("access_log", visit.query))  # that page says what is wrong

@@ -48,8 +48,9 @@ class ShownColumn:
 def shown_columns(text: Text, answer: SqlAnswer, report: NamedReport | None = None) -> list[ShownColumn]:
     """Return the columns of an answer, of ``report`` or of a statement.
 
-    A column with a name of the schema has the catalogue's name and its unit; a name that a statement made up stays.
-    The words of a report's cells are those of the catalogue; a statement's are the stored ones, as the next one needs.
+    A column with a name of the schema has the catalogue's name and its unit; a name that a statement defines is
+    unchanged. The cells of a report show the catalogue's words. Those of a statement show the stored words, which the
+    next statement needs.
     """
     columns = {} if report is None else {column.name: column for column in report.columns}
     money = _money_columns()

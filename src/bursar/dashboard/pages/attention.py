@@ -1,4 +1,4 @@
-"""The page "Needs attention": the work that waits for a person, each piece of it in one list alone.
+"""The page "Needs attention": the work that waits for a person, each piece in exactly one list.
 
 The overview counts what this page lists.
 """
@@ -26,8 +26,8 @@ class NeedsAttention:
     """The work that waits for a person. No attempt is in two lists.
 
     ``unknown``: Pay.gov may have charged the payer, and it is not known whether. ``contradicted``: the record
-    contradicts Pay.gov's, and a person acknowledges it. ``stuck``: any other attempt that does not go on by itself.
-    ``refunds``: requests that wait for a decision.
+    contradicts Pay.gov's, until a person acknowledges this. ``stuck``: any other attempt that does not continue by
+    itself. ``refunds``: requests that wait for a decision.
     """
 
     unknown: "Sequence[AttentionItem]"
@@ -53,7 +53,7 @@ async def show_attention(visit: Visit) -> Response:
 
 
 async def needs_attention(visit: Visit) -> NeedsAttention:
-    """Return what needs a person, of what the account may see."""
+    """Return the work that needs a person, as far as the account may see it."""
     from bursar.portal.upkeep.attention import attention
 
     portal, account = visit.parts.record, visit.account

@@ -12,11 +12,11 @@ from bursar.dashboard.visit import PageError, Visit
 RUN: Final = "run"
 """The parameter of an export's URL or form that names its run."""
 LOOKS_BEFORE_BEGIN_MAX: Final = 30
-"""The looks of a page that was opened before its export began."""
+"""The most times that a page asks for an export that has not begun yet."""
 
 
 async def begun(visit: Visit, count: Callable[[], Awaitable[int]] | None = None) -> ExportRun | None:
-    """Record that the export of this request begins, with ``count`` rows. Return None if it has no run id."""
+    """Record that the export of this request begins, with ``count`` rows. Return None if the request has no run id."""
     run = visit.request.query_params.get(RUN, "") or visit.field(RUN)
     if not run:
         return None
@@ -25,7 +25,7 @@ async def begun(visit: Visit, count: Callable[[], Awaitable[int]] | None = None)
 
 
 async def show_progress(visit: Visit) -> Response:
-    """Show how far the export is. The page looks again until it has ended."""
+    """Show the progress of the export. The page asks again until the export has ended."""
     run = visit.request.path_params[RUN]
     progress = await asyncio.to_thread(visit.site.exports.progress, visit.account, run)
     looks = visit.number("looks") or 0
@@ -38,7 +38,7 @@ async def show_progress(visit: Visit) -> Response:
 
 
 async def stop_export(visit: Visit) -> Response:
-    """Stop the export, and show how far it came."""
+    """Stop the export, and show its progress."""
     run = visit.request.path_params[RUN]
     if await asyncio.to_thread(visit.site.exports.stop, visit.account, run):
         await visit.log("changed", "export", change="stop", run=run)

@@ -1,4 +1,4 @@
-"""The page "Operations": how each dependency answers, what waits to be done, and when the store was last checked."""
+"""The page "Operations": how each dependency answers, which work is waiting, and when the store was last checked."""
 
 import time
 from dataclasses import dataclass

@@ -87,7 +87,7 @@ async def download_chart(visit: Visit) -> Response:
 class _Asked:
     """The state, the days and the chart that a URL asks for.
 
-    ``today``: the day of that state; ``problem``: what is wrong.
+    ``today``: the day of that state; ``problem``: an error in the URL.
     """
 
     first: date

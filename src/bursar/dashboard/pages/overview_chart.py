@@ -52,7 +52,7 @@ class ChartOnPage:
         return self.visit.text.label("status", name)
 
     def label(self, place: int) -> str:
-        """Return the name of a place: its day, the first day of its week, or its month."""
+        """Return the label of a place: its day, the first day of its week, or its month."""
         buckets = self.shown.chart.buckets
         return self.label_of(buckets[place]) if place < len(buckets) else self.visit.text("overview.only_before")
 
@@ -62,14 +62,14 @@ class ChartOnPage:
         return month_text(text, days[0]) if self.shown.chart.step == "month" else short_day_text(text, days[0])
 
     def number(self, place: int | None, name: str | None = None) -> Figure:
-        """Return one number of the table; ``place`` None: of the whole period."""
+        """Return one number of the table; ``place`` None: for the whole period."""
         chart = self.shown.chart
         days = (self.shown.first, self.shown.last) if place is None else chart.buckets[place]
         total = chart.total(place=place, name=name)
         return self._figure(total, days, () if name is None else tuple(chart.series[name]))
 
     def number_before(self, place: int | None) -> Figure:
-        """Return one number of the period before; ``place`` None: of the whole period."""
+        """Return one number of the period before; ``place`` None: for the whole period."""
         chart = self.shown.chart
         if place is None:
             return self._figure(sum(chart.before_totals, Total()), self.shown.before)
@@ -92,7 +92,7 @@ class ChartOnPage:
         return text.getvalue().encode()
 
     def picture(self, form: str) -> bytes:
-        """Return the chart as SVG or PNG. It takes a moment: call it in a thread."""
+        """Return the chart as SVG or PNG. It takes long: call it in a thread."""
         from bursar.reports.charts import Chart, Theme, draw
 
         chart = self.shown.chart

@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 _NOT_USABLE: Final = frozenset({"provider_state", "provider_code", "provider_token"})
-"""Refusals of an answer, which are 400. All others are of a person, and 403."""
+"""The refusals of an answer, which get status 400. All others are refusals of a person, which get 403."""
 
 
 async def go_to_provider(visit: Visit) -> Response:
@@ -37,7 +37,7 @@ async def go_to_provider(visit: Visit) -> Response:
 
 
 async def come_back(visit: Visit) -> Response:
-    """Begin a session for the person that the provider names, or say why not."""
+    """Begin a session for the person that the provider names, or show the reason for a refusal."""
     provider = _provider(visit)
     await check_throttle(visit, None)
     answer = dict(visit.query)
@@ -60,7 +60,10 @@ async def come_back(visit: Visit) -> Response:
 
 
 async def back_channel_logout(visit: Visit) -> Response:
-    """End the sessions that the provider's logout token names. Answer as section 2.8 of the specification demands."""
+    """End the sessions that the provider's logout token names.
+
+    The answer is that of section 2.8 of the specification.
+    """
     provider = _provider(visit)
     try:
         try:
@@ -86,7 +89,7 @@ def _not_logged_out(error: str, description: str) -> Response:
 
 
 def _known_account(visit: Visit, provider: IdentityProvider, person: ProviderPerson) -> Account:
-    """Return the person's account under the name of the first sign-in. Raises :class:`SignInRefused`."""
+    """Return the account under the name of the person's first sign-in. Raises :class:`SignInRefused`."""
     asked = person.account.name
     name = visit.site.provider_people.name_of(provider.config.issuer, person.subject, asked)
     if name is None or visit.parts.accounts.named(name) is not None:

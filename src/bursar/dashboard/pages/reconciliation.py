@@ -4,8 +4,7 @@
                                                                    └─► CSV
 
 `bursar reconcile` and the upload of a file make the runs. They are over all payments, so an account that is limited to
-some clients or fees has none of these pages. Nothing of a run ever changes, so a page of differences begins at a number
-of rows.
+some clients or fees has none of these pages. A run never changes, so a page of differences can begin at a row number.
 """
 
 import csv
@@ -65,7 +64,10 @@ class ListedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunRows:
-    """The rows of a run that one page shows. ``is_cut``: there are more totals; ``is_more``: more differences."""
+    """The rows of a run that one page shows.
+
+    ``is_cut``: there are more totals. ``is_more``: there are more differences.
+    """
 
     totals: Sequence[KeptRow]
     is_cut: bool
@@ -74,7 +76,7 @@ class RunRows:
 
 
 async def show_reconciliations(visit: Visit) -> Response:
-    """List the runs, newest first; ``before`` names the run after which the page begins.
+    """List the runs, newest first; the page begins after the run ``before``.
 
     With ``as_of``, a day or an instant, the runs and sign-offs until then.
     """
@@ -98,9 +100,9 @@ async def show_reconciliations(visit: Visit) -> Response:
 
 
 async def show_run(visit: Visit) -> Response:
-    """Show the totals and the differences of a run; ``class`` chooses one class, ``after`` leaves rows out.
+    """Show the totals and the differences of a run; ``class`` selects one class, ``after`` skips rows.
 
-    Nothing of a run ever changes but its sign-off, which with ``as_of`` is that of the past.
+    Only the sign-off of a run can change. With ``as_of``, it is shown as it was then.
     """
     run, signed = await _run(visit)
     as_of, problem = asked_as_of(visit, visit.request.query_params.get(AS_OF, ""))
@@ -124,7 +126,7 @@ def run_page(
     is_kept: bool = True,
     as_of: AsOf = PRESENT,
 ) -> Response:
-    """Return the page of a run; without links to what only a run has that was kept, unless ``is_kept``."""
+    """Return the page of a run. Only a run that was kept (``is_kept``) has links to its export and its sign-off."""
     sums = _sums(run)
     lines = [each for each in sums if not each.line_class.of_payments]
     broken = sum(each.broken is not None for each in run.files)
@@ -167,7 +169,7 @@ async def confirm_sign_off(visit: Visit) -> Response:
 
 
 async def sign_off(visit: Visit) -> Response:
-    """Sign a run off in the person's name and lead back to it; a refusal is shown on the form."""
+    """Sign a run off in the person's name and redirect to the run; a refusal is shown on the form."""
     run, _ = await _run(visit)
     reason = visit.field("reason")
     if not 0 < len(reason) <= REASON_CHARS_MAX:
@@ -190,7 +192,7 @@ async def unsigned_runs(visit: Visit) -> list[ReconciliationRun]:
 
 
 def _is_past(at: float, as_of: AsOf) -> bool:
-    """Return whether something of ``at``, Unix seconds, was there at the instant."""
+    """Return whether an object that was created at ``at``, Unix seconds, existed at the instant."""
     return as_of.instant is None or at <= as_of.instant
 
 
@@ -279,7 +281,7 @@ def _sums(run: ReconciliationRun) -> list[ClassSum]:
 
 
 def _chosen_class(visit: Visit) -> str:
-    """Return the class of the URL, or an empty text for all."""
+    """Return the class of the URL, or an empty text for all classes."""
     found = BY_NAME.get(visit.request.query_params.get("class", ""))
     return found.name if found is not None and found.is_difference else ""
 

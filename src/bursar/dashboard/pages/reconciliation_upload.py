@@ -3,7 +3,7 @@
     form ─► private file ─► what it is ─► compared, in a separate thread ─► dry run: the page of its result
                             └─► refused, with the reason                   └─► kept: the run's page
 
-Nothing is recorded on payments. The file is removed with the end of the request.
+Nothing is recorded on payments. The file is removed at the end of the request.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ from bursar.reports.reconciliation.run import FileDays, reconciled
 
 BLOCK_BYTES: Final = 256 * 1024
 ARCHIVES: Final = {b"PK\x03\x04": "ZIP", b"\x1f\x8b": "gzip", b"BZh": "bzip2", b"\xfd7zXZ": "xz", b"%PDF": "PDF"}
-"""The first bytes of a file → its kind, of those that people send by mistake. A workbook is a ZIP file."""
+"""The first bytes of a file → its kind, for kinds that people upload by mistake. A workbook is a ZIP file."""
 _UTF16: Final = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 T = TypeVar("T")
 
@@ -44,7 +44,7 @@ class UnusableUpload(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """The result of a comparison: the run as it would be kept, and its rows."""
+    """The result of a comparison: the run, which may not be kept, and its rows."""
 
     run: ReconciliationRun
     rows: Sequence[KeptRow]
@@ -91,7 +91,7 @@ def _form(visit: Visit, problem: str = "") -> Response:
 
 
 def _read(visit: Visit) -> tuple[Path, FileMapping, FileDays | None]:
-    """Return the checked parts of the form. Raises :class:`UnusableUpload`, and ``BadParameter`` for the mapping."""
+    """Return the checked inputs of the form. Raises :class:`UnusableUpload`, and ``BadParameter`` for the mapping."""
     file = visit.files.get("file")
     if file is None:
         raise UnusableUpload("reconciliation.problems.no_file")
@@ -133,7 +133,7 @@ def _check_content(path: Path, mapping: FileMapping) -> None:
 
 
 async def _compare(visit: Visit, file: Path, mapping: FileMapping, period: FileDays | None) -> Compared:
-    """Return the result. The file is read in a thread, so payments that this process serves go on."""
+    """Return the result. The file is read in a thread, so this process continues to serve payments."""
     ours = _AskedOnLoop(ReportedPayments(visit.parts.reports), asyncio.get_running_loop())
     run_id, at, by = visit.parts.ledger.reconciliations.new_id(), visit.parts.clock(), visit.account.name
 

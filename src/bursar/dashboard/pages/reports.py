@@ -118,7 +118,10 @@ def require_no_limits(visit: Visit) -> None:
 
 
 def asked_as_of(visit: Visit, text: str) -> tuple[AsOf, str]:
-    """Return the instant that a page is asked for, and what is wrong with ``text``: then it is the present."""
+    """Return the requested instant, and the problem with ``text``.
+
+    If there is a problem, the instant is the present.
+    """
     now = visit.parts.clock()
     try:
         return read_as_of(text.strip(), court_day(now), now), ""

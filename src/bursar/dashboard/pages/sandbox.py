@@ -51,7 +51,7 @@ async def show_sandbox(visit: Visit) -> Response:
 
 
 async def begin_payment(visit: Visit) -> Response:
-    """Start a payment and lead the browser to Pay.gov's pages; show the form again if it is refused."""
+    """Start a payment and redirect the browser to Pay.gov's pages; show the form again if it is refused."""
     portal, sandbox = _parts(visit)
     reference = str(uuid.UUID(int=portal.randomness.getrandbits(128), version=4))
     try:
@@ -63,7 +63,7 @@ async def begin_payment(visit: Visit) -> Response:
 
 
 async def come_back(visit: Visit) -> Response:
-    """Complete the payment from which the payer comes back, and go on to its page."""
+    """Complete the payment from which the payer comes back, and redirect to its page."""
     portal, sandbox = _parts(visit)
     view = await _payment(visit)
     latest, problem = view.attempts[-1], ""

@@ -1,4 +1,4 @@
-"""Keep the filter of the transactions page by name, share it with a role, and remove it."""
+"""Save the filter of the transactions page by name, share it with a role, and remove it."""
 
 import asyncio
 from urllib.parse import parse_qsl, urlencode
@@ -13,7 +13,7 @@ from bursar.portal.contract.periods import court_day
 
 
 async def save_view(visit: Visit) -> Response:
-    """Keep the filter that the form holds. Only what a filter can be is kept."""
+    """Save the filter of the form. Parameters that are not part of a filter are dropped."""
     name, role = visit.field("name"), visit.field("role")
     if not 1 <= len(name) <= NAME_CHARS_MAX or role not in ("", *ROLES):
         raise PageError(400, "errors.bad_view", limit=NAME_CHARS_MAX)

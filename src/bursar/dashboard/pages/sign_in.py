@@ -1,4 +1,4 @@
-"""Sign in, sign out here or everywhere, and the choices that a browser remembers: language, theme, keys."""
+"""Sign in, sign out here or everywhere, and store preferences in the browser: language, theme, keys."""
 
 import asyncio
 import math
@@ -21,7 +21,7 @@ from bursar.dashboard.visit import (
 
 
 async def show_sign_in(visit: Visit) -> Response:
-    """Show the form, or the choice of roles where no password is needed."""
+    """Show the form, or the choice of roles if no password is needed."""
     return _form(visit, visit.request.query_params.get("next", ""))
 
 
@@ -45,7 +45,10 @@ async def sign_in(visit: Visit) -> Response:
 
 
 async def check_throttle(visit: Visit, name: str | None) -> None:
-    """Raise :class:`PageError` while this name or the visitor's address must wait; ``name`` is None if unknown."""
+    """Raise :class:`PageError` while this name or the visitor's address must wait.
+
+    ``name`` is None if it is unknown.
+    """
     wait_s = await asyncio.to_thread(visit.site.throttle.wait_s, name, visit.address)
     if wait_s > 0:
         raise PageError(429, "errors.too_many_sign_ins", minutes=math.ceil(wait_s / 60), wait_s=math.ceil(wait_s))
@@ -54,7 +57,7 @@ async def check_throttle(visit: Visit, name: str | None) -> None:
 async def begin_session(
     visit: Visit, account: Account, following: str, id_token: str | None = None, provider_session: str | None = None
 ) -> Response:
-    """Begin a session with a new token, end the browser's session before it, and go on to ``following``."""
+    """Begin a session with a new token, end the browser's previous session, and redirect to ``following``."""
     if visit.session is not None:
         await asyncio.to_thread(visit.site.sessions.end, visit.session)
     visit.session, cookie = await asyncio.to_thread(
@@ -82,9 +85,10 @@ async def sign_out_everywhere(visit: Visit) -> Response:
 
 
 async def _signed_out(visit: Visit) -> Response:
-    """Leave the ended session: to the sign-in page, or through a page that leads on to the provider's sign-out.
+    """Redirect to the sign-in page, or show a page that leads to the provider's sign-out.
 
-    A redirect would not do: `form-action` of the security policy forbids a form to lead to another origin.
+    A redirect to the provider is not possible: `form-action` of the security policy forbids that a form leads to
+    another origin.
     """
     ended, provider = visit.session, visit.parts.provider
     assert ended is not None
@@ -98,7 +102,7 @@ async def _signed_out(visit: Visit) -> Response:
 
 
 async def save_preferences(visit: Visit) -> Response:
-    """Remember a choice of language, theme or keys in this browser."""
+    """Store a choice of language, theme or keys in this browser."""
     for cookie, field, choices in (
         (LANGUAGE_COOKIE, "language", LANGUAGES),
         (THEME_COOKIE, "theme", THEMES),
@@ -110,7 +114,7 @@ async def save_preferences(visit: Visit) -> Response:
 
 
 def _through(visit: Visit) -> dict[str, str]:
-    """Return the provider that began the session, as a fact for the access log."""
+    """Return the provider that began the session, as text for the access log."""
     session, provider = visit.session, visit.parts.provider
     through = session is not None and session.id_token is not None and provider is not None
     return {"provider": provider.config.host} if through and provider is not None else {}

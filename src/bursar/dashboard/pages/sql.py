@@ -3,7 +3,7 @@
     editor ─► run ─► answer: grid, chart, exports          each statement is an entry of the access log
               └─► stop
 
-Statements are kept by name and shared with a role, as filters of transactions are.
+Statements can be saved by name and shared with a role, like filters of transactions.
 """
 
 import asyncio
@@ -96,7 +96,7 @@ async def export_sql(visit: Visit) -> Response:
 
 
 async def save_query(visit: Visit) -> Response:
-    """Keep the statement of the form by name, and show it."""
+    """Save the statement of the form by name, and show it."""
     require_no_limits(visit)
     name, role, text = visit.field("name"), visit.field("role"), visit.form.get("text", "")
     usable = 1 <= len(name) <= NAME_CHARS_MAX and role in ("", *ROLES)

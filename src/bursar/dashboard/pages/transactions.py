@@ -38,9 +38,11 @@ TABLE_COLUMNS: Final = ("started", "status", "amount", "fee", "client", "method"
 
 
 async def show_transactions(visit: Visit) -> Response:
-    """Show one page of what the URL asks for. Another URL with the same filter is redirected to the usual one.
+    """Show one page of what the URL asks for.
 
-    A period that was chosen by name becomes its days, so the URL shows the same tomorrow.
+    A URL that writes the filter in another way is redirected to the standard form.
+
+    A period that was chosen by name is replaced by its days, so the URL shows the same rows tomorrow.
     """
     today = court_day(visit.parts.clock())
     found, problems = read_filter(visit.query, today, visit.parts.clock())
@@ -88,7 +90,7 @@ async def show_transactions(visit: Visit) -> Response:
 
 
 async def export_transactions(visit: Visit) -> Response:
-    """Send every transaction of the filter as a file; with ``personal=yes`` with the metadata, which are personal."""
+    """Send every transaction of the filter as a file; ``personal=yes`` adds the metadata."""
     form = visit.request.path_params["form"]
     if form not in EXPORT_FORMS:
         raise PageError(404, "errors.not_found")
@@ -118,7 +120,7 @@ def search_of(visit: Visit, found: TransactionFilter, today: date) -> Search:
 
 
 def _filter_words(visit: Visit, found: TransactionFilter) -> list[str]:
-    """Return the filter as a reader of a printed page needs it: the name and the value of each part."""
+    """Return the filter for a printed page: the name and the value of each part."""
     text = visit.text
     lowest, highest = (("" if each is None else dollars(each)) for each in (found.amount_min, found.amount_max))
     first, last = (("" if each is None else short_day_text(text, each)) for each in (found.first, found.last))

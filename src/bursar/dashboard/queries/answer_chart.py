@@ -1,4 +1,4 @@
-"""The chart of any answer: its first column names the bars, and its first number is their height.
+"""The chart of any answer: the first column has the names of the bars, and the first numeric column their heights.
 
     SELECT month, sum(amount) …            one bar for each month
     SELECT month, fee, sum(amount) …       a text in the second place splits each bar

@@ -1,4 +1,4 @@
-"""The instant of the past that a page answers for, as its URL names it: a day, which means its end, or an instant."""
+"""The instant of the past that a page answers for, as a URL has it: a day, which means the day's end, or an instant."""
 
 import re
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class AsOf:
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """The parameter of a URL; none for the present."""
+        """The parameter of a URL; no parameter for the present."""
         return [(AS_OF, self.text)] if self.text else []
 
 
@@ -35,7 +35,7 @@ PRESENT: Final = AsOf()
 
 
 def read_as_of(text: str, today: date, now: float) -> AsOf:
-    """Return the instant that ``text`` names. The end of ``today`` is to come, so this day is the present.
+    """Return the instant in ``text``. The end of ``today`` is in the future, so ``today`` means the present.
 
     Raises :class:`bursar.reports.errors.BadParameter` for any other text, and for an instant after ``now``.
     """

@@ -1,4 +1,4 @@
-"""Build the WHERE of a statement from conditions; values travel as parameters, never as text."""
+"""Build the WHERE of a statement from conditions; values are passed as parameters, never as text."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ class SqlCondition:
 
 
 def all_of(conditions: Iterable[SqlCondition]) -> SqlCondition:
-    """Return the condition that all of them hold."""
+    """Return the condition that holds if all of ``conditions`` hold."""
     found = list(conditions)
     values: dict[str, Any] = {}
     for each in found:
@@ -25,7 +25,7 @@ def all_of(conditions: Iterable[SqlCondition]) -> SqlCondition:
 
 
 def one_of(column: str, name: str, values: Iterable[str]) -> SqlCondition:
-    """Return the condition that a column has one of the values. ``name`` begins the names of its parameters."""
+    """Return the condition that a column has one of the values. The names of its parameters begin with ``name``."""
     named = {f"{name}_{number}": value for number, value in enumerate(values)}
     listed = ", ".join(f"${each}" for each in named)
     return SqlCondition(f"{column} IN ({listed})" if named else "FALSE", named)

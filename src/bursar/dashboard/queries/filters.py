@@ -1,6 +1,6 @@
 """The filter of the transactions page: read from a URL, written back to one, and turned into SQL.
 
-Two URLs with the same filter show the same transactions: a period that is chosen by name becomes its two days.
+Two URLs with the same filter show the same transactions: a period that is chosen by name is replaced by its two days.
 """
 
 from collections.abc import Iterable, Mapping
@@ -74,22 +74,22 @@ class TransactionFilter:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the filter leaves out no transaction of its state; the order is not a part of it."""
+        """Whether the filter shows every transaction of its state, in any order."""
         return replace(self, sort=DEFAULT_SORT, order="desc", as_of=PRESENT) == TransactionFilter()
 
     @property
     def is_by_day(self) -> bool:
-        """Whether the conditions read only columns by which ``payment_days`` has its sums."""
+        """Whether the conditions read only the columns by which ``payment_days`` is grouped."""
         others = (self.money, self.code, self.amount_min is not None, self.amount_max is not None)
         return not any(others) and UNKNOWN not in self.statuses
 
     @property
     def is_wide(self) -> bool:
-        """Whether the filter mostly shows a large part of the transactions of any days."""
+        """Whether the filter usually shows a large part of the transactions."""
         return not self.money or bool({IN_TRANSIT, DEPOSITED} & {*self.money})
 
     def conditions(self) -> list[SqlCondition]:
-        """Return the conditions on a row of ``payments``, without those of the search."""
+        """Return the conditions on a row of ``payments``, without the conditions of the search."""
         found = []
         day = "created_on" if self.dated == "started" else "final_on"
         if self.dated == "collected":
@@ -141,7 +141,7 @@ class TransactionFilter:
 def read_filter(
     pairs: Iterable[tuple[str, str]], today: date, now: float = float("inf")
 ) -> tuple[TransactionFilter, list[FilterProblem]]:
-    """Return the filter of a URL, and the fields that cannot be used, which the filter leaves out.
+    """Return the filter of a URL, and the unusable fields, which the filter leaves out.
 
     An instant after ``now``, Unix seconds, is such a field.
     """

@@ -1,4 +1,4 @@
-"""The numbers of the overview. Each one is the sum of the transactions that its link shows, and a test adds them up.
+"""The numbers of the overview. Each number is the sum of the transactions that its link shows; a test checks this.
 
 All numbers are of one state of the payments. *Started* counts by the day on which attempts began, *collected* by the
 day on which they became processed.
@@ -38,7 +38,10 @@ _UNCHOSEN: Final = ChartChoice()
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A number of the overview: attempts and dollars, and the filter that shows them. ``before``: the period before."""
+    """A number of the overview: attempts and dollars, and the filter that shows them.
+
+    ``before``: the number of the period before.
+    """
 
     name: str
     total: Total
@@ -230,5 +233,5 @@ def _texts(days: Mapping[str, date]) -> Mapping[str, str]:
 
 
 def change_of(now: Decimal | int, before: Decimal | int) -> Decimal | None:
-    """Return by what share a number changed; None if there was nothing before."""
+    """Return the change of a number as a share of the number before; None if that was 0."""
     return None if not before else (Decimal(now) - Decimal(before)) / Decimal(before)

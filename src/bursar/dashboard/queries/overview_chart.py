@@ -1,4 +1,4 @@
-"""The chart of the overview: what was collected by fee, or started by status, beside the period before.
+"""The chart of the overview: amounts collected by fee, or payments started by status, beside the period before.
 
     place              0            1            2            3
     this period        Feb 26       Feb 27       Feb 28                    split by fee or by status
@@ -28,7 +28,7 @@ MEASURES: Final[tuple[Measure, ...]] = ("amount", "number")
 
 BY_DAY_MAX: Final = 45
 BY_WEEK_MAX: Final = 200
-"""The most days of a chart by day, and of one by week; a longer one is by month."""
+"""The most days of a chart by day, and of a chart by week. A longer chart is by month."""
 OTHERS: Final = ""
 """The name of the series that has the smallest fees, if there are more than a chart has colors for."""
 
@@ -42,7 +42,7 @@ class ChartChoice:
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        """The choice as parameters of a URL; none for what is shown without a choice."""
+        """The choice as parameters of a URL; no parameters for the default choice."""
         chosen = {"by": self.by, "measure": self.measure}
         return [(name, value) for name, value in chosen.items() if value != getattr(_UNCHOSEN, name)]
 
@@ -62,7 +62,7 @@ _UNCHOSEN: Final = ChartChoice()
 
 
 def read_choice(pairs: Iterable[tuple[str, str]]) -> ChartChoice:
-    """Return the choice of a URL. An unknown value is as none."""
+    """Return the choice of a URL. An unknown value counts as missing."""
     given = dict(pairs)
     return ChartChoice(
         "status" if given.get("by") == "status" else "fee",
@@ -97,7 +97,7 @@ class OverviewChart:
         return {key: self.choice.value(total) for key, total in self.totals.items()}
 
     def total(self, *, place: int | None = None, name: str | None = None) -> Total:
-        """Return the total of a place, of a series, of both, or of the whole period."""
+        """Return the total of a place, of a series, of a series at a place, or of the whole period."""
         found = (total for (at, series), total in self.totals.items() if place in (None, at) and name in (None, series))
         return sum(found, Total())
 

@@ -1,7 +1,7 @@
 """One payment as it was at an instant, from its present records: the same state as `--as-of` gives in SQL.
 
-Events and reversals are only added, so those up to the instant are the ones that were there. An attempt that has not
-changed since is as it is now. Any other one was live at the instant, and its events up to then say what was known.
+Events and reversals are only added, so the state has those up to the instant. An attempt that has not changed since has
+its present record. Any other attempt was live at the instant, and its events up to then have what was known.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from bursar.payments.records import Attempt, Event
 from bursar.payments.reversals import RefundRequest, Reversal
 
 _OUTCOMES: Final = ("accepted", "noted")
-"""The events of a live attempt that replace all that Pay.gov said before."""
+"""The events of a live attempt that replace everything that Pay.gov reported before."""
 _UNKNOWN: Final = ("outcome_unknown", "lease_taken_over")
 """The events after which the outcome is unknown."""
 
@@ -33,7 +33,7 @@ def view_at(view: ObligationView, instant: float) -> ObligationView | None:
 
 
 def open_refunds_of(view: ObligationView) -> list[RefundRequest]:
-    """Return the requests for refunds in the events of ``view`` that have no decision there, oldest first."""
+    """Return the requests for refunds in the events of ``view`` without a decision in them, oldest first."""
     created = {attempt.agency_tracking_id: attempt.created_at for attempt in view.attempts}
     found: dict[tuple[str, int], RefundRequest] = {}
     for event in view.events:
@@ -56,7 +56,7 @@ def open_refunds_of(view: ObligationView) -> list[RefundRequest]:
 
 
 def _was(attempt: Attempt, events: Sequence[Event]) -> Attempt:
-    """Return an attempt that has changed since, from its events until then."""
+    """Return the past state of an attempt that has changed since, from its events up to then."""
     last_word = _last(events, (*_UNKNOWN, *_OUTCOMES))
     unknown = last_word is not None and last_word.name in _UNKNOWN
     return replace(
@@ -79,12 +79,15 @@ def _last(events: Sequence[Event], names: Sequence[str]) -> Event | None:
 
 
 def _kept(events: Sequence[Event], name: str) -> Any:
-    """Return what Pay.gov last said about ``name``: silence keeps the earlier value."""
+    """Return the value of ``name`` that Pay.gov reported last; a report without ``name`` keeps the earlier value."""
     return next((event.detail[name] for event in reversed(events) if event.detail.get(name) is not None), None)
 
 
 def _refused(events: Sequence[Event], name: str) -> Any:
-    """Return the reason of Pay.gov's refusal: an outcome replaces it, an unknown one only if it gives a reason."""
+    """Return the reason of Pay.gov's refusal.
+
+    A later outcome replaces it; an unknown one does so only if it has a reason.
+    """
     for event in reversed(events):
         value = event.detail.get(name)
         if event.name in _OUTCOMES or (event.name == "outcome_unknown" and value is not None):

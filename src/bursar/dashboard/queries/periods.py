@@ -76,14 +76,14 @@ def days_of_period(name: str, today: date) -> Days:
 
 
 def period_of_days(first: date | None, last: date | None, today: date) -> str | None:
-    """Return the name of the period with these days; None if none has them."""
+    """Return the name of the period with these days; None without one."""
     if first is None or last is None:
         return None
     return next((name for name, days in PERIODS.items() if days(today) == (first, last)), None)
 
 
 def period_before(first: date, last: date) -> Days:
-    """Return the days that a period is compared with: as many days, directly before it.
+    """Return the days with which a period is compared: the same number of days, directly before it.
 
     A whole calendar month, quarter or fiscal year is compared with the one before.
     """
@@ -95,10 +95,11 @@ def period_before(first: date, last: date) -> Days:
 
 
 def days_compared(buckets: Sequence[Days], before: Days, step: str) -> list[Days]:
-    """Return the days of the period ``before`` that each bucket of a chart is compared with, without a gap.
+    """Return the days of the period ``before`` with which each bucket of a chart is compared, without gaps.
 
     A day is compared with the day in the same place, and a whole month with the month in the same place. Every other
-    bucket is compared with as many days. The last days of a longer period before are further places.
+    bucket is compared with the same number of days. If the period before is longer, its last days become further
+    buckets.
     """
     begin, last = before
     if step == "month" and begin.day == buckets[0][0].day == 1:

@@ -1,4 +1,4 @@
-"""The search box: what a person types, as conditions, and why each transaction matched.
+"""The search box: turn the text of a person into conditions, and explain why each transaction matched.
 
     $60.00 · 60.00 · >500 · <=20 · $100-$200     amounts
     processed · failed · unknown                  statuses, in any of our languages
@@ -52,7 +52,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One part of a search. ``reason``: why a row matches it. ``is_wide``: it mostly matches many rows.
+    """One part of a search. ``reason``: why a row matches it. ``is_wide``: it usually matches many rows.
 
     ``by_ids``: the same condition for a part that matches few rows: the ids of each alternative are found first, so
     DuckDB reads one column for each alternative, not every column of every row.
@@ -66,13 +66,13 @@ class Term:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """A search that was understood."""
+    """The parts of a search text."""
 
     terms: tuple[Term, ...] = ()
 
     @property
     def is_wide(self) -> bool:
-        """Whether the search mostly matches many rows; so does one without any part."""
+        """Whether the search usually matches many rows. A search without parts does."""
         return all(term.is_wide for term in self.terms)
 
     @property
@@ -82,7 +82,10 @@ class Search:
 
     @property
     def condition_by_ids(self) -> SqlCondition:
-        """The same condition, faster for few rows of the present; of the past each alternative costs a whole scan."""
+        """The same condition, which is faster for few rows of the present.
+
+        In the past, each alternative would need a whole scan.
+        """
         return all_of(term.by_ids or term.condition for term in self.terms)
 
     def reasons(self, row: Row) -> list[Reason]:
@@ -92,7 +95,7 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class _Names:
-    """The names that words of a search are compared with, and whether metadata are searched too."""
+    """The names with which words of a search are compared, and whether metadata are searched."""
 
     fees: Mapping[str, str]
     clients: Collection[str]
@@ -104,7 +107,7 @@ def read_search(
 ) -> Search:
     """Return what ``text`` asks for. Parts after the first ``TERMS_MAX`` are left out.
 
-    ``fee_names``: key → name. ``clients``: known ones, each with many payments; others are found too, more slowly.
+    ``fee_names``: key → name. ``clients``: clients with many payments. Others are found too, but more slowly.
     """
     names = _Names(fee_names, {client.lower() for client in clients}, with_metadata)
     terms: list[Term] = []
@@ -246,7 +249,10 @@ def _of_ticket(name: str) -> str:
 
 
 def _begins_uuid(wanted: str) -> bool:
-    """Return whether a reference, a UUID in lower case, can begin so. Most searches then read no reference at all."""
+    """Return whether a reference (a UUID in lower case) can begin with this text.
+
+    If not, the search need not read references.
+    """
     return len(wanted) <= _UUID_CHARS and all(
         character == "-" if place in _UUID_DASHES else character in "0123456789abcdef"
         for place, character in enumerate(wanted)
@@ -254,9 +260,9 @@ def _begins_uuid(wanted: str) -> bool:
 
 
 def _begins(column: str, name: str, wanted: str) -> SqlCondition:
-    """Return the condition of an id that begins so in any case.
+    """Return the condition that an id begins with this text, in upper or lower case.
 
-    DuckDB compares plain text twice as fast with ILIKE. For a longer text than all ids it reads no row without it.
+    DuckDB compares plain text twice as fast with ILIKE. For a text that is longer than every id, no row is read.
     """
     if len(wanted) <= AGENCY_TRACKING_ID_CHARACTERS_MAX and wanted.isascii() and not set(wanted) & set("%_\\"):
         return SqlCondition(f"{column} ILIKE ${name}_begin", {f"{name}_begin": f"{wanted}%"})

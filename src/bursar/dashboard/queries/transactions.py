@@ -30,14 +30,14 @@ _CASTS: Final[Mapping[str, str]] = {
 NO_SEARCH: Final = Search()
 NEAR_DAYS: Final = 14
 FEW_ROWS_MAX: Final = 500
-"""The most rows of a search that are read at once: their totals need no second scan of all payments."""
+"""The most rows of a search that are read together with their totals, without a second scan of all payments."""
 DAY_SORTS: Final[Mapping[str, str]] = {"started": "created_on", "collected": "final_on"}
-"""The sort orders by time, which are also the choices of a filter's days → the column."""
+"""Sort order by time, which is also a choice for the days of a filter → the column."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """A place between two rows of a sorted list: beside the row with this id and this value of the sort column."""
+    """A position in a sorted list: next to the row with this id and this value of the sort column."""
 
     agency_tracking_id: str
     value: str | None
@@ -46,7 +46,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """How many attempts, their amount in dollars, and the dollars of it that went back."""
+    """How many attempts, their amount in dollars, and the dollars that went back."""
 
     count: int = 0
     amount: Decimal = ZERO
@@ -73,7 +73,7 @@ class TransactionPage:
 
 
 def where_of(found: TransactionFilter, account: Account, search: Search = NO_SEARCH) -> SqlCondition:
-    """Return the condition of everything that a filter shows to an account."""
+    """Return the condition for all rows that a filter shows to an account."""
     return all_of([*found.conditions(), *([search.condition] if search.terms else []), visible_to(account)])
 
 
@@ -122,7 +122,7 @@ def _listed(found: TransactionFilter, where: SqlCondition, rows_max: int, *, bac
 async def _page_of_few(
     reports: PaymentReports, found: TransactionFilter, account: Account, search: Search
 ) -> TransactionPage | None:
-    """Return the first page with the totals of the rows themselves; None if they are more than ``FEW_ROWS_MAX``."""
+    """Return the first page with the totals of all its rows; None if there are more than ``FEW_ROWS_MAX``."""
     condition = search.condition_by_ids if found.as_of.instant is None else search.condition
     where = all_of([*found.conditions(), condition, visible_to(account)])
     [answer] = await reports.answers([_listed(found, where, FEW_ROWS_MAX + 1)])
@@ -141,7 +141,7 @@ async def _page_of_few(
 def _totals(found: TransactionFilter, account: Account, search: Search) -> list[Question]:
     """Return the questions for the totals by payment status.
 
-    The sums by day are few rows, so they answer a filter of nothing but days, statuses, fees, clients and methods.
+    The sums by day have few rows, so they are used for a filter with only days, statuses, fees, clients and methods.
     """
     where, at = where_of(found, account, search), found.as_of.instant
     if search.terms or not found.is_by_day or at is not None:
@@ -172,9 +172,9 @@ def _sums(answers: Sequence[SqlAnswer]) -> dict[str, Total]:
 
 
 def _near(found: TransactionFilter, search: Search, cursor: Cursor | None, backwards: bool) -> SqlCondition | None:
-    """Return the condition of the days beside the place where a page begins; None if the order is not by days.
+    """Return the condition for the days near the place where a page begins; None if the order is not by days.
 
-    A page is mostly within these days, and they are a small part of the table.
+    A page is usually within these days, which are a small part of the table.
     """
     column = DAY_SORTS.get(found.sort)
     if column is None or not (search.is_wide and found.is_wide) or (cursor is not None and cursor.value is None):
@@ -244,7 +244,7 @@ def _order(found: TransactionFilter, backwards: bool) -> str:
 
 
 def _beside(found: TransactionFilter, cursor: Cursor | None) -> SqlCondition:
-    """Return the condition of the rows after, or before, a cursor. Nulls are last in the list."""
+    """Return the condition for the rows after, or before, a cursor. Nulls are last in the list."""
     if cursor is None:
         return SqlCondition("TRUE")
     column, after = SORTS[found.sort], cursor.side == "after"

@@ -33,7 +33,7 @@ class UrlReader:
         self.problems: list[FilterProblem] = []
 
     def add_problem(self, field: str, key: str, value: str) -> None:
-        """Note that a field cannot be used."""
+        """Record that a field cannot be used."""
         self.problems.append(FilterProblem(field, key, value))
 
     def one(self, name: str) -> str:

@@ -1,1 +1,1 @@
-"""The people that work in the dashboard: accounts, roles, sessions, slowed sign-in, and tokens against forged forms."""
+"""The people that work in the dashboard: accounts, roles, sessions, limits on failed sign-ins, and tokens for forms."""

@@ -2,8 +2,8 @@
 
     {"accounts": {"ada": {"password": "$argon2id$…", "roles": ["finance"], "clients": null, "fees": ["COPY_FEE"]}}}
 
-``clients`` and ``fees`` limit what the account sees; null is no limit. The file is read again when it has changed. A
-file that cannot be read keeps the accounts that were read last, and an error is logged.
+``clients`` and ``fees`` limit what the account sees; null is no limit. The file is read again when it has changed. If
+the file cannot be read, the last accounts stay in force, and an error is logged.
 """
 
 import logging
@@ -91,7 +91,7 @@ class DevelopmentAccounts:
 
 
 class NoAccounts:
-    """No accounts: people sign in through a provider alone."""
+    """No accounts: people sign in only through a provider."""
 
     needs_password = True
 
@@ -191,7 +191,7 @@ def check_account(account: Account) -> None:
 
 
 def check_password(password: str) -> None:
-    """Raise :class:`AccountsError` unless the password has a sensible length."""
+    """Raise :class:`AccountsError` unless the length of the password is within its bounds."""
     if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
         raise AccountsError(
             f"password: must have {PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters; got {len(password)}"
@@ -205,7 +205,10 @@ def with_password(account: Account, password: str) -> Account:
 
 
 def is_password(account: Account | None, password: str) -> bool:
-    """Return whether this is the account's password. An unknown account takes as long as a known one."""
+    """Return whether this is the account's password.
+
+    The check takes as long for an unknown account as for a known one.
+    """
     from argon2.exceptions import Argon2Error, InvalidHashError
 
     known = account is not None and bool(account.password_hash)
@@ -250,7 +253,7 @@ def account_from(name: str, stored: Mapping[str, Any]) -> Account:
 
 
 def stored_account(account: Account) -> dict[str, Any]:
-    """Return the account as JSON holds it, without its name."""
+    """Return the account as the JSON object in the file, without its name."""
     return {
         "password": account.password_hash,
         "roles": sorted(account.roles),

@@ -1,8 +1,8 @@
-"""Sessions of people who have signed in. The browser has a signed random token; this side stores the token's hash.
+"""Sessions of people who have signed in. The browser has a signed random token; the server stores the token's hash.
 
 A session ends when the person signs out, here or everywhere; after ``SESSION_IDLE_S`` without a request; after
-``SESSION_S_MAX`` in any case; and when the account is removed or gets another password. Roles are those that the
-account has now. A session that a provider began has the roles that the provider named at the sign-in. It ends when the
+``SESSION_S_MAX`` in any case; and when the account is removed or gets another password. A session has the present roles
+of its account. If a provider began it, it has the roles that the provider gave at the sign-in. It ends when the
 provider ends it (``provider/logout.py``) and when the settings name another provider. NIST SP 800-63B (AAL2) sets both
 times: 30 minutes and 12 hours.
 """
@@ -26,7 +26,7 @@ SEEN_STEP_S: Final = 30.0
 """A session's time of use is stored at most this often."""
 TOKEN_BYTES: Final = 32
 SESSIONS_MAX: Final = 20
-"""Sessions of one account. The oldest ends when one more begins."""
+"""The most sessions of one account. If another one begins, the oldest ends."""
 COOKIE_CHARS_MAX: Final = 200
 _KEY: Final = "session cookies"
 _FIND: Final = (
@@ -64,7 +64,7 @@ class PersonSessions:
     ) -> tuple[PersonSession, str]:
         """Begin a session with a new token; return it and the value of its cookie.
 
-        ``id_token``: of the provider, which then vouches for the account. ``provider_session``: its claim ``sid``.
+        ``id_token``: the provider's token, if a provider signed the person in. ``provider_session``: its claim ``sid``.
         """
         now, token = self._clock(), secrets.token_urlsafe(TOKEN_BYTES)
         row = (_hash(token), account.name, _mark(account), now, now, address)
@@ -125,5 +125,5 @@ def _hash(token: str) -> str:
 
 
 def _mark(account: Account) -> str:
-    """Return a text that changes with the account's password."""
+    """Return a text that changes when the account's password changes."""
     return hashlib.sha256(account.password_hash.encode()).hexdigest()[:16]

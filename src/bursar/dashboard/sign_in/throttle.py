@@ -21,7 +21,7 @@ class SignInThrottle:
     def wait_s(self, name: str | None, address: str) -> float:
         """Return how long this name or address must wait before the next try, in seconds; 0 if it may try now.
 
-        ``name`` is None for a sign-in through a provider, which knows no name before it has ended.
+        ``name`` is None for a sign-in through a provider, whose name is known only at the end.
         """
         now = self._clock()
         waits = [0.0]

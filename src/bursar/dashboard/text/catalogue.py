@@ -1,7 +1,7 @@
 """Read the catalogues en.toml and es.toml, and find texts in them by key.
 
-A key is dotted, as ``transactions.title``. A text may have fields in braces, as ``{count}``. A text with ``one`` and
-``other`` below its key is chosen by a count.
+A key is dotted, as ``transactions.title``. A text may have fields in braces, as ``{count}``. A count chooses between
+the texts ``one`` and ``other`` below a key.
 """
 
 import string
@@ -36,7 +36,7 @@ class Text:
         return self(f"{key}.{form}", count=f"{count:,}", **fields)
 
     def label(self, group: str, value: str) -> str:
-        """Return the name of one of our words, such as a status; ``value`` itself if the catalogue has none."""
+        """Return the name of a stored word, such as a status; ``value`` itself if the catalogue has no name for it."""
         return self.texts.get(f"{group}.{value}", value)
 
 
@@ -53,7 +53,7 @@ def fields_of(text: str) -> frozenset[str]:
 
 
 def chosen_language(cookie: str | None, accepted: str) -> Language:
-    """Return the language of a visit: the person's choice, otherwise the browser's first one that we have."""
+    """Return the language of a visit: the person's choice, otherwise the browser's first language that we have."""
     for language in LANGUAGES:
         if cookie == language:
             return language

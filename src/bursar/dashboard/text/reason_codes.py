@@ -18,7 +18,7 @@ _FILE: Final = Path(__file__).with_name("reason_codes.toml")
 
 @dataclass(frozen=True, slots=True)
 class CodeGroup:
-    """The codes of one kind: their title, the source that says what they mean, and code → language → meaning."""
+    """The codes of one kind: their title, the source of their meanings, and code → language → meaning."""
 
     title: str
     source: str

@@ -2,8 +2,8 @@
 
     page of the payment ─► confirmation, which states the consequence ─► the use case ─► page of the payment
 
-Each action runs the portal's own use case with the name of the person, so the history has the same trace as that of
-the command line. A refund needs two people: one requests it and another one decides.
+Each action runs the portal's use case with the name of the person, so the history is the same as after a command. A
+refund needs two people: one requests it and another one decides.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -129,7 +129,7 @@ ACTIONS: Final[Mapping[str, PaymentAction]] = {
 
 
 def confirm(name: str) -> PageHandler:
-    """Return the page that states the consequence of an action and asks for what it needs."""
+    """Return the page that states the consequence of an action and asks for its inputs."""
 
     async def show(visit: Visit) -> Response:
         _, attempt = await _attempt(visit)
@@ -139,7 +139,7 @@ def confirm(name: str) -> PageHandler:
 
 
 def send(name: str) -> PageHandler:
-    """Return the handler that takes an action and leads back to the payment; a refusal is shown on the form."""
+    """Return the handler that runs an action and redirects to the payment; a refusal is shown on the form."""
 
     async def act(visit: Visit) -> Response:
         portal, attempt = await _attempt(visit)
@@ -157,7 +157,7 @@ def send(name: str) -> PageHandler:
 
 
 async def offered_actions(visit: Visit, attempt: Attempt, open_requests: int) -> list[OfferedAction]:
-    """Return the actions that the person may take with an attempt in its present state."""
+    """Return the actions that the person may run on an attempt in its present state."""
     portal = visit.parts.portal
     if portal is None:
         return []

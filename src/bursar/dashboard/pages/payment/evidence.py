@@ -1,4 +1,4 @@
-"""Collect what a person reads before acting on an attempt: why it needs a person, and its contradictions."""
+"""Collect the facts for an action on an attempt: why it needs a person, and its contradictions."""
 
 from collections.abc import Sequence
 from dataclasses import replace

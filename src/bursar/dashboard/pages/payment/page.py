@@ -94,7 +94,7 @@ async def show_personal_data(visit: Visit) -> Response:
 
 
 async def read_payment(visit: Visit) -> PaymentOnPage:
-    """Return the payment of the URL. Raises :class:`PageError` if the person may not see it, or there is none."""
+    """Return the payment of the URL. Raises :class:`PageError` if there is none, or the person may not see it."""
     ledger = visit.parts.ledger
     client = visit.request.path_params["client"]
     reference = read_reference(visit.request.path_params["reference"])
@@ -108,7 +108,7 @@ async def read_payment(visit: Visit) -> PaymentOnPage:
 
 
 def _at(visit: Visit, payment: PaymentOnPage, instant: float) -> PaymentOnPage:
-    """Return the payment as it was; the chain is that of the whole history. Raises :class:`PageError`."""
+    """Return the payment at an instant, with the check of its present chain. Raises :class:`PageError`."""
     view = view_at(payment.view, instant)
     if view is None:
         raise PageError(404, "errors.no_payment_then", time=zoned_time_text(visit.text, instant))
@@ -140,7 +140,7 @@ async def payment_page(
     as_of: AsOf = PRESENT,
     problem: str = "",
 ) -> Response:
-    """Return the page of a payment. The past offers no actions; ``problem``: what is wrong with the asked instant."""
+    """Return the page of a payment. A past state offers no actions. ``problem``: an error in the requested instant."""
     latest, attempts = payment.latest, payment.view.attempts
     fee = visit.parts.fees.fee(latest.fee, visit.parts.clock())
     properties = {} if fee is None else fee.metadata_schema.get("properties", {})

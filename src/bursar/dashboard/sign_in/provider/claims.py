@@ -1,4 +1,4 @@
-"""The account of a person, from the claims of a provider. A claim that is missing or unusable is a refusal."""
+"""The account of a person, from the claims of a provider. A missing or unusable claim refuses the sign-in."""
 
 from collections.abc import Mapping
 from typing import Any, Final

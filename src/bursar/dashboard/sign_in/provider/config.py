@@ -8,15 +8,15 @@ from urllib.parse import urlsplit
 from bursar.dashboard.sign_in.roles import Role
 
 CLOCKS_DIFFER_S_MAX: Final = 60
-"""How far the clocks of this machine and of the provider may differ."""
+"""The most seconds by which the clocks of this machine and of the provider may differ."""
 
 
 class ProviderUnavailable(Exception):
-    """The provider does not answer, or answers what no provider answers. The text is one line without secrets."""
+    """The provider does not answer, or its answer is not valid. The text is one line without secrets."""
 
 
 class SignInRefused(Exception):
-    """The sign-in is refused. ``key``: of a title and a text in the catalogue, below ``errors``."""
+    """The sign-in is refused. ``key``: the key of a title and a text below ``errors`` in the catalogue."""
 
     def __init__(self, key: str, **fields: Any) -> None:
         super().__init__(key)
@@ -33,8 +33,8 @@ class ProviderConfig:
     """The registration of the dashboard at its provider, and the meaning of the claims.
 
     ``client_secret`` is None for a public client, which PKCE alone protects. ``roles``: value of the claim
-    ``roles_claim`` → role. ``clients_claim`` and ``fees_claim`` name the claims that limit what a person sees; None is
-    no limit.
+    ``roles_claim`` → role. ``clients_claim`` and ``fees_claim`` name the claims that limit what a person sees; None: no
+    limit.
     """
 
     issuer: str

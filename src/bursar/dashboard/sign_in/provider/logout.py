@@ -20,7 +20,7 @@ EVENT: Final = "http://schemas.openid.net/event/backchannel-logout"
 TYPES: Final = frozenset({None, "JWT", "logout+jwt", "application/logout+jwt"})
 """Values of the header ``typ``. The specification recommends ``logout+jwt`` and does not require it."""
 TOKEN_AGE_S_MAX: Final = 600
-"""Older tokens are refused, so a used token needs to be remembered for only so long."""
+"""Older tokens are refused, so a used token must be remembered only for this time."""
 USED_S_MAX: Final = TOKEN_AGE_S_MAX + 2 * CLOCKS_DIFFER_S_MAX
 
 
@@ -83,9 +83,11 @@ class ProviderLogouts:
         self._clock = clock
 
     def end(self, logout: ProviderLogout) -> Mapping[str, int]:
-        """End the sessions, and return how many of each name there were. Raises :class:`LogoutRefused` at a replay.
+        """End the sessions, and return how many of each name there were.
 
-        A session of the subject whose provider named no ``sid`` ends with each session of the subject.
+        Raises :class:`LogoutRefused` if the token was used before.
+
+        A session without a ``sid`` ends with any session of its subject.
         """
         now = self._clock()
         token_hash = hashlib.sha256(logout.token_id.encode()).hexdigest()

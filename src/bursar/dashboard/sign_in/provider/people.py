@@ -1,4 +1,4 @@
-"""Which person of the provider has which name here. A name in the history of payments always means the same person.
+"""Give each person of the provider one name. A name in the history of payments always means the same person.
 
 Addresses and user names change owners at a provider; only the claim ``sub`` does not. The name of a person's first
 sign-in is kept, so a renamed person cannot request a refund under one name and approve it under another.
@@ -14,7 +14,7 @@ class ProviderPeople:
         self._state = state
 
     def name_of(self, issuer: str, subject: str, name: str) -> str | None:
-        """Return the name of the person ``subject``: the first one; None if ``name`` belongs to another person."""
+        """Return the first name of the person ``subject``; None if ``name`` belongs to another person."""
         key = (issuer, subject)
         with self._state.writing() as connection:
             connection.execute("INSERT OR IGNORE INTO provider_people VALUES (?, ?, ?)", (*key, name))
@@ -24,7 +24,7 @@ class ProviderPeople:
         return None if row is None else str(row["name"])
 
     def forget(self, name: str) -> bool:
-        """Free a name, and end the sessions that have it; return whether it was known."""
+        """Remove a name, and end its sessions. Return whether it was known."""
         with self._state.writing() as connection:
             connection.execute(
                 "DELETE FROM sessions WHERE name = ? AND token_hash IN (SELECT token_hash FROM provider_sessions)",

@@ -1,9 +1,9 @@
-"""The OpenID Connect provider: where to send a person, and who comes back.
+"""The OpenID Connect provider: send a person to sign in, and read who comes back.
 
     begin ─► the provider's sign-in page ─► code ─► token endpoint ─► ID token, checked ─► claims (also of userinfo)
 
-The provider's description and keys are read when they are needed and kept for ``KEPT_S_MAX``. A token that names an
-unknown key, or whose signature is wrong, makes the keys be read again, because providers change them.
+The provider's description and keys are read when they are needed and kept for ``KEPT_S_MAX``. If a token has an unknown
+key or a wrong signature, the keys are read again, because providers change them.
 """
 
 import asyncio
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
     from httpx2 import AsyncBaseTransport
 
 PROVIDER_TIMEOUT_S: Final = 10.0
-"""Of one sign-in's requests to the provider, all together."""
+"""The timeout of all requests to the provider for one sign-in together."""
 KEPT_S_MAX: Final = 3600.0
 KEYS_AGE_S_MIN: Final = 5.0
-"""Keys that are younger are not read again, so that forged tokens cannot make a request each."""
+"""Younger keys are not read again, so that each forged token cannot cause a request."""
 RETRY_S: Final = 2.0
-"""After a failure the provider is not asked for its description again for so long."""
+"""After a failure, the provider's description is not requested again for this time."""
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
-"""Signatures of public keys alone: neither ``none`` nor a secret that the client shares."""
+"""Only signatures with public keys: neither ``none`` nor a shared secret."""
 DISCOVERY_PATH: Final = "/.well-known/openid-configuration"
 ERROR_CHARS_MAX: Final = 80
 _ENDPOINTS: Final = ("authorization_endpoint", "token_endpoint", "jwks_uri")
@@ -49,9 +49,9 @@ _OPTIONAL_ENDPOINTS: Final = ("userinfo_endpoint", "end_session_endpoint")
 
 @dataclass(frozen=True, slots=True)
 class ProviderPerson:
-    """A person that the provider has signed in. ``id_token`` names the provider's session when it is to end.
+    """A person that the provider has signed in. ``id_token`` identifies the provider's session at the sign-out.
 
-    ``session_id``: the claim ``sid``, by which the provider names its session when it ends it itself; None if missing.
+    ``session_id``: the claim ``sid``, by which the provider identifies a session that it ends; None if missing.
     """
 
     subject: str
@@ -62,7 +62,7 @@ class ProviderPerson:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A document of the provider, and when it was read."""
+    """A document of the provider, and the time when it was read."""
 
     content: Mapping[str, Any]
     at: float
@@ -94,7 +94,7 @@ class IdentityProvider:
         return str(url)
 
     async def sign_out_url(self, id_token: str) -> str | None:
-        """Return the address at which the provider ends its session too; None if it has none or does not answer."""
+        """Return the address at which the provider ends its session too; None without one, or without an answer."""
         try:
             end = (await self._described()).get("end_session_endpoint")
         except ProviderUnavailable:
@@ -110,10 +110,10 @@ class IdentityProvider:
         return f"{end}{'&' if urlsplit(end).query else '?'}{urlencode(query)}"
 
     async def person(self, answer: Mapping[str, str], started: StartedSignIn) -> ProviderPerson:
-        """Return the person of an answer of the provider, which are the parameters of the callback's URL.
+        """Return the person in the provider's answer, which is in the parameters of the callback's URL.
 
         Raises:
-            SignInRefused: the provider refuses, or the answer, the token or a claim does not have what it must have.
+            SignInRefused: the provider refuses, or the answer, the token or a claim is not valid.
             ProviderUnavailable: the provider does not answer.
         """
         from authlib.integrations.base_client import OAuthError
@@ -244,7 +244,7 @@ class IdentityProvider:
                 raise ValueError(f"{name}: must be an https URL; got {found.get(name)!r}")
 
     async def _read_keys(self, client: "AsyncOAuth2Client", *, again: bool = False) -> Mapping[str, Any]:
-        """Return the provider's public keys; ``again``: as they are now."""
+        """Return the provider's public keys; ``again``: read them now."""
         description = await self._described()
         async with self._reading:
             now = self._clock()
@@ -274,7 +274,7 @@ class IdentityProvider:
 
     @property
     def _authentication(self) -> str:
-        """How the client proves who it is: by HTTP Basic, unless the provider takes the secret in the form alone."""
+        """The client's authentication method: HTTP Basic, unless the provider accepts the secret only in the form."""
         if self.config.client_secret is None:
             return "none"
         described = {} if self._description is None else self._description.content
@@ -287,7 +287,7 @@ class IdentityProvider:
 
 
 def is_provider_url(url: object) -> bool:
-    """Return whether ``url`` is absolute and https; http is enough on this machine itself."""
+    """Return whether ``url`` is absolute and uses https; on loopback, http is accepted too."""
     if not isinstance(url, str):
         return False
     try:

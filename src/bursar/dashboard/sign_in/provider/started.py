@@ -1,4 +1,4 @@
-"""A sign-in that has begun and not come back yet: its secrets are in a signed cookie of the browser that began it.
+"""Sign-ins that have begun and are not finished: their secrets are in a signed cookie of the browser that began them.
 
 Only that browser can finish it, within ``STARTED_S_MAX`` seconds, and once.
 """
@@ -33,7 +33,7 @@ class StartedSignIn:
 
 
 class StartedSignIns:
-    """Begins sign-ins, and recognises them when they come back."""
+    """Begins sign-ins, and checks them when the person comes back."""
 
     def __init__(self, state: StateFile, clock: Clock) -> None:
         self._state = state
