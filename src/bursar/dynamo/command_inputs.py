@@ -1,4 +1,4 @@
-"""Shared by the commands of `bursar dynamo`: the store that ``--data`` names, and one line for errors."""
+"""The parts that the commands of `bursar dynamo` share: the store of ``--data``, and errors in one line."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,12 +35,12 @@ data_option = click.option(
 
 
 class DynamoCommandRefused(click.ClickException):
-    """The request is impossible with this file, folder or port: one line, exit code 2."""
+    """The command cannot run with this file, folder or port. It ends with one line and exit code 2."""
 
     exit_code = 2
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Print the message as one line, for the person who typed the command."""
+        """Print the message as one line."""
         click.echo(f"bursar dynamo: {self.message}", err=True)
 
 
@@ -72,7 +72,7 @@ def opener(context: click.Context) -> "Callable[[str], Engine]":
 
 
 def existing_file(context: click.Context, path: str | None, *, create: bool = False) -> str:
-    """Return the path of the store of a command, which must exist unless ``create``."""
+    """Return the path of a command's store. The store must exist unless ``create``."""
     path = path or context.meta[PATH]
     if path is None:
         raise click.UsageError("--data FILE: must be given")
@@ -83,7 +83,7 @@ def existing_file(context: click.Context, path: str | None, *, create: bool = Fa
 
 @contextmanager
 def store(context: click.Context, path: str | None, *, create: bool = False) -> "Iterator[Engine]":
-    """Open the store of a command; an error of the engine becomes the command's one line."""
+    """Open the store of a command; an error of the engine ends the command with one line."""
     from bursar.dynamo.engine.engine import RulesRefused
     from bursar.dynamo.errors import DynamoError
 

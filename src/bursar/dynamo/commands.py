@@ -409,7 +409,7 @@ def deliver_command(
 def _read(
     context: click.Context, path: str | None, endpoint: str | None
 ) -> "Iterator[tuple[Execute, Callable[[str], str | None] | None]]":
-    """Open the store or the endpoint of a command; the second part returns a table's rules, if there can be any."""
+    """Open the store or the endpoint of a command; the second value returns a table's rules, if it can have any."""
     if endpoint is None:
         with store(context, path) as engine:
             yield engine.execute, engine.rules_document

@@ -23,8 +23,8 @@ _LOOPBACK: Final = "127.0.0.1"
 def console_beside(settings: ServerSettings, access: Access | None, port: int) -> Beside:
     """Bind the console's port, and return what starts the console.
 
-    Without access keys it listens on loopback alone, also where ``--open-to-anyone`` opens the API. Raises
-    ``CannotStart`` if the port cannot be bound.
+    Without access keys it listens only on loopback, even if ``--open-to-anyone`` opens the API. Raises ``CannotStart``
+    if the port cannot be bound.
     """
     try:  # before the server starts: an extra that is missing must end the command, not the event loop
         from bursar.dynamo.console.application import start_console

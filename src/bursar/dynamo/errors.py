@@ -1,4 +1,4 @@
-"""The error that DynamoDB's operations raise, and two that a store adds about the request itself.
+"""The error that DynamoDB's operations raise, and two errors of a store whose request got no answer.
 
 ``DynamoError`` carries what the wire needs; ``NAMESPACES`` below is the table of namespaces (Amazon DynamoDB Developer
 Guide, "Error handling with DynamoDB"; botocore's ``dynamodb`` service model).
@@ -22,7 +22,7 @@ NAMESPACES = {
     "InvalidSignatureException": CORAL_SERVICE,
     "ThrottlingException": CORAL_AVAILABILITY,
 }
-"""The namespaces of errors that the service framework raises; every other code is in DynamoDB's."""
+"""The namespaces of errors that the service framework raises; every other code is in DynamoDB's namespace."""
 
 SERVER_FAULTS = frozenset({"InternalServerError", "ServiceUnavailable"})
 
@@ -68,11 +68,11 @@ EXPLICIT_DENY = "with an explicit deny in a resource-based policy"
 
 INVALID_PARAMETER = "One or more parameter values were invalid: "
 ENVELOPE = "1 validation error detected: "
-"""The prefix of PutItem, UpdateItem and DeleteItem for every fault that the request alone shows."""
+"""The prefix of PutItem, UpdateItem and DeleteItem for every error that does not depend on the table."""
 
 
 class InvalidValue(DynamoError):
-    """A ValidationException whose text depends on the operation that reports it.
+    """A ValidationException whose text depends on the operation.
 
     Amazon checks requests in two layers. ``message`` is the older one's text, which BatchWriteItem, the transactions,
     Scan and statements report; ``current`` is the newer one's, which GetItem, BatchGetItem, Query and, with
@@ -85,12 +85,12 @@ class InvalidValue(DynamoError):
 
 
 def in_current_wording(error: DynamoError) -> DynamoError:
-    """Return ``error`` as the newer layer of checks words it."""
+    """Return ``error`` with the text of the newer layer of checks."""
     return invalid(error.current) if isinstance(error, InvalidValue) else error
 
 
 def enveloped(error: DynamoError) -> DynamoError:
-    """Return an error of the request alone as PutItem, UpdateItem and DeleteItem report it."""
+    """Return an error that does not depend on the table, as PutItem, UpdateItem and DeleteItem report it."""
     if error.code != "ValidationException" or error.message.startswith(ENVELOPE):
         return error
     return invalid(ENVELOPE + in_current_wording(error).message)
@@ -128,7 +128,7 @@ def invalid_request(message: str) -> DynamoError:
 
 
 def unreadable(message: str) -> DynamoError:
-    """Return a SerializationException: a member's JSON type is not the one of its shape."""
+    """Return a SerializationException: a member has a JSON type other than that of its shape."""
     return DynamoError("SerializationException", message)
 
 

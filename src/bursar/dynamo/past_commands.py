@@ -51,7 +51,7 @@ def snapshot_command(context: click.Context, path: str | None, name: str | None,
 @click.option("--yes", is_flag=True, help="Do not ask: every later change is lost.")
 @click.pass_context
 def rollback_command(context: click.Context, path: str | None, name: str, yes: bool) -> None:
-    """Make the store what it was at the snapshot NAME; servers that have it open go on."""
+    """Restore the state of the snapshot NAME; servers that have the store open continue."""
     from bursar.dynamo.tools.branches import roll_back
 
     file = Path(existing_file(context, path))
@@ -128,7 +128,7 @@ def _instant(text: str, now: float) -> float:
 
 @contextmanager
 def _refusals() -> Iterator[None]:
-    """Turn the refusals of the tools, and unreadable stores, into the command's one line."""
+    """End the command with one line for a refusal of the tools or an unreadable store."""
     import apsw
 
     from bursar.dynamo.storage.sqlite_file import StoreFormatError
@@ -142,4 +142,4 @@ def _refusals() -> Iterator[None]:
 
 
 def _no_progress(_done: int, _total: int) -> None:
-    """Show nothing: copies of a test's stores take less than a second."""
+    """Show nothing, because copying a test's store takes less than a second."""

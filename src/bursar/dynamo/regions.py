@@ -1,4 +1,4 @@
-"""The region and the account in the engine's ARNs, and the answers in which regions differ.
+"""The region and the account in the engine's ARNs, and the differences between the answers of regions.
 
 An engine has one region for its life, given when it is opened. The file does not store it.
 """
@@ -22,12 +22,12 @@ def check_region(region: str) -> str:
 
 
 def table_arn_prefix(region: str) -> str:
-    """Return the ARN of a region's tables, up to a table's name."""
+    """Return the beginning of the ARNs of a region's tables, up to a table's name."""
     return f"arn:aws:dynamodb:{region}:{ACCOUNT}:table/"
 
 
 class RegionDifference(Enum):
-    """A group of answers in which some regions differ from us-east-1."""
+    """A group of answers that differ between us-east-1 and some other regions."""
 
     OLDER_WRITES = "PutItem, UpdateItem and DeleteItem are checked by the older layer"
     OLDER_BATCH_GET = "BatchGetItem without tables is reported by the older layer"
@@ -40,7 +40,7 @@ DIFFERENCES: Final[Mapping[RegionDifference, frozenset[str]]] = {
     RegionDifference.NEWER_SCAN: frozenset({"ap-east-2", "ap-northeast-2", "eu-central-1", "eu-west-2", "us-west-1"}),
 }
 """The regions with each difference, of the 33 regions that paritysuite/dynamodb-conformance recorded until October 2026
-(registry/splits.json). A region that it did not record answers as us-east-1."""
+(registry/splits.json). A region without a record has the answers of us-east-1."""
 
 
 def differences_of(region: str) -> frozenset[RegionDifference]:

@@ -37,7 +37,7 @@ def weather_of(name: str, seed: int | None, workers: int) -> "Weather":
 
 
 def weather_for_a_loop(reports: list[Callable[[], str]]) -> "Callable[[Engine], AsyncEngine]":
-    """Return the maker of the event loop's engine; it adds the report of what happened."""
+    """Return the function that makes the event loop's engine with weather, and that adds its report."""
 
     def shared_by_loop(engine: "Engine") -> "AsyncEngine":
         from bursar.dynamo.weather.engine import WeatherEngine
@@ -145,7 +145,7 @@ def access_of(credentials: Path, region: str, *, only_region: bool) -> "AccessKe
 
 
 def seeding(opening: "Callable[[str], Engine]", files: tuple[Path, ...]) -> "Callable[[str], Engine]":
-    """Return an opener that makes the tables of ``files`` at the first opening, before any worker is forked."""
+    """Return an opener that makes the tables of ``files`` when it is first called, before any worker is forked."""
     waiting = list(files)
 
     def open_engine(path: str) -> "Engine":

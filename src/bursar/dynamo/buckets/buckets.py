@@ -39,7 +39,7 @@ class FolderBuckets:
             raise NoSuchBucket(bucket)
 
     def put(self, bucket: str, key: str, content: Path) -> StoredObject:
-        """See :class:`Buckets`. The file appears as a whole."""
+        """See :class:`Buckets`. The file appears only when it is complete."""
         path = self._path(bucket, key)
         with _denied():
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,8 +3,8 @@
     DYNAMODB_JSON   {"Item": {…}} a line, as in exports
     CSV             a header line, or the request's HeaderList; key attributes have their types, all others are strings
 
-A line that cannot be parsed ends its object, since what follows may be out of step; the items before it count.
-Source: Developer Guide, "Amazon S3 import formats for DynamoDB" and "Import format quotas and validation".
+A line that cannot be parsed ends its object, because the rest may be misread; the items before it count. Source:
+Developer Guide, "Amazon S3 import formats for DynamoDB" and "Import format quotas and validation".
 """
 
 import csv
@@ -17,14 +17,14 @@ from typing import IO, Any
 import orjson
 
 LINE_BYTES_MAX = 4 * 1024 * 1024
-"""More than any item takes."""
+"""The longest line, which is longer than any item."""
 CSV_FIELD_CHARACTERS_MAX = 400 * 1024
 
 Attributes = dict[str, Any]
 
 
 class BadLine(Exception):
-    """The object cannot be parsed any further; the text says where and why."""
+    """The rest of the object cannot be parsed; the text gives the place and the reason."""
 
 
 class CsvForm:
@@ -82,7 +82,10 @@ def numbered_lines(content: IO[bytes]) -> Iterator[tuple[int, bytes]]:
 
 
 def csv_items(content: io.BufferedReader, form: CsvForm) -> Iterator[tuple[int, Attributes]]:
-    """Yield (size of the line in characters, item) of CSV; an empty field is no attribute. Raises :class:`BadLine`."""
+    """Yield (size of the line in characters, item) of CSV; an empty field gives no attribute.
+
+    Raises :class:`BadLine`.
+    """
     csv.field_size_limit(CSV_FIELD_CHARACTERS_MAX)
     text = io.TextIOWrapper(content, "utf-8", newline="")
     rows = csv.reader(text, delimiter=form.delimiter, strict=True)

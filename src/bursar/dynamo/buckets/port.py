@@ -20,7 +20,7 @@ class StoredObject(NamedTuple):
 
 
 class Buckets(Protocol):
-    """Where exports are written, and imports read."""
+    """The place where exports are written and imports are read."""
 
     def check(self, bucket: str) -> None:
         """Raise :class:`NoSuchBucket` unless the bucket exists. Raises :class:`BucketDenied`."""

@@ -3,7 +3,7 @@
     client = boto3_client(engine)          # engine: Engine
     client.put_item(TableName="t", Item={"pk": {"S": "a"}})
 
-botocore serialises, validates, retries and parses as it always does. Only its HTTP exchange is replaced, through the
+botocore serialises, validates, retries and parses as usual. Only its HTTP exchange is replaced, through the
 ``before-send`` event, so no socket is opened. boto3 is imported when a client is made.
 """
 
@@ -64,12 +64,12 @@ def _hook(client: "BaseClient", engine: Engine) -> None:
 
 
 _MAKING = threading.Lock()
-"""A session makes one client at a time."""
+"""The lock of the session, which can make only one client at a time."""
 
 
 @cache
 def _session() -> Any:
-    """Return the session of all clients: the first one reads Amazon's service models, the next ones do not.
+    """Return the session of all clients: the first client reads Amazon's service models, and later ones reuse them.
 
     A later change of one client's events or configuration concerns that client only.
     """
@@ -87,7 +87,7 @@ def _arguments(region: str) -> dict[str, Any]:
 
 
 _LOCKS: WeakKeyDictionary[Engine, threading.Lock] = WeakKeyDictionary()
-"""One per engine: an engine serves one caller at a time, clients may be used from several threads."""
+"""One lock for each engine: an engine serves one caller at a time, but clients may be used from several threads."""
 
 
 class _Transport:

@@ -3,8 +3,8 @@
     dynamodb:?region=us-east-1                         Amazon's endpoint of the region, botocore's credential chain
     dynamodb+http://127.0.0.1:8000?region=us-east-1    another server; dummy credentials if there are no others
 
-Requests and responses pass as they are on the wire: signed by :mod:`bursar.web.sigv4_signing`, and posted by the HTTP
-client of this house. Errors are classified by whether the request may have taken place:
+Requests and responses are passed unchanged: signed by :mod:`bursar.web.sigv4_signing`, and posted by the HTTP client of
+this house. Errors are classified by whether the request may have taken place:
 
     no connection (refused, unknown name, connect timeout, certificate)  StoreUnreachable
     sent, then a timeout, a reset, or an unreadable reply                StoreOutcomeUnknown for a write
@@ -12,7 +12,7 @@ client of this house. Errors are classified by whether the request may have take
     an error of DynamoDB's                                               DynamoError
     throttled                                                            retried: it has not taken place
 
-Reads are retried after every error. Other writes are not: the caller knows how to find out (``rules``).
+Reads are retried after every error. Other writes are not: the caller can find out whether they took place (``rules``).
 """
 
 import asyncio
@@ -36,7 +36,7 @@ from bursar.web.sigv4_signing import AwsKeys, signed_headers
 REQUESTS_AT_ONCE_MAX = 32
 REQUEST_TIMEOUT_S = 15.0
 REPLY_BYTES_MAX = 64 * 1024 * 1024
-"""A page of 1 MB, or a batch of 16 MB, grows when it is written as JSON."""
+"""The largest reply. A page of 1 MB, or a batch of 16 MB, becomes larger when it is written as JSON."""
 SERVICE = "dynamodb"  # streams are signed for it too
 TRIES_MAX = 4
 RETRY_DELAY_S = 0.05
@@ -96,7 +96,7 @@ class RemoteStore:
 async def open_remote_store(
     url: str, *, randomness: random.Random | None = None, clock: Clock = system_clock
 ) -> RemoteStore:
-    """Return the store that ``url`` names, without sending anything; ``randomness`` jitters the delays between retries.
+    """Return the store at ``url``, without sending anything. ``randomness`` jitters the delays between retries.
 
     ``clock`` gives the time of signatures. Raises ``ValueError`` for a URL that names no store, and when no region or
     no credentials can be found.
@@ -105,7 +105,7 @@ async def open_remote_store(
 
 
 def _sender(url: str, clock: Clock) -> "_Sender":
-    """Return the sender to ``url``. Looking for credentials may read files and ask the network."""
+    """Return the sender to ``url``. The search for credentials may read files and use the network."""
     parts = urlsplit(url)
     options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
     if set(options) - {"region"}:

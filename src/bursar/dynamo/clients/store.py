@@ -46,7 +46,7 @@ async def open_store(
     must_exist: bool = False,
     private: bool = False,
 ) -> Store:
-    """Open the store that ``url`` names. A missing file is created with mode 600, unless it ``must_exist``.
+    """Open the store at ``url``. A missing file is created with mode 600, unless it ``must_exist``.
 
     ``private``: an existing file that others may use is refused, as are its WAL and shm files.
 

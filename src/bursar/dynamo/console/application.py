@@ -2,8 +2,8 @@
 
     this machine's name in Host? ─► session ─► form from our own page? ─► page ─► security headers, cookie
 
-Without access keys, the console serves this machine only, and a request that names another host is refused: a page on
-the web could otherwise reach it through another name. With access keys, people sign in, and each call of the
+Without access keys, the console serves this machine only, and requests to another host name are refused. Otherwise a
+page on the web could reach the console through another name. With access keys, people sign in, and each call of the
 engine passes the policy of their key.
 """
 
@@ -65,7 +65,10 @@ PAGES: Final[tuple[tuple[str, str, ConsolePage], ...]] = (
 
 FORM_S_MAX: Final = 60.0
 ITEM_FORMS: Final = ("/item/review", "/item/put", "/item/delete")
-"""The paths of forms with items. The table is a field of the form, so that the server can bound these paths apart."""
+"""The paths of forms with items.
+
+The table is a field of the form, so that the server can have separate bounds for these paths.
+"""
 
 _ITEM_FORM: Final = UploadLimit(FORM_BYTES_MAX + REQUEST_BYTES_MAX, FORM_S_MAX)
 

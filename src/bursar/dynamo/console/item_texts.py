@@ -19,7 +19,7 @@ class TextRefused(ValueError):
 
 
 def value_text(value: AttributeValue) -> str:
-    """Return a value as a person reads it: strings and numbers bare, sets in braces, documents as JSON."""
+    """Return a value for people: strings and numbers without quotes, sets in braces, documents as JSON."""
     ((kind, content),) = value.items()
     if kind in ("S", "N"):
         return str(content)
@@ -41,7 +41,7 @@ def cell(value: AttributeValue | None) -> str:
 
 
 def columns_of(items: Sequence[Item], first: Sequence[str]) -> list[str]:
-    """Return the columns of a table of items: the attributes ``first``, then those that most items have."""
+    """Return the columns of a table of items: the attributes ``first``, then the most frequent attributes."""
     counts: dict[str, int] = {}
     for item in items:
         for name in item:
@@ -65,7 +65,7 @@ def key_of_token(token: str) -> Item:
 
 
 def pretty(document: Mapping[str, Any]) -> str:
-    """Return JSON for a person: a member a line, in their order; a longer member is indented."""
+    """Return JSON for a person: one member a line, in their order; longer members are indented."""
     members = [f"  {orjson.dumps(name).decode()}: {_member_text(value)}" for name, value in document.items()]
     return "{\n" + ",\n".join(members) + "\n}" if members else "{}"
 
@@ -89,13 +89,13 @@ def item_of_text(text: str | bytes, what: str = "item") -> Item:
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    """Return the attributes that differ: name, text before, text after; an empty text where there was none."""
+    """Return the attributes that differ: name, text before, text after; an empty text for an absent attribute."""
     names = [*old, *(name for name in new if name not in old)]
     return [(name, cell(old.get(name)), cell(new.get(name))) for name in names if old.get(name) != new.get(name)]
 
 
 def unchanged_condition(seen: Mapping[str, Any], written: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members of a write that takes place only if the item is still as it was ``seen``.
+    """Return the condition of a write that takes place only if the item is still equal to ``seen``.
 
     At most ``CONDITION_ATTRIBUTES_MAX`` attributes are compared, since an expression has at most 4 KB.
     """

@@ -1,4 +1,4 @@
-"""The form of the page of items: what its fields say, as a request of Query or Scan.
+"""The form of the page of items: convert its fields to a request of Query or Scan.
 
 The condition of the key comes from one field per key attribute of the table or index; a form without a partition key
 is a Scan. Up to :data:`FILTERS` further conditions become the filter.
@@ -19,7 +19,7 @@ FILTER_OPERATORS: Final = (
 )  # fmt: skip
 FILTER_TYPES: Final = ("S", "N", "BOOL", "B", "NULL")
 KEYS_OF_TABLE: Final = "(table)"
-"""No index has this name."""
+"""The choice of the table itself. No index can have this name."""
 _UNARY: Final = frozenset({"attribute_exists", "attribute_not_exists"})
 _PART: Final = re.compile(r"([^.\[\]]+)((?:\[\d+\])*)")
 
@@ -49,7 +49,7 @@ def indexes_of(table: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 
 class QueryForm:
-    """The form that ``fields`` fill, for a described table. Raises :class:`TextRefused`."""
+    """The form with the values ``fields``, for a described table. Raises :class:`TextRefused`."""
 
     def __init__(self, table: Mapping[str, Any], fields: Mapping[str, str]) -> None:
         self.table = table
@@ -62,7 +62,7 @@ class QueryForm:
         self.is_of_index = fields.get("keys_of", self.keys_of) == self.keys_of
 
     def key_value(self, number: int) -> str:
-        """Return what was entered for a key attribute."""
+        """Return the entered value of a key attribute."""
         return self.fields.get(f"k{number}", "") if self.is_of_index else ""
 
     @property
@@ -131,7 +131,7 @@ class QueryForm:
 
 
 def typed_value(kind: str, entered: str) -> Mapping[str, Any]:
-    """Return what was entered as a value of a type of :data:`FILTER_TYPES`. Raises :class:`TextRefused`."""
+    """Return the entered text as a value of a type of :data:`FILTER_TYPES`. Raises :class:`TextRefused`."""
     if kind not in FILTER_TYPES:
         raise TextRefused(f"filter: the type must be one of {', '.join(FILTER_TYPES)}; got {kind}")
     if kind == "BOOL":

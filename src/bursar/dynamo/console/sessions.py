@@ -1,4 +1,4 @@
-"""The sign-ins of a console with access keys: which browser has shown the secret of which key. Kept in memory."""
+"""The sessions of a console with access keys, in memory: which browser has signed in with which key."""
 
 import hmac
 import secrets
@@ -12,7 +12,10 @@ from bursar.dynamo.server.admission import Access
 SESSION_S_MAX: Final = 8 * 3600.0
 SESSIONS_MAX: Final = 1_000
 FAILURES_MAX: Final = 20
-"""Failed sign-ins of ``FAILURES_WINDOW_S``, by all browsers together; then every sign-in must wait."""
+"""The most failed sign-ins within ``FAILURES_WINDOW_S``, of all browsers together.
+
+After that, every sign-in must wait.
+"""
 FAILURES_WINDOW_S: Final = 60.0
 _TOKEN_BYTES: Final = 32
 

@@ -1,4 +1,4 @@
-"""The console as one object, and one visit to it: the request, the calls of the engine, the page that answers."""
+"""The console as one object, and one visit to it: the request, the calls to the engine, and the page."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
@@ -28,7 +28,7 @@ FORM_BYTES_MAX: Final = 4 * 1024 * 1024
 """A form holds an item of at most 400 KB twice, with most of its characters escaped."""
 FORM_FIELDS_MAX: Final = 100
 COOKIE: Final = "bursar_console"
-"""The session of a person who signed in; without access keys, the secret of this browser's forms."""
+"""The cookie with a person's session; without access keys, with the secret of this browser's forms."""
 _SECRET_BYTES: Final = 32
 _HERE: Final = Path(__file__).parent
 STATIC_FILES: Final = StaticFiles((SHARED, _HERE / "static"))
@@ -49,8 +49,8 @@ class PageRefused(Exception):
 class ConsoleSite:
     """The console of one engine.
 
-    ``store`` names the store for people. With ``access``, a person signs in with an access key, which limits what the
-    pages can do; without it, only this machine is served.
+    ``store`` is the name of the store for people. With ``access``, a person signs in with an access key, which limits
+    what the pages can do; without it, only this machine is served.
     """
 
     def __init__(self, engine: AsyncEngine, *, store: str, clock: Clock, access: Access | None = None) -> None:
@@ -71,7 +71,7 @@ class ConsoleSite:
 
 
 class ConsoleVisit:
-    """One request and what its answer needs."""
+    """One request, and everything that its answer needs."""
 
     def __init__(self, site: ConsoleSite, request: Request) -> None:
         self.site = site
@@ -85,7 +85,7 @@ class ConsoleVisit:
 
     @property
     def table_name(self) -> str:
-        """The table that the URL or the form names."""
+        """The table name in the URL or the form."""
         return str(self.request.path_params.get("table") or self.form.get("table", ""))
 
     @cached_property
@@ -128,7 +128,7 @@ class ConsoleVisit:
     # The answer -----------------------------------------------------------------------------------------------
 
     def begin_forms(self) -> None:
-        """Give a browser without a session the secret from which the token of its forms is computed."""
+        """Set the cookie with the secret for the tokens of forms, in a browser without a session."""
         self.cookie = self.new_cookie = secrets.token_urlsafe(_SECRET_BYTES)
 
     def page(self, template: str, *, http_status: int = 200, **context: Any) -> HTMLResponse:
@@ -159,7 +159,7 @@ def url(*parts: str, **query: str) -> str:
 
 
 def units_text(consumed: Mapping[str, Any] | None) -> str:
-    """Return what a request consumed, as in ``1.5 units (table 1, index by-day 0.5)``."""
+    """Return the consumed capacity as text, as in ``1.5 units (table 1, index by-day 0.5)``."""
     if not consumed:
         return ""
     parts = [f"table {consumed['Table']['CapacityUnits']:g}"] if "Table" in consumed else []

@@ -1,7 +1,7 @@
 """The core of the operations: the catalogue of tables, and the single function through which every item is written.
 
-Nothing here blocks, reads the system clock or uses global randomness. A write happens in the transaction that
-:mod:`bursar.dynamo.engine.engine` has open.
+Nothing here blocks, reads the system clock or uses global randomness. Writes belong to the transaction that
+:mod:`bursar.dynamo.engine.engine` has opened.
 """
 
 import random
@@ -28,7 +28,7 @@ from bursar.dynamo.storage.ttl_index import TtlIndex, ttl_index_of
 
 UNKNOWN_VERSION = -1
 INDEX_MEMBERS = ("LocalSecondaryIndexes", "GlobalSecondaryIndexes", "VectorIndexes")
-"""The members of a table's document with its indexes."""
+"""The members of a table's document that define its indexes."""
 
 
 class GuardRefused(Exception):
@@ -58,7 +58,7 @@ class Core:
         self._streams: dict[int, Stream] = {}
         self._captures: dict[int, Stream] = {}
         self.version = UNKNOWN_VERSION
-        """The catalogue's version at the last refresh: while it is the same, every table is defined as it was."""
+        """The catalogue's version at the last refresh: while it does not change, no table's definition has changed."""
         self.streams = Streams(storage, randomness)
         self.instant = TransactionInstant(clock)
         self.backups = Backups(storage, randomness)
@@ -70,7 +70,7 @@ class Core:
         self.address = "localhost"
         """The address of the server of this store, which DescribeEndpoints returns."""
         self.more_followers: Sequence[Callable[[Table], Follower]] = ()
-        """Makers of further followers of every table; to be set before the first request."""
+        """Functions that make further followers of every table. Set them before the first request."""
         self.tokens_cleared_at = 0.0
         """When expired idempotency tokens were last removed (seconds since the epoch)."""
 
@@ -84,7 +84,7 @@ class Core:
         return table
 
     def find_table(self, name: str) -> Table | None:
-        """Return the table of that name or ARN as the file defines it now; None if there is none."""
+        """Return the table of that name or ARN by its definition in the file now; None if there is none."""
         self.refresh()
         return self._tables.get(name.removeprefix(self.storage.table_arn_prefix))
 
@@ -149,7 +149,10 @@ class Core:
         return self._tables[name]
 
     def fill_table(self, table: Table, fill: Callable[[str], None]) -> None:
-        """Let ``fill`` insert the items of a new table into its SQLite table; then count them and fill the indexes."""
+        """Call ``fill``, which inserts the items of a new table into its SQLite table.
+
+        Then count them and fill the indexes.
+        """
         fill(f"items_{table.id}")
         self.storage.add_counts([(*self.storage.measure_items(table.id), *table.counted)])
         for index in table.every_index:
@@ -212,7 +215,10 @@ class Core:
         self.refresh()
 
     def _fill(self, table: Table, index: SecondaryIndex) -> None:
-        """Backfill an index. Like on Amazon's, an item with an attribute unfit for the index's key stays out of it."""
+        """Backfill an index.
+
+        Like on Amazon's, an item with an attribute that does not fit the index's key is left out.
+        """
         items = size_bytes = 0
         for row_id, key, size, body in table.rows.all_rows():
             item = orjson.loads(body)
@@ -226,7 +232,7 @@ class Core:
     # Rules ----------------------------------------------------------------------------------------------------
 
     def amend_rules(self, table: Table, document: str) -> None:
-        """Change a table's rules for later writes; its items are not judged, and owned values stay owned."""
+        """Change a table's rules for later writes; its items are not judged, and owned values keep their owners."""
         self.storage.put_rules(table.id, document)
         self.changed()
         self.guard(document)
@@ -262,7 +268,7 @@ class Core:
     # Writes ---------------------------------------------------------------------------------------------------
 
     def apply(self, writes: Sequence[ItemWrite], table_check: TableCheck | None = None) -> None:
-        """Carry out one request's writes, all or none.
+        """Apply all writes of one request, or none.
 
         ``table_check`` is the part of the guard's judgement of exactly these writes that still needs the table; callers
         may pass it only if all writes are to one table. Raises :class:`GuardRefused`, and AccessDeniedException for a
@@ -348,7 +354,7 @@ class Core:
 
     @contextmanager
     def rewound(self, writes: Iterable[ItemWrite]) -> Iterator[None]:
-        """Put items into earlier states for the length of a ``with``, in the items and the indexes alone.
+        """Restore earlier states of items for the length of a ``with``, only in the items and the indexes.
 
         All is undone at its end, so no other process sees it.
         """

@@ -17,7 +17,7 @@ from bursar.dynamo.storage.table import ItemWrite, Table
 class GuardOverlay:
     """The ``GuardView`` of one guarded table over the open transaction and the writes about to be made in it.
 
-    Owners that the guard changes are kept here until :meth:`write_owners`, newly owned values are in the file at once.
+    Changed owners are kept in memory until :meth:`write_owners`; newly owned values are written to the file at once.
     """
 
     def __init__(
@@ -27,11 +27,14 @@ class GuardOverlay:
         self._tables = tables
         self._items: dict[tuple[int, bytes], Item | None] = {(one.table.id, one.key): one.new for one in writes}
         self._spaces = f"{guarded.id}:"
-        """Begins the name of each space: two tables may use one name; ``Storage.remove_table`` finds them by it."""
+        """The prefix of each space's name, because two tables may use one name.
+
+        ``Storage.remove_table`` finds spaces by it.
+        """
         self._owners: dict[tuple[str, bytes], bytes | None] = {}
         """The owner of each unique value that the request changed; None for a released one."""
         self._newly_owned: list[tuple[str, bytes]] = []
-        """Values that were free before the request and are owned in the file already."""
+        """Values that were free before the request, and whose new owners are already in the file."""
 
     def write_owners(self) -> None:
         """Write the changed owners to the file."""

@@ -24,7 +24,7 @@ from bursar.dynamo.storage.table import Table
 
 WHOLE_TABLE = Span(b"", True, None)
 ROWS_MAX = -1
-"""SQLite's LIMIT for no limit."""
+"""The value of SQLite's LIMIT that means no limit."""
 
 
 class Change(NamedTuple):
@@ -40,7 +40,7 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is refused, and which of the changes given to the guard is the reason."""
+    """Why a request is refused, and the index of the change that is the reason."""
 
     change_index: int
     message: str
@@ -84,7 +84,7 @@ class Guard(Protocol):
     """The rules of one table."""
 
     def judge(self, changes: Sequence[Change]) -> Refusal | TableCheck:
-        """Judge one request's changes to the guarded table, as if all of them took place.
+        """Judge one request's changes to the guarded table, as if all of them were applied.
 
         Returns a refusal that follows from the changes alone, or the check that still needs the table.
         """

@@ -2,7 +2,7 @@
 
 Servers and clients call it regularly (``Engine.run_housekeeping``). One run is one transaction with a bounded number of
 deletions; a run with nothing to do writes nothing. An expired item is deleted by ``Core.apply`` like any other:
-indexes, streams and rules see the deletion, and an item that a rule protects stays.
+indexes, streams and rules see the deletion, and an item that a rule protects is not deleted.
 """
 
 from collections.abc import Callable, Iterator
@@ -28,12 +28,15 @@ class Housekeeping:
     def __init__(self, core: Core) -> None:
         self._core = core
         self._positions: dict[int, bytes] = {}
-        """The last entry examined in each table whose last run ended at the limit, to skip items that rules protect."""
+        """The last examined entry of each table whose last run ended at the limit.
+
+        The next run continues after it, so that items that rules protect do not block it.
+        """
         self.ttl_delay_s: Callable[[str], float] = lambda _table: 0.0
-        """How long the expired items of a table, by its name, stay."""
+        """A function of a table's name: the seconds for which its expired items are kept."""
 
     def is_due(self) -> bool:
-        """Return whether a run would write anything; reads only."""
+        """Return whether a run would write anything; it only reads."""
         now = self._core.clock()
         self._core.refresh()
         for table in self._core.tables():
@@ -105,9 +108,9 @@ class Housekeeping:
         )
 
     def _shard_is_due(self, stream: Stream, now: float) -> bool:
-        """Return whether the open shard must roll. An empty one has no sequence number to end at.
+        """Return whether the open shard must roll. A capture is one shard, so its shard is never due.
 
-        A capture is one shard.
+        An empty shard is never due either, because it has no sequence number at which it can end.
         """
         last = stream.shards[-1]
         return (

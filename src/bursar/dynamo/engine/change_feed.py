@@ -31,8 +31,8 @@ class PositionLost(Exception):
 class FeedPosition:
     """The last change that was read: its stream's label, its sequence number, and when it was recorded.
 
-    ``recorded_at`` (epoch s, None before the first change) distinguishes a store from an older copy of it, which
-    continues from a lower number.
+    ``recorded_at`` (epoch s, None before the first change) distinguishes a store from an older copy of it, whose
+    numbers continue from a lower one.
     """
 
     label: str
@@ -41,7 +41,7 @@ class FeedPosition:
 
 
 class ChangedItem(NamedTuple):
-    """One changed key: the number of its last change in the page, whether it is new in the page, and its item."""
+    """One changed key: the number of its last change in the page, whether the page has its creation, and its item."""
 
     sequence: int
     inserted: bool

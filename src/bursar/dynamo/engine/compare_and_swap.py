@@ -1,4 +1,4 @@
-"""Swaps of whole items, for a caller in this process that holds the items that it writes.
+"""Swaps of whole items, for a caller in this process that has the previous state of the items that it writes.
 
     swap    (old, new) pairs: is every ``old`` the stored item? ─┬─ yes ─► every ``new`` is stored, durable
                                                                  └─ no  ─► Unswapped, nothing is written
@@ -11,8 +11,8 @@ keys, indexes, streams and the shared commit are the same as for the API. This i
 Everything that follows from ``old`` and ``new`` alone is computed before the write lock is taken, so that other
 processes do not wait for it: keys, sizes, bytes, and the part of the guard's judgement that needs only the changes. It
 holds if ``old`` is stored and the table's definition is unchanged, which is checked under the lock. An ``old`` of None
-is not looked up, since the item is nearly always new: the insertion fails if an item exists. Then the whole group is
-undone, and each of its requests runs in a separate transaction.
+is not looked up, since the item is nearly always new: the insertion fails if an item exists. Then the whole group of
+writes is undone, and each of its requests runs in a separate transaction.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -52,11 +52,11 @@ class Unswapped(DynamoError):
 
 
 class _ItemExists(Exception):
-    """An item exists where ``old`` is None, and part of the swap is written: the transaction must be undone."""
+    """An item exists although ``old`` is None. Part of the swap is written, so the transaction must be undone."""
 
 
 class CompareAndSwap(Protocol):
-    """The port for a caller in the same process; every answer consists of committed items."""
+    """The port for a caller in the same process; every answer has committed items only."""
 
     async def get(self, table: str, key: WholeItem) -> Item | None:
         """Return the item at ``key``, or None. Raises ``DynamoError``."""
@@ -79,7 +79,7 @@ class EngineCompareAndSwap:
     """The :class:`CompareAndSwap` of an engine in this process."""
 
     def __init__(self, engine: Engine, write: WriteFunction) -> None:
-        """Use ``write`` to carry out a writing operation on ``engine``, in a shared commit or alone."""
+        """Create the port. ``write`` carries out a writing operation on ``engine``, in a shared commit or alone."""
         self._engine = engine
         self._write = write
 
@@ -122,9 +122,9 @@ class _PlannedWrite(ItemWrite):
     __slots__ = ("bytes_more", "stored", "unlike")
 
     stored: bytes
-    """The old item as it is stored, but for the order of its attributes; nothing if there must be no item."""
+    """The old item as it is stored, except for the order of its attributes; empty if there must be no item."""
     bytes_more: int
-    """The difference of the sizes of ``new`` and the old item, if there are both."""
+    """The size of ``new`` less that of the old item, if both exist."""
     unlike: Collection[str] | None
     """The attributes in which the two differ as JSON; None if one of the two is None."""
 
@@ -225,11 +225,11 @@ def _read_row(write: _PlannedWrite) -> None:
 
 
 class _PlanRequest(Request):
-    """The request of a swap, which this module makes: there is nothing to check."""
+    """The request of a swap. This module makes it, so nothing is checked."""
 
     def check(self, request: Any, differences: frozenset[RegionDifference] = frozenset()) -> None:
         """Accept the request."""
 
 
 SWAP = Operation(_PlanRequest({}), _swap, writes=True)
-"""Not in DynamoDB's API: no name leads to it, only :meth:`EngineCompareAndSwap.swap`."""
+"""The operation of a swap. It has no name in DynamoDB's API; only :meth:`EngineCompareAndSwap.swap` calls it."""

@@ -4,9 +4,9 @@
     engine.execute("PutItem", {"TableName": "t", "Item": {"pk": {"S": "a"}}})
 
 Requests and responses are DynamoDB JSON exactly as on the wire. A write is durable when its response is returned.
-Several writes can share one transaction and its one fsync (:meth:`Engine.run_group`): each takes place or is refused
-by itself, and none is acknowledged before all are durable. Reads see committed writes only, since nothing else runs
-while a group does.
+Several writes can share one transaction and its one fsync (:meth:`Engine.run_group`): each takes place or is refused by
+itself, and none is acknowledged before all are durable. Reads see committed writes only, since nothing else runs while
+a group runs.
 """
 
 import logging
@@ -38,16 +38,16 @@ NOT_UTF8 = "The request holds text that is not valid Unicode"
 
 HOUSEKEEPING_EVERY_S = 1.0
 LOG_WRITE_ERROR_EVERY_S = 60.0
-"""How often it is logged that the store cannot be written, while it cannot."""
+"""The time between two log lines that the store cannot be written."""
 
 _log = logging.getLogger(__name__)
 
 READ_TRIES = 3
-"""Tries of a read, since another process may remove a table after this one read the catalogue."""
+"""The most tries of a read. Another process may remove a table after this one has read the catalogue."""
 
 
 class RulesRefused(Exception):
-    """A table violates the rules that it should get; ``violations`` lists how."""
+    """A table breaks the rules that would be stored with it; ``violations`` has one text for each."""
 
     def __init__(self, violations: list[str]) -> None:
         super().__init__(f"{len(violations)} violations: {'; '.join(violations)}")
@@ -79,8 +79,8 @@ class Engine:
         """Open or create the store at ``path`` (``:memory:`` for one that ends with the process).
 
         ``randomness`` makes table ids. ``region`` is the region in ARNs and stream records; the file does not store it.
-        Raises ``ValueError`` for a region without a region's form, ``StoreFormatError`` for a file of another kind or
-        of a newer format, and ``apsw.Error`` for one that cannot be opened.
+        Raises ``ValueError`` if ``region`` does not have the form of a region's name, ``StoreFormatError`` for a file
+        of another kind or of a newer format, and ``apsw.Error`` for one that cannot be opened.
         """
         return cls(Core(Storage(path, region=region), clock, randomness or random.SystemRandom(), guard_loader))
 
@@ -140,7 +140,7 @@ class Engine:
         *args: Arguments.args,
         **kwargs: Arguments.kwargs,
     ) -> ReadResult:
-        """Return the result of ``reading`` on the committed state; it gets the core and the further arguments.
+        """Return the result of ``reading`` on the committed state. ``reading`` gets the core and the further arguments.
 
         Raises DynamoDB's InternalServerError when the file cannot be read.
         """
@@ -240,8 +240,8 @@ class Engine:
         """Return SQLite's name of the last write's error (``FullError``), or None if it succeeded.
 
         After a failure, and before the first write of this process, this call tries to write a probe, unless another
-        process is writing: an unhealthy server gets no requests, and would never find out that the disk has room again;
-        a server that was restarted would not find out that it has none.
+        process is writing: an unhealthy server gets no requests, so it would not notice that the disk has room again;
+        and a restarted server would not notice that it has none.
         """
         if not self._storage.read_only and (self._write_error is not None or not self._has_written):
             try:
@@ -278,15 +278,15 @@ class Engine:
             self._undo()
 
     def calm(self) -> AbstractContextManager[None]:
-        """Return a context in which requests have no weather; only :mod:`bursar.dynamo.weather` makes any."""
+        """Return a context in which requests have no weather; :mod:`bursar.dynamo.weather` adds it."""
         return nullcontext()
 
     def happened(self) -> dict[tuple[str, str], int]:
-        """Return how often each kind of weather happened to each table, by (table, kind)."""
+        """Return the counts of weather events by (table, kind of weather)."""
         return {}
 
     def weather_report(self) -> str:
-        """Return the weather and what it did, in one line; nothing without weather."""
+        """Return the weather and its counts, in one line; an empty text without weather."""
         return ""
 
     # Housekeeping ---------------------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ class Engine:
         return examined
 
     def run_housekeeping_if_due(self) -> None:
-        """Run the housekeeping if :data:`HOUSEKEEPING_EVERY_S` have passed; log a failure, do not raise it.
+        """Run the housekeeping if :data:`HOUSEKEEPING_EVERY_S` have passed; a failure is logged and not raised.
 
         Servers and clients call it after each write.
         """
@@ -382,8 +382,8 @@ class Engine:
     def amend_rules_document(self, table: str, document: str) -> None:
         """Change the rules of a table for more permissive ones with the same unique values.
 
-        The caller guarantees that the new rules permit all that the present ones permit: nothing in the table is read.
-        The new rules judge later writes. Raises ValidationException when they cannot be read.
+        The caller guarantees that the new rules permit everything that the present ones permit, so the table is not
+        read. The new rules judge later writes. Raises ValidationException when they cannot be read.
         """
         self._change_rules(lambda core: core.amend_rules(core.table(table), document))
 

@@ -5,7 +5,7 @@
     put B ─┼─ pending ── call_soon ───────┼─► BEGIN · A · B · C · D · COMMIT (one fsync) ─► A, B, C, D answered
     upd C ─┘      put D, in between ──────┤
 
-A read sees only committed writes, and every acknowledged one. While another process writes, the loop goes on, and new
+A read sees only committed writes, and every acknowledged one. While another process writes, the loop continues, and new
 writes join the group. Reads that a server submits in one iteration run together in the next, under one SQLite read
 lock: taking and releasing it costs as much as reading an item. There are no threads and no clock, so a loop with
 virtual time can run this code.
@@ -24,20 +24,20 @@ from bursar.dynamo.engine.engine import HOUSEKEEPING_EVERY_S, Engine, RequestOut
 from bursar.dynamo.operations.dispatch import Operation
 
 GROUP_REQUESTS_MAX = 1_000
-"""Writes of one commit; further ones wait for the next."""
+"""The most writes of one commit; further ones wait for the next."""
 
 TURNS_BEFORE_COMMIT = 2
-"""Iterations of the event loop before a commit. Each reads input, and the resulting writes share the commit; an idle
-loop iterates in microseconds. Two iterations let eight callers of a portal do a third more."""
+"""Iterations of the event loop before a commit. Each iteration reads input, and the resulting writes share the commit.
+An idle loop iterates in microseconds. With two iterations, eight callers of a portal make a third more payments."""
 
 TURNS_UNTIL_FREE_MAX = 50
 """Iterations of the event loop while another process writes, before it blocks until that one has ended: without
 blocking, other processes could take the write lock first every time."""
 TURN_WAIT_S = 0.0001
-"""Sleep in such an iteration if the previous one brought no write."""
+"""The sleep in such an iteration if the previous one brought no write."""
 
 GROUPED_READS = frozenset({"GetItem", "Query"})
-"""Short reads, which share one SQLite read lock when they are submitted."""
+"""The operations that are short reads. Those that are submitted together share one SQLite read lock."""
 
 _EMPTY = b"{}"
 
@@ -148,7 +148,7 @@ class AsyncEngine:
         return self.engine.write_error()
 
     def start_housekeeping(self) -> None:
-        """Run the housekeeping every second from now on; called in the engine's event loop."""
+        """Start to run the housekeeping every second. Call it in the engine's event loop."""
         self.engine.run_housekeeping_if_due()
         self._housekeeping_timer = asyncio.get_running_loop().call_later(HOUSEKEEPING_EVERY_S, self.start_housekeeping)
 

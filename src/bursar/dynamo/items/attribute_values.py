@@ -146,7 +146,7 @@ ORDERS: dict[str, Callable[[str], Any]] = {"S": utf8_rank, "N": Decimal, "B": b6
 
 
 def _unusual(value: dict[str, Any], depth: int) -> AttributeValue:
-    """Normalise a value without exactly one member: JSON nulls and unknown members do not count."""
+    """Normalise a value without exactly one member: JSON nulls and unknown members are ignored."""
     known = {kind: content for kind, content in value.items() if content is not None and kind in _NORMALISERS}
     if not known:
         raise invalid(NO_TYPE)

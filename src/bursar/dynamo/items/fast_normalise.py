@@ -5,8 +5,9 @@
 | ``normalise_and_measure``   | ``normalise_item`` and ``item_size``   | 25 % of PutItem    |
 | ``size_after``              | ``item_size``                          | 12 % of UpdateItem |
 
-Property tests in tests/dynamo/items/test_fast_normalise.py hold each pair equal. The gain: most attributes are strings,
-which need no change, and most others are numbers seen before, whose canonical text and size are cached.
+Property tests in tests/dynamo/items/test_fast_normalise.py hold each pair equal. The gain is possible because most
+attributes are strings, which need no change. Most others are repeated numbers, whose canonical text and size are
+cached.
 """
 
 from collections.abc import Iterable

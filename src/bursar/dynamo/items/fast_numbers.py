@@ -9,7 +9,7 @@ Property tests in tests/dynamo/items/test_numbers.py hold each pair equal.
 """
 
 WHOLE_DIGITS_MAX = 38
-"""DynamoDB stores every whole number of at most so many digits."""
+"""The most digits of a whole number that DynamoDB always stores."""
 
 SMALL_CHARACTERS_MAX = 18
 """The sum of two whole numbers of this length cannot leave DynamoDB's range."""

@@ -24,7 +24,7 @@ TOO_PRECISE = "Attempting to store more than 38 significant digits in a Number"
 
 _FORM = re.compile(r"([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?[0-9]+))?")
 _POWER_TEXT_MAX = 4000
-"""The longest text of an exponent that is read: Python refuses to convert much longer ones."""
+"""The longest text of an exponent that is read. Python does not convert much longer ones."""
 _JAVA_INT_MAX, _JAVA_LONG_MAX = 2**31 - 1, 2**63 - 1
 
 # Wide enough for the exact sum of any two numbers: 125 + 130 + 38 digits.
@@ -141,7 +141,7 @@ def _split(text: str) -> tuple[str, str, int]:
 
 
 def _power(text: str, power_text: str) -> int:
-    """Return the exponent that a number is written with, which must fit Java's long."""
+    """Return the exponent in a number's text, which must fit Java's long."""
     if len(power_text) <= _POWER_TEXT_MAX:
         power = int(power_text)
         if -_JAVA_LONG_MAX - 1 <= power <= _JAVA_LONG_MAX:

@@ -1,7 +1,8 @@
 """The dispatch table: every operation of DynamoDB's API.
 
-An operation has the shape of its request, a function of (core, request), and its demands on the file. A write runs in a
-transaction that may hold the writes of other requests too. A read of several statements runs on one snapshot.
+An operation consists of the shape of its request, a function of (core, request), and its requirements on the file. A
+write runs in a transaction that may contain writes of other requests. A read of several statements runs on one
+snapshot.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,7 +53,7 @@ class Operation:
     reads: Callable[[Mapping[str, Any]], bool] | None = None
     """Returns True for requests of a writing operation that only read: they do not wait for the write lock."""
     limits: str = ""
-    """The entry in docs/compatibility.md of an operation that does less than Amazon's."""
+    """The entry in docs/compatibility.md, for an operation that does less than Amazon's."""
 
 
 OPERATIONS: dict[str, Operation] = {

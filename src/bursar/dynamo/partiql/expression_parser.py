@@ -36,14 +36,14 @@ from bursar.dynamo.partiql.syntax_tree import (
 NESTING_MAX = 40
 """The deepest nesting of parentheses, lists, maps, calls and NOTs; Amazon's bound is not known.
 
-Values nest 32 levels. A level takes up to 13 of Python's calls, of which a thousand may be open.
+Values nest 32 levels. A level needs up to 13 nested calls in Python, which allows a thousand.
 """
 
 IS_TYPES = {"null": "NULL", "bool": "BOOL", "boolean": "BOOL", "string": "S", "list": "L", "struct": "M", "blob": "B"}
 """The types that IS tests besides MISSING."""
 _COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
 _BINARY = (frozenset({"||"}), frozenset({"+", "-"}), frozenset({"*", "/", "%"}))
-"""The operators that bind closer than comparisons, the loosest first."""
+"""The operators with a higher precedence than comparisons, the lowest first."""
 _KEYWORD_FUNCTIONS = frozenset({"size", "exists", "char_length", "character_length", "upper", "lower", "coalesce"})
 _CONSTANTS: dict[str, AttributeValue] = {"true": {"BOOL": True}, "false": {"BOOL": False}, "null": {"NULL": True}}
 
@@ -137,7 +137,7 @@ class ExpressionParser:
         return OperatorExpression("not", (test,), place) if negated else test
 
     def binary(self, level: int) -> Expression:
-        """Return operands joined by the operators of ``_BINARY[level]`` and closer ones."""
+        """Return operands joined by the operators of ``_BINARY[level]`` and of higher precedence."""
         if level == len(_BINARY):
             return self.unary()
         left = self.binary(level + 1)
@@ -300,7 +300,7 @@ class ExpressionParser:
     # --- tokens ---
 
     def advance(self) -> None:
-        """Go to the next token; END stays the last."""
+        """Go to the next token, but not beyond END."""
         if self.token.kind != END:
             self.at += 1
             self.token = self.tokens[self.at]

@@ -1,4 +1,4 @@
-"""Find the ranges of keys that a WHERE clause needs: one for each value of the partition key that it allows.
+"""Find the ranges of keys that a WHERE clause needs: one for each partition key value that it allows.
 
 pk = 'a' AND sk > 1 AND sk < 9 AND d = 2    one range of partition a; d = 2 is left
 pk IN ['a', 'b'] AND sk = 1                 two single items
@@ -134,7 +134,7 @@ def constant_of_key(name: str, kind: str, node: Expression, values: StatementVal
 
 
 def wrong_key_type(name: str) -> DynamoError:
-    """Return the error for a key attribute of another type than the table's."""
+    """Return the error for a key attribute with a type other than the table's."""
     return invalid(KEY_TYPE.format(name))
 
 

@@ -53,7 +53,7 @@ KEYWORDS = frozenset(
         """,
     )
 )
-"""Words that are names only when they are quoted: those of SQL-92 and of PartiQL."""
+"""The keywords of SQL-92 and PartiQL, which can be names only if they are quoted."""
 
 
 class StatementToken(NamedTuple):

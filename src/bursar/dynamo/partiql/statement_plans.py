@@ -41,7 +41,7 @@ NO_PARTITION = "Must have at least one non-optional hash key condition in WHERE 
 
 
 class SelectList:
-    """The projection of a SELECT: nested values are returned under their last name, not at their place."""
+    """The projection of a SELECT: nested values are returned under their last name, not at their path."""
 
     __slots__ = ("_chosen", "heads")
 
@@ -58,7 +58,7 @@ class SelectList:
 class ReadPlan(NamedTuple):
     """The plan of a SELECT: its ranges in reading order, their direction, a filter and a projection.
 
-    ``keyed`` is whether the clause names the partition key of the table or index; otherwise all of it is read.
+    ``keyed``: the clause names the partition key of the table or index. Otherwise the whole table or index is read.
     """
 
     spans: tuple[PartitionSpan, ...]
@@ -66,7 +66,7 @@ class ReadPlan(NamedTuple):
     condition: BoundCondition | None
     projection: SelectList | None
     key: Item | None
-    """The key of the only possible item, when the clause is an equality for each key attribute and nothing else."""
+    """The key of the only possible item, if the clause consists of one equality for each key attribute."""
     keyed: bool
 
 

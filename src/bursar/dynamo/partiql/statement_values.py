@@ -34,7 +34,7 @@ class StatementValues:
     __slots__ = ("_parameters",)
 
     def __init__(self, parameters: Sequence[Any], wanted: int) -> None:
-        """Normalise the parameters, of which the statement uses the first ``wanted``.
+        """Normalise the parameters. The statement uses the first ``wanted`` of them.
 
         Raise ValidationException for too few.
         """
@@ -50,7 +50,7 @@ class StatementValues:
         return normalise(self._literal(node, ROOT))
 
     def item(self, node: StructExpression) -> Item:
-        """Return the item of an INSERT. Only its attributes themselves may be parameters."""
+        """Return the item of an INSERT. Only whole attributes may be parameters."""
         return {name: self.constant(member) for name, member in self._members(node, ROOT)}
 
     def _literal(self, node: Expression, key: str) -> AttributeValue:
@@ -122,7 +122,7 @@ _KINDS: dict[type[Expression], str] = {
     ParameterExpression: "Parameter",
     StructExpression: "Struct",
 }
-"""The names of expressions in errors; the other expressions have the names of their classes."""
+"""The names of kinds of expressions in errors; other kinds have the names of their classes."""
 
 
 def _kind(node: Expression) -> str:

@@ -1,6 +1,6 @@
 """Check a request before the engine gets it: content type, JSON, target, signature, policy.
 
-That is Amazon's order: a body that is not JSON is answered as such before the sender is known.
+That is Amazon's order: a body that is not JSON is refused before the signature is checked.
 
 :class:`Admission` returns the operation and its request, or raises :class:`NotAdmitted`, which holds the answer. It
 does no I/O and stores nothing of a request.
@@ -55,7 +55,10 @@ class Access(Protocol):
 
 
 class NotAdmitted(Exception):
-    """The request does not reach the engine; this is its answer. ``extra`` is header lines, each ended by CRLF."""
+    """The request is answered without the engine; the fields are the answer.
+
+    ``extra`` is header lines, each ended by CRLF.
+    """
 
     def __init__(self, status: int, body: bytes, content_type: bytes = responses.AMZ_JSON, extra: str = "") -> None:
         self.status = status

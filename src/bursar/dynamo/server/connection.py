@@ -2,7 +2,8 @@
 
     HttpRequest ─► Admission ─► engine.submit ─► (commit of the event loop's iteration) ─► Responses ─► reply
 
-The engine calls back. Requests that arrive on different connections in one iteration of the event loop share a commit.
+The engine answers by callback. Requests that arrive on different connections in one iteration of the event loop share a
+commit.
 """
 
 import logging
@@ -33,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 
 class CallbackEngine(Protocol):
-    """The engine as the server sees it (``AsyncEngine``)."""
+    """The part of ``AsyncEngine`` that the server uses."""
 
     def submit(self, operation: str, request: dict[str, Any], settle: Callable[[bytes | Exception], None]) -> None:
         """Call ``settle`` once, now or in a later loop iteration, with the answer's body or an exception."""
@@ -67,9 +68,10 @@ class DynamoServer(Http1Server):
         self.responses = responses.Responses(process_id_bytes)
 
     def isolate(self, stores: IsolatedStores) -> None:
-        """Give each access key and region its separate store.
+        """Give each access key and region a separate store.
 
-        An admitted request is submitted at once, so ``submit`` is always that of the last admitted request's store.
+        An admitted request is submitted at once, so ``submit`` always belongs to the store of the last admitted
+        request.
         """
         admit_one = self.admit
 
@@ -85,11 +87,14 @@ class DynamoServer(Http1Server):
         return DynamoConnection(self, adopted=adopted)
 
     def renew_date(self) -> None:
-        """Put the current second into the heads of responses."""
+        """Update the date in the heads of responses. It has a precision of one second."""
         self.responses.renew_date()
 
     def _partition_names(self, table: str, index: str | None) -> tuple[str, ...]:
-        """Return the partition key attributes that policies on leading keys need. The engine answers reads at once."""
+        """Return the partition key attributes, which policies on leading keys need.
+
+        The engine answers reads at once.
+        """
         answered: list[bytes | Exception] = []
         self.submit("DescribeTable", {"TableName": table}, answered.append)
         if not answered or not isinstance(answered[0], bytes):
@@ -109,7 +114,7 @@ class DynamoConnection(Http1Connection):
     server: DynamoServer
 
     def handle(self, request: HttpRequest) -> None:
-        """Answer ``request``, or have the engine answer it."""
+        """Answer ``request``, or pass it to the engine."""
         try:
             operation, parsed = self.server.admit(request)
         except NotAdmitted as answer:
@@ -120,11 +125,11 @@ class DynamoConnection(Http1Connection):
             self.server.submit(operation, parsed, self._answer)
 
     def refusal_reply(self, refusal: RefusalReason) -> bytes:
-        """Return Amazon's answer to something that cannot be read."""
+        """Return Amazon's answer to bytes that are not a valid request."""
         return responses.REFUSALS[refusal]
 
     def _answer(self, outcome: bytes | Exception) -> None:
-        """Answer the request in hand with the engine's ``outcome``."""
+        """Answer the current request with the engine's ``outcome``."""
         request = self.request
         assert request is not None
         if type(outcome) is bytes and self.stays_open(request) and _has_plain_response(request.headers):

@@ -1,4 +1,4 @@
-"""Read the credentials file of a server: the access keys, their secrets, and what each of them allows.
+"""Read the credentials file of a server: the access keys, their secrets, and the policy of each.
 
     [[key]]
     access_key = "AKIAEXAMPLE"
@@ -43,7 +43,7 @@ class AccessKeys:
     def __init__(
         self, keys: Mapping[str, KeyGrant], region: str = DEFAULT_REGION, *, only_region: bool = False
     ) -> None:
-        """Take the keys by name. With ``only_region``, a signature for another region is refused."""
+        """Create it from the keys by name. With ``only_region``, a signature for another region is refused."""
         self._keys = dict(keys)
         self._region = region
         self.signed_region = region if only_region else None

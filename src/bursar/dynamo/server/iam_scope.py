@@ -46,7 +46,7 @@ def required_permissions(
 ) -> list[Permission]:
     """Return the permissions that a request to an engine in ``region`` needs.
 
-    A malformed request needs one on ``*``, because its resources cannot be named.
+    A malformed request needs a permission on ``*``, because its resources are not known.
     """
     try:
         needed = _READERS.get(operation, _table_permission)(operation, request, partition_names)
@@ -64,7 +64,7 @@ PermissionReader = Callable[[str, Mapping[str, Any], PartitionNames], Iterator[P
 
 
 _NAMED: Final = "table/"
-"""The beginning of a resource whose ARN the request does not give; the region's ARN replaces it."""
+"""The placeholder prefix of a resource that the request gives by name; the region's ARN prefix replaces it."""
 
 
 def _arn(table: str, index: str | None = None) -> str:

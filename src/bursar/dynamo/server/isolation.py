@@ -3,7 +3,7 @@
     Authorization: AWS4-HMAC-SHA256 Credential=alice/20261130/eu-west-1/dynamodb/aws4_request, …
                                                ─────          ─────────  ──► the store alice_eu-west-1
 
-Nothing is verified: this keeps tests and people apart that mean no harm, on one machine.
+Nothing is verified. This separates tests and people on one machine, but is no protection.
 """
 
 import re
@@ -21,7 +21,10 @@ _SCOPE: Final = re.compile(rb"Credential=([A-Za-z0-9_-]{1,128})/\d{8}/([a-z0-9-]
 
 
 class IsolatedStores:
-    """The stores of one server, by access key and region. ``open_store`` opens the one of a name, at its first use."""
+    """The stores of one server, by access key and region.
+
+    ``open_store`` opens the store with a name, at its first use.
+    """
 
     def __init__(self, open_store: "Callable[[str], AsyncEngine]") -> None:
         self._open_store = open_store

@@ -1,14 +1,14 @@
-"""Judge requests by IAM policies. Documents have Amazon's form, in JSON or TOML.
+"""Decide by IAM policies whether requests are allowed. Documents have Amazon's form, in JSON or TOML.
 
     {"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": ["dynamodb:GetItem", "dynamodb:Query"],
          "Resource": "arn:aws:dynamodb:*:*:table/invoices",
          "Condition": {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["${aws:username}"]}}}]}
 
-As in IAM, a request that no statement allows is refused, and a Deny wins. A document with an element that this module
-cannot judge is refused when it is loaded (:class:`PolicyError`). If the values of a condition key are unknown (the
-leading keys of a scan, the attributes of a PartiQL statement), an Allow that depends on them does not allow, and a Deny
-that depends on them denies. Source: "IAM JSON policy elements" in the IAM user guide.
+As in IAM, a request that no statement allows is refused, and a Deny has priority. A document with an element that this
+module cannot judge is refused when it is loaded (:class:`PolicyError`). If the values of a condition key are unknown
+(the leading keys of a scan, the attributes of a PartiQL statement), an Allow that depends on them does not allow, and a
+Deny that depends on them denies. Source: "IAM JSON policy elements" in the IAM user guide.
 """
 
 import re
@@ -119,7 +119,7 @@ class PolicyStatement:
     conditions: tuple[PolicyCondition, ...]
 
     def covers(self, permission: Permission, values: Mapping[str, ConditionValues]) -> bool:
-        """Return whether the statement applies to a permission. An unknown condition counts against the caller."""
+        """Return whether the statement applies to a permission. An unknown condition is decided against the caller."""
         action = (SERVICE_PREFIX + permission.action).lower()
         if any(matches_wildcard(pattern, action) for pattern in self.actions) == self.all_actions_but:
             return False

@@ -20,7 +20,7 @@ AMZ_JSON: Final = b"application/x-amz-json-1.0"
 XML_UNKNOWN: Final = b"<UnknownOperationException/>\n"
 
 GZIP_BYTES_MIN = 1024
-"""Smaller bodies are not worth compressing."""
+"""The least size of a body that is compressed."""
 GZIP_LEVEL = 1
 
 PREFLIGHT_AGE_S = 172_800
@@ -65,7 +65,7 @@ class Responses:
         self.renew_date()
 
     def renew_date(self) -> None:
-        """Put the current second into the heads. The server calls it once a second."""
+        """Update the date in the heads. The server calls this once a second."""
         date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime())
         self._date = date
         self._ok_head = self._head(200, AMZ_JSON, "keep-alive", "")

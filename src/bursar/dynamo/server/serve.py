@@ -1,8 +1,8 @@
 """Serve a store over HTTP: :func:`start_server` in a running event loop, :func:`serve` in processes.
 
 Workers are processes that each open the file and each listen on the port (SO_REUSEPORT: the kernel distributes the
-connections, and the workers even them out). A server that cannot start raises
-:class:`CannotStart`, whose one-line text the command prints before it exits with code 2.
+connections, and the workers balance them). A server that cannot start raises :class:`CannotStart`, whose one-line text
+the command prints before it exits with code 2.
 """
 
 import asyncio
@@ -71,7 +71,7 @@ class RunningServer:
         self.url = url_of(host, port)
 
     async def close(self, within_s: float = SHUTDOWN_S_MAX) -> None:
-        """Stop listening, answer what was asked, and end every connection. The engine stays open."""
+        """Stop listening, answer the requests that have arrived, and end every connection. The engine stays open."""
         await self._server.close(within_s)
 
 
@@ -91,8 +91,8 @@ async def start_server(
 ) -> RunningServer:
     """Serve ``engine`` in the running event loop. Port 0 takes any free port.
 
-    ``share`` is this process's share of the connections, if several workers serve one port. With ``stores``, they
-    answer, and ``engine`` does not. ``region`` is in the answer to a health check.
+    ``share`` is this process's share of the connections, if several workers serve one port. With ``stores``, these
+    answer requests instead of ``engine``. ``region`` is in the answer to a health check.
 
     Raises:
         CannotStart: other hosts could use the server without access keys, or the port cannot be bound.
@@ -121,7 +121,7 @@ def serve(
     access: Access | None = None,
     announce: Callable[[str], None],
 ) -> None:
-    """Serve a store until SIGINT or SIGTERM, then answer what was asked and end.
+    """Serve a store until SIGINT or SIGTERM, then answer the requests that have arrived, and end.
 
     ``open_engine`` opens the store in each worker. ``announce`` is called with the URL once connections are accepted.
 

@@ -20,7 +20,7 @@ from bursar.dynamo.storage.table import Table
 USER, SYSTEM = "USER", "SYSTEM"
 SYSTEM_BACKUP_LIFE_S = 35 * 24 * 3600
 DELETED_TABLE_BACKUP = "$DeletedTableBackup"
-"""What Amazon appends to a deleted table's name, for the name of its system backup."""
+"""The suffix of the name of a system backup, which follows the deleted table's name."""
 ID_BITS = 32
 
 
@@ -31,7 +31,7 @@ class Backup:
     id: int
     arn: str
     document: Mapping[str, Any]
-    """Name, Type, CreatedAt, ExpiresAt (SYSTEM), TableName, Table (its document), Items, Bytes."""
+    """The members Name, Type, CreatedAt, ExpiresAt (SYSTEM), TableName, Table (its document), Items, Bytes."""
 
     @property
     def items_name(self) -> str:
@@ -88,7 +88,7 @@ class Backups:
         return backup
 
     def keep_deleted_table(self, table: Table, now: float) -> None:
-        """Make the items of a table that is about to be removed its system backup."""
+        """Turn the items of a table that is about to be removed into its system backup."""
         times = {"CreatedAt": round(now, 3), "ExpiresAt": round(now, 3) + SYSTEM_BACKUP_LIFE_S}
         described = {"Name": table.name + DELETED_TABLE_BACKUP, "Type": SYSTEM, **times}
         self._storage.rename_items(table.id, self._register(table, described, backup_id(now, 0)).items_name)

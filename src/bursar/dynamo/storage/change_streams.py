@@ -56,11 +56,11 @@ class Stream:
     table_id: int
     document: Mapping[str, Any]
     region: str
-    """The region of the engine that reads it."""
+    """The region of the engine that reads the stream."""
 
     @property
     def label(self) -> str:
-        """The time of its creation, unique for the table's name."""
+        """The time of its creation, which is unique for the table's name."""
         return str(self.document["Label"])
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 from bursar.dynamo.items.key_encoding import END
 
 ASCII_KEY_CHARACTERS_MAX = 1024
-"""No ASCII string of this length is too long for a partition or a sort key."""
+"""The longest ASCII string that always fits a partition key and a sort key."""
 
 
 def encode_ascii_key(names_and_types: Iterable[tuple[str, str]], values: Mapping[str, Any]) -> bytes | None:

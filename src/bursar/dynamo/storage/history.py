@@ -3,8 +3,8 @@
     history_7:  id │ at (µs since the epoch) │ key │ size │ item before the change (NULL: there was none)
 
 A row is written in the transaction of its change (by :class:`HistoryRecorder`, a follower of the table), so that
-history and items cannot disagree. The rows have no gaps, and neither ids nor instants ever go back, even when the
-system clock does. All changes of one request have the same instant.
+history and items cannot disagree. The rows have no gaps, and ids and instants never decrease, even if the system clock
+goes back. All changes of one request have the same instant.
 
     the item under a key at an instant = the item in the key's first row after the instant, or the present item
 """
@@ -175,12 +175,12 @@ class Recovery:
         return max(self.enabled_at, now - self.period_days * DAY_S)
 
     def member(self) -> dict[str, Any]:
-        """Return it as the table's document stores it."""
+        """Return the recovery as the member of the table's document."""
         return {"EnabledAt": self.enabled_at, "PeriodDays": self.period_days}
 
 
 RECOVERY = "PointInTimeRecovery"
-"""The member of a table's document that says that it has a history."""
+"""The member of a table's document that shows that the table has a history."""
 
 
 def recovery_of(table: Table) -> Recovery | None:

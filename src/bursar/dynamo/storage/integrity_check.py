@@ -1,4 +1,4 @@
-"""Check that a store is sound: the file, items, index entries, expiry times, counters and streams agree.
+"""Check that a store is consistent: the file, items, index entries, expiry times, counters and streams agree.
 
     items_7     key = the item's own key · item = canonical bytes · size = its size by DynamoDB's rules
     index_7_1   exactly the entries that follow from the items
@@ -29,7 +29,7 @@ from bursar.dynamo.storage.table import Table
 from bursar.dynamo.storage.ttl_index import ttl_index_of
 
 PROBLEMS_MAX = 1_000
-"""Further problems are not listed: nothing reads so many line by line."""
+"""The most problems that are listed."""
 
 _NOT_AN_ITEM = (ValueError, KeyError, TypeError, AttributeError, DynamoError)
 """The exceptions that decoding bytes as an item raises when they are not one."""
@@ -83,7 +83,7 @@ def _problems(storage: Storage) -> Iterator[str]:
 def _catalogue_problems(
     storage: Storage, tables: list[Table], streams: list[Stream], backups: list[Backup]
 ) -> Iterator[str]:
-    """Report rows and counters that no definition names, and missing ones."""
+    """Report rows and counters without a definition, and missing ones."""
     expected_tables = {f"items_{table.id}" for table in tables}
     expected_tables |= {f"index_{table.id}_{index.number}" for table in tables for index in table.every_index}
     expected_tables |= {f"stream_{stream.id}" for stream in streams}
@@ -178,7 +178,10 @@ def _type_problem(*types: str) -> str | None:
 def _entry_problems(
     storage: Storage, table: Table, name: str, kept_in: str, key_of: Callable[[Item], bytes | None], expected: int
 ) -> Iterator[str]:
-    """Report entries that do not follow from the items. Entries are unique, so an equal number means all."""
+    """Report entries that do not follow from the items.
+
+    Entries are unique, so an equal number means that none is missing.
+    """
     found = 0
     entries = storage.connection.execute(
         "SELECT CAST(e.entry AS BLOB), typeof(e.entry), CAST(i.key AS BLOB), CAST(i.item AS BLOB)"
@@ -217,7 +220,7 @@ def _history_problems(storage: Storage, table: Table, history: History) -> Itera
 
 
 def _backup_problems(storage: Storage, backup: Backup) -> Iterator[str]:
-    """Report a backup whose items are not those that were counted when it was made."""
+    """Report a backup whose items differ in number or size from those counted when it was made."""
     expected = (backup.document["Items"], backup.document["Bytes"])
     found = storage.connection.execute(f"SELECT count(*), coalesce(sum(size), 0) FROM {backup.items_name}").get
     if found != expected:

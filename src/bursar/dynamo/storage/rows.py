@@ -3,8 +3,8 @@
     items_7:     id │ key (encoded, sorts as DynamoDB sorts) │ size (bytes, AWS's rules) │ item (DynamoDB JSON)
     index_7_1:   entry = index key ‖ table key              │ id ──► items_7.id
 
-Items are in a rowid table with an index, because random keys in a WITHOUT ROWID table rewrite whole pages of items. An
-index entry does not move when an item changes outside of that index's key.
+Items are in a rowid table with an index, because writes of random keys in a WITHOUT ROWID table would rewrite whole
+pages of items. An index entry does not move when an item changes outside of that index's key.
 """
 
 from collections.abc import Iterator
@@ -35,7 +35,10 @@ class Segment(NamedTuple):
 
 
 class ItemRows:
-    """The items of one table, by encoded key. Its SQL texts are made once: apsw caches statements by their text."""
+    """The items of one table, by encoded key.
+
+    Its SQL texts are built once, because apsw caches statements by their text.
+    """
 
     def __init__(self, storage: Storage, table_id: int) -> None:
         items = f"items_{table_id}"

@@ -1,4 +1,4 @@
-"""A secondary index as the engine uses it: which items it has, under which encoded keys, and what it holds of them."""
+"""A secondary index as the engine uses it: its items, their encoded keys, and the attributes that it has of them."""
 
 from base64 import b64decode
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ EMPTY_KEY = "The AttributeValue for a key attribute cannot contain an empty {kin
 KINDS = {"S": "string", "B": "binary"}
 
 Counted = tuple[int, int]
-"""(table id, index number) under which items and bytes are counted."""
+"""(table id, index number): the key of the counters of items and bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,8 @@ class SecondaryIndex:
     def key_of(self, item: Item) -> bytes | None:
         """Return the encoded index key of a stored item; None when the item is not in the index.
 
-        An item that is older than the index may have an attribute that is unfit for the key: it stays out of the index.
+        An item that is older than the index may have an attribute that is unfit for the key: such an item is not in the
+        index.
         """
         encoded = b""
         for name, kind in self.key_types:
@@ -75,7 +76,7 @@ class SecondaryIndex:
     def check_value(self, name: str, kind: AttributeType, value: AttributeValue) -> None:
         """Raise :class:`DoesNotFitTable` for a value about to be stored that is unfit for the index's key.
 
-        Any value between 1 and ``PLAIN_TEXT_MAX`` characters of the key's type is fit.
+        Any value of the key's type with 1 to ``PLAIN_TEXT_MAX`` characters fits.
         """
         if kind not in value:
             raise misfit(
@@ -161,7 +162,7 @@ def misfit(message: str) -> DoesNotFitTable:
 
 
 def key_bytes(kind: str, content: str) -> int:
-    """Return the bytes that count towards the limit of a key; a number is never too long."""
+    """Return the bytes that count towards the limit of a key; a number counts as 0, because it is never too long."""
     return len(content.encode()) if kind == "S" else len(b64decode(content)) if kind == "B" else 0
 
 

@@ -1,7 +1,7 @@
 """The segments of a parallel scan: a hash of the partition decides the segment of all its items.
 
-SQLite calls :func:`segment_of` for each key that a segment's page passes, so nothing is read of the other segments'
-items.
+SQLite calls :func:`segment_of` for each key that a segment's page passes, so the items of the other segments are not
+read.
 """
 
 from collections.abc import Callable

@@ -30,7 +30,7 @@ NEWEST_FORMAT_VERSION = 5
 its first destination, so a store without any can still be opened by an older Bursar."""
 MEMORY = ":memory:"
 SQLITE_FILES = ("", "-wal", "-shm")
-"""What SQLite appends to the file's name for each file of a store."""
+"""The suffixes of a store's files, which SQLite adds to the file's name."""
 TABLE_ITSELF = 0
 """The index number under which a table's own items are counted; indexes count from 1."""
 
@@ -40,12 +40,15 @@ page of the cache (SQLite numbers split pages by way of one beyond the file's en
 end). Pages that are not in this cache are in the operating system's."""
 WAL_CHECKPOINT_PAGES = 10_000
 STATEMENTS_MAX = 128
-"""Prepared statements kept. apsw searches them one by one: a larger cache would cost every statement more than it saves
-a store of very many tables."""
+"""The most prepared statements in the cache. apsw searches the cache linearly, so a larger one would slow every
+statement, and would help only stores with very many tables."""
 PROBE_BYTES = 256 * 1024
-"""Several payments' worth: on a disk that is nearly full, one page may still fit where a payment does not."""
+"""The size of the probe, which is that of several payments.
+
+On a disk that is nearly full, one page may fit although a payment does not.
+"""
 PROBE_TOKEN = "whether there is room for what is to be written"
-"""Longer than any token that a request may contain."""
+"""The token of the probe, which is longer than any token in a request."""
 SQLITE_MIN = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can lose commits when several connections use one file in WAL mode: the "WAL-reset bug" of
 https://sqlite.org/wal.html. The backported fixes (3.44.6, 3.50.7) do not matter here: apsw is not built against an
@@ -122,10 +125,10 @@ def _connection(path: str, *, read_only: bool) -> apsw.Connection:
 
 
 def _read_only_connection(path: str) -> apsw.Connection:
-    """Open an existing file without writing to it or beside it, as read-only media demand.
+    """Open an existing file without writing to it or beside it, as read-only media require.
 
-    Where SQLite can make no shm file, nothing can write the store either, so it is read as one that never changes.
-    That needs no shm file, and ignores the WAL: a WAL that is not empty is refused.
+    If SQLite cannot create a shm file, no process can write the store either, so it is read as immutable. Reading it so
+    needs no shm file, and ignores the WAL, so a WAL that is not empty is refused.
     """
     connection = apsw.Connection(path, flags=apsw.SQLITE_OPEN_READONLY, statementcachesize=STATEMENTS_MAX)
     try:
@@ -147,7 +150,7 @@ class Storage:
     def __init__(self, path: str, *, read_only: bool = False, region: str = DEFAULT_REGION) -> None:
         """Open the store at ``path``, or create it with mode 600. ``read_only``: open an existing one; write nothing.
 
-        ``region`` is the one in ARNs; it is not stored. Raises ``ValueError`` for another text,
+        ``region`` is the region in ARNs; it is not stored. Raises ``ValueError`` for another text,
         :class:`StoreFormatError`, ``apsw.Error``.
         """
         self.region = check_region(region)
@@ -220,13 +223,13 @@ class Storage:
         self.connection.execute(f"PRAGMA user_version={NEWEST_FORMAT_VERSION}")
 
     def close(self) -> None:
-        """Close the file; the last process to do so folds the WAL into it."""
+        """Close the file; the last process that closes it merges the WAL into it."""
         self.connection.close()
 
     # Transactions ---------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Start a write transaction once no other process has one. Raises ``apsw.BusyError`` after some 10 s."""
+        """Start a write transaction as soon as no other process has one. Raises ``apsw.BusyError`` after some 10 s."""
         self.connection.execute("BEGIN IMMEDIATE")
 
     def begin_if_free(self) -> bool:
@@ -254,7 +257,7 @@ class Storage:
     def probe_disk(self) -> None:
         """Write ``PROBE_BYTES`` in the open transaction, and remove them in another one.
 
-        Raises ``apsw.Error`` when the disk does not take them. A process that dies in between leaves an expired token,
+        Raises ``apsw.Error`` if the disk does not accept them. A process that dies in between leaves an expired token,
         which is removed like every other one.
         """
         self.put_token(PROBE_TOKEN, b"", 0.0, bytes(PROBE_BYTES))
@@ -283,7 +286,10 @@ class Storage:
 
     @contextmanager
     def trial(self) -> Iterator[None]:
-        """Undo what is written in the length of a ``with``; not while a write transaction is open."""
+        """Undo everything that is written in the length of a ``with``.
+
+        Do not use it while a write transaction is open.
+        """
         self.connection.execute("SAVEPOINT trial")
         try:
             yield
@@ -345,7 +351,7 @@ class Storage:
         self.connection.execute("UPDATE tables SET document = ? WHERE id = ?", (document, table_id))
 
     def remove_table(self, table_id: int, index_numbers: list[int]) -> None:
-        """Remove a table, its items if they were not renamed, its indexes and its rules."""
+        """Remove a table with its indexes and rules, and with its items unless they were renamed."""
         for number in index_numbers:
             self.remove_index(table_id, number)
         self.connection.execute(f"DROP TABLE IF EXISTS items_{table_id}")
@@ -358,7 +364,7 @@ class Storage:
         self.release_owned_values(table_id)
 
     def rename_items(self, table_id: int, name: str) -> None:
-        """Give the items of a table that is about to be removed another name, without their keys' order."""
+        """Rename the SQLite table with the items of a table that is about to be removed, and drop its index of keys."""
         self.connection.execute(f"DROP INDEX items_{table_id}_by_key; ALTER TABLE items_{table_id} RENAME TO {name}")
 
     def add_index(self, table_id: int, number: int) -> None:
@@ -454,9 +460,9 @@ def _segment_of(*values: Any) -> int:
 
 
 def wait_while_busy(waits: int) -> bool:
-    """Wait while another process writes: 0.1 ms and the time to wake up at each call, some 10 s in all.
+    """Wait while another process writes: 0.1 ms and the wake-up time at each call, about 10 s in total.
 
-    SQLite's own steps grow to 100 ms.
+    SQLite's own waits grow to 100 ms.
     """
     if waits >= BUSY_WAITS_MAX:
         return False

@@ -108,7 +108,7 @@ class Table:
         self.denies_writes = denies_all_writes(document)
         """Whether the table's resource policy closes it to every writer."""
         self.followers: tuple[Follower, ...] = ()
-        """The callbacks that keep a TTL index and a stream in step with the items; most tables have none."""
+        """The callbacks that update a TTL index and a stream with the items; most tables have none."""
 
     @property
     def arn(self) -> str:
@@ -116,7 +116,7 @@ class Table:
         return self._arn_prefix + self.name
 
     def follow(self, follower: Follower) -> None:
-        """Call ``follower`` after each later change of an item, after the followers that are there already."""
+        """Call ``follower`` after each later change of an item, after the followers that exist already."""
         self.followers = (*self.followers, follower)
 
     def key_of_item(self, item: Item) -> bytes:
@@ -225,7 +225,7 @@ class ItemWrite:
     ) -> None:
         """Prepare a change. ``size`` is the size of ``new``, and ``body`` its bytes if the caller has them.
 
-        ``old`` may be None although there is a row: it is decoded from the row when it is read.
+        ``old`` may be None although there is a row. Then it is decoded from the row when it is first needed.
         """
         self.table = table
         self.key = key

@@ -1,6 +1,6 @@
 """Read the items of a table at an instant of its past, and the changes between two instants.
 
-The rows are put together in temporary tables. The caller keeps them on disk (:meth:`Storage.scratch_on_disk`), so that
+The rows are collected in temporary tables. The caller keeps them on disk (:meth:`Storage.scratch_on_disk`), so that
 memory does not grow with the table, and reads one snapshot; other processes can write meanwhile.
 """
 
@@ -16,7 +16,7 @@ _OLD, _LATER = "temp.scratch_old", "temp.scratch_later"
 
 
 class ItemDifference(NamedTuple):
-    """How an item differs between two instants. The images are DynamoDB JSON; None for no item."""
+    """How an item differs between two instants. The images are DynamoDB JSON; None if there is no item."""
 
     key: bytes
     at: int
@@ -57,7 +57,7 @@ def changes_between(
 
 
 def _put_first(storage: Storage, scratch: str, history: History, first: int, end: int, condition: str = "") -> None:
-    """Put each key's first row among the ids from ``first`` to before ``end``, with the instant of its last one."""
+    """Store each key's first row with an id from ``first`` to before ``end``, and the instant of its last one."""
     storage.connection.execute(
         f"INSERT INTO {scratch} (key, size, item, at) SELECT key, size, item, at FROM {history.name}"
         f" WHERE id >= ? AND id < ? {condition} ORDER BY id ON CONFLICT (key) DO UPDATE SET at = excluded.at",

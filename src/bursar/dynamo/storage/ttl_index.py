@@ -14,7 +14,7 @@ from bursar.dynamo.storage.sqlite_file import Storage
 from bursar.dynamo.storage.table import ItemWrite, Table
 
 OLDEST_S = 5 * 365 * 24 * 3600
-"""An item that expired longer ago is kept: DynamoDB takes such a time for a mistake in the data."""
+"""An item that expired longer ago is kept, because DynamoDB treats such a time as an error in the data."""
 
 
 class TtlIndex:
@@ -34,7 +34,7 @@ class TtlIndex:
         )
 
     def key_of(self, item: Item) -> bytes | None:
-        """Return the encoded expiry time of an item; None when its attribute is missing or no number."""
+        """Return the encoded expiry time of an item; None if its attribute is missing or not a number."""
         value = item.get(self.name)
         return None if value is None or "N" not in value else encode_key_value(value)
 

@@ -29,7 +29,7 @@ Vector: TypeAlias = "array[float]"
 
 @dataclass(frozen=True, slots=True)
 class VectorIndex(SecondaryIndex):
-    """An index of the vectors in one attribute; its key is the HASH attribute of the search schema, or empty."""
+    """An index of the vectors in one attribute; its key is the HASH attribute of the search schema, if there is one."""
 
     attribute: str
     """The attribute with the vector, a list of numbers."""
@@ -62,7 +62,7 @@ class VectorIndex(SecondaryIndex):
                 self.check_value(name, kind, item[name])
 
     def _misfit_of(self, value: AttributeValue) -> str | None:
-        """Return the fault of a value that the index cannot hold, in Amazon's words; None without one."""
+        """Return Amazon's text about a value that the index cannot hold; None for a valid value."""
         elements = value.get("L")
         if elements is None:
             return f"Invalid type for parameter {self.attribute}, Expected: 32-bit floating point number list"
@@ -81,13 +81,13 @@ class VectorIndex(SecondaryIndex):
         return vector(item[self.attribute]["L"])
 
     def project(self, item: Item) -> Item:
-        """See :class:`SecondaryIndex`. The vector is as the index holds it: at 32 bits."""
+        """See :class:`SecondaryIndex`. The vector has the index's precision of 32 bits."""
         held = dict(SecondaryIndex.project(self, item))
         held[self.attribute] = {"L": [{"N": number_text(number)} for number in self.vector_of(item)]}
         return held
 
     def size_of(self, item: Item, size: int) -> int:
-        """See :class:`SecondaryIndex`. A vector has its name and 4 bytes for each dimension."""
+        """See :class:`SecondaryIndex`. A vector counts its name and 4 bytes for each dimension."""
         others = {name: value for name, value in SecondaryIndex.project(self, item).items() if name != self.attribute}
         return item_size(others) + len(self.attribute.encode()) + FLOAT_BYTES * self.dimensions
 
@@ -131,7 +131,7 @@ def vector_index(
 
 
 def wrong_element(elements: list[AttributeValue]) -> int | None:
-    """Return the position of the first element that is no 32-bit number; None for a vector."""
+    """Return the position of the first element that is not a 32-bit number; None if all are."""
     for position, element in enumerate(elements):
         if "N" not in element or math.isinf(array("f", [float(element["N"])])[0]):
             return position
@@ -144,7 +144,7 @@ def vector(elements: list[AttributeValue]) -> Vector:
 
 
 def number_text(number: float) -> str:
-    """Return the shortest decimal that names a 32-bit number."""
+    """Return the shortest decimal text that identifies a 32-bit number."""
     for digits in range(1, FLOAT_DIGITS_MAX):
         text = f"{number:.{digits}g}"
         if array("f", [float(text)])[0] == number:

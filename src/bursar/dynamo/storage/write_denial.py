@@ -1,6 +1,6 @@
 """Whether a table's resource policy closes the table: it denies every write to everyone, without a condition.
 
-Amazon enforces whole resource policies. Of a policy, the engine enforces only this statement, under the write lock, so
+Amazon enforces whole resource policies. The engine enforces only this statement of a policy, under the write lock, so
 that it is in force for every write after the commit that stores it, in every process:
 
     {"Effect": "Deny", "Principal": "*", "Action": [PutItem, UpdateItem, DeleteItem, …], "Resource": "<table's ARN>"}

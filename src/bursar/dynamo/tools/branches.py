@@ -4,9 +4,9 @@
     portal.db ──snapshot──► portal.db.snapshots/NAME.db ──rollback──► portal.db
 
 A branch is made under SQLite's write lock, so that the file and its WAL together are one committed state: a clone of
-both (FICLONE on Linux: btrfs, xfs, bcachefs) takes no time, and SQLite folds the clone's WAL into it. Elsewhere the
-file is copied. A rollback writes the snapshot's pages into the open store in one transaction: servers go on, and read
-the definitions again.
+both (FICLONE on Linux: btrfs, xfs, bcachefs) takes no time, and SQLite merges the clone's WAL into it. Elsewhere the
+file is copied. A rollback writes the snapshot's pages into the open store in one transaction. Servers continue, and
+read the definitions again.
 """
 
 import errno
@@ -32,7 +32,10 @@ FICLONE: Final = 0x40049409
 SNAPSHOTS: Final = ".snapshots"
 PAGES_PER_STEP: Final = 10_000
 VERSIONS_AHEAD: Final = 1_000
-"""Added to the catalogue's version by a rollback: more than the changes that other processes can make meanwhile."""
+"""A rollback adds this to the catalogue's version.
+
+It is more than the changes that other processes can make meanwhile.
+"""
 NOT_SHARED: Final = frozenset({errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS})
 
 Clone = Callable[[Path, Path], bool]
@@ -94,7 +97,7 @@ def _cloned(source: Path, partial: Path, clone: Clone) -> bool:
 
 
 def snapshot_path(store: Path, name: str) -> Path:
-    """Return the file of a snapshot. Raises :class:`CopyRefused` for a name that is no file's name."""
+    """Return the file of a snapshot. Raises :class:`CopyRefused` for a name that cannot be a file name."""
     if not name or name.startswith(".") or Path(name).name != name:
         raise CopyRefused(f"snapshot: must be a plain name; got {name!r}")
     return store.with_name(store.name + SNAPSHOTS) / f"{name}.db"
@@ -119,7 +122,7 @@ def remove_snapshot(store: Path, name: str) -> None:
 
 
 def roll_back(store: Path, name: str, progress: CopyProgress) -> None:
-    """Make a store what it was at a snapshot, in one transaction. Raises :class:`CopyRefused`.
+    """Restore the state of a snapshot into a store, in one transaction. Raises :class:`CopyRefused`.
 
     Servers may have the store open: their next request sees the snapshot's tables.
     """

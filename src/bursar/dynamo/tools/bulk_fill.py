@@ -3,8 +3,8 @@
     RowMaker     items ─► rows, index entries and sizes, as the engine would store them       (in any process)
     TableFill    rows  ─► the file: no fsync, no write-ahead log, the index of keys at the end (in one process)
 
-Nothing is judged and no stream is written. If it is interrupted, the file is of no use: fill a file under another name
-and rename it at the end.
+No rules are checked and no stream is written. After an interruption the file is unusable, so fill a file under another
+name and rename it at the end.
 """
 
 from collections.abc import Iterable
@@ -114,7 +114,7 @@ class TableFill:
         self._next_id += len(filled.rows)
 
     def _finish(self) -> None:
-        """Build the index of keys, and restore the settings that every store has."""
+        """Build the index of keys, and restore the usual settings of a store."""
         execute = self._storage.connection.execute
         execute(f"CREATE UNIQUE INDEX {self._items}_by_key ON {self._items} (key)")
         execute("PRAGMA synchronous=FULL")

@@ -4,8 +4,8 @@
     {"Item": {…}}                        the items of the table above, as in Amazon's DYNAMODB_JSON exports
     …
 
-A dump reads page by page: it is not a snapshot while other processes write. It may be compressed by gzip. The store is
-anything that executes operations: an engine in this process, or a server of DynamoDB's API.
+A dump is read page by page, so it is not a snapshot if other processes write. It may be compressed by gzip. The store
+is anything that executes operations: an engine in this process, or a server of DynamoDB's API.
 """
 
 import gzip
@@ -20,13 +20,13 @@ from bursar.dynamo.errors import DynamoError
 
 BATCH_ITEMS_MAX = 25
 LINE_BYTES_MAX = 4 * 1024 * 1024
-"""More than any item or definition takes."""
+"""The longest line, which is longer than any item or definition."""
 GZIP = b"\x1f\x8b"
 
 Execute = Callable[[str, Mapping[str, Any]], dict[str, Any]]
 """Carries out an operation and returns its response. Raises ``DynamoError``."""
 Progress = Callable[[int], None]
-"""A callback with the number of items that have passed since the last call."""
+"""A callback with the number of items read or written since the last call."""
 
 _VECTOR_INDEX_MEMBERS: Final = (
     "IndexName",
@@ -74,7 +74,7 @@ def dump(
 ) -> Iterator[bytes]:
     """Return the lines of a dump of ``tables``, each with its newline. Raises ``DynamoError`` for a missing table.
 
-    ``rules_of`` returns the rules of a table, where the store has any.
+    ``rules_of`` returns the rules of a table, if the store has rules.
     """
     for table in tables:
         head: dict[str, Any] = {"CreateTable": create_table_request(describe(execute, table))}
@@ -104,9 +104,9 @@ def load(
 ) -> dict[str, int]:
     """Create the tables of a dump and put their items; return the number of items of each table.
 
-    The tables of ``skip`` are left as they are; ``put_rules`` gives a table its rules. Raises :class:`DumpError` for a
-    table that already exists, unless ``add``: then its items are put, over those with the same key. Raises
-    ``DynamoError`` for requests that the store refuses.
+    The tables of ``skip`` are not changed; ``put_rules`` gives a table its rules. Raises :class:`DumpError` for a table
+    that already exists, unless ``add``: then its items are put, over those with the same key. Raises ``DynamoError``
+    for requests that the store refuses.
     """
     counts: dict[str, int] = {}
     rules: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""An item's versions, and the differences between two instants of a table: what its past can answer."""
+"""Read a table's past: the versions of an item, and the differences between two instants."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -17,7 +17,7 @@ from bursar.dynamo.storage.table_states import changes_between
 
 
 class PastRefused(ValueError):
-    """The question cannot be answered; the text is the reason."""
+    """The past cannot answer the question; the text is the reason."""
 
 
 class Version(NamedTuple):
@@ -28,7 +28,7 @@ class Version(NamedTuple):
 
 
 class ImagePair(NamedTuple):
-    """An item that differs between two instants; None for no item."""
+    """An item that differs between two instants, before and after; None if there is no item."""
 
     old: Item | None
     new: Item | None

@@ -2,8 +2,8 @@ r"""A PartiQL prompt: reads statements, draws tables, and reports each error in 
 
     orders> SELECT pk, total FROM orders WHERE pk = 'a'
 
-It uses a store as one function (operation, request) → response, for a file and for an endpoint. A line that ends with
-``\\`` continues on the next. Lines that begin with a dot are the shell's commands: see ``HELP``.
+It uses a file or an endpoint through one function: (operation, request) → response. A line that ends with ``\\``
+continues on the next. Lines that begin with a dot are the shell's commands: see ``HELP``.
 """
 
 import os
@@ -48,7 +48,7 @@ _LITERALS: Mapping[str, Callable[[Any], str]] = {
 
 
 def literal(value: AttributeValue) -> str:
-    """Return a value as a statement contains it; a binary one, for which there is no literal, as ``b64'…'``."""
+    """Return a value as a statement contains it; a binary value, which has no literal, as ``b64'…'``."""
     ((kind, content),) = value.items()
     return _LITERALS[kind](content)
 

@@ -1,6 +1,7 @@
 """The pytest plugin ``bursar``: the fixtures ``dynamodb`` and ``dynamodb_server``, seeded from files.
 
-pytest loads it in every run of an environment with Bursar, so it imports the engine only when a fixture is used.
+pytest loads it in every run of an environment with Bursar, so the plugin imports the engine only when a fixture is
+used.
 """
 
 from collections.abc import Generator, Iterator
@@ -51,7 +52,7 @@ def pytest_runtest_makereport(
 
 @pytest.fixture
 def dynamodb(request: pytest.FixtureRequest) -> "Iterator[InProcess]":
-    """Return a DynamoDB in this process, empty or seeded, for this test alone (see ``InProcess``).
+    """Return a DynamoDB in this process, empty or seeded, for this test only (see ``InProcess``).
 
     The report of a test that fails names the weather, its seed and what happened.
     """
@@ -74,7 +75,10 @@ def _dynamodb_process(request: pytest.FixtureRequest) -> "Iterator[Server]":
 def dynamodb_server(
     request: pytest.FixtureRequest, _dynamodb_process: "Server", monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[str]:
-    """Return the URL of a DynamoDB that SDKs find by the environment, empty or seeded; its tables end with the test."""
+    """Return the URL of a DynamoDB, empty or seeded, which SDKs find by the environment.
+
+    Its tables are removed after the test.
+    """
     from bursar.dynamo.tools.testing import PROFILE
 
     for name in PROFILE:
@@ -88,7 +92,7 @@ def dynamodb_server(
 
 
 def _weather(request: pytest.FixtureRequest) -> tuple[str, int | None]:
-    """Return the weather of a test and its seed: by the options, or else the marker, or else the setting."""
+    """Return the weather of a test and its seed: from the options, otherwise the marker, otherwise the setting."""
     marker = request.node.get_closest_marker(WEATHER)
     arguments = {"name": request.config.getini(WEATHER), "seed": None}
     if marker is not None:

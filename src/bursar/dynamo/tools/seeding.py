@@ -40,7 +40,7 @@ from bursar.dynamo.tools.template_functions import ModelError
 DUMPS = (".jsonl", ".ndjson")
 TEMPLATES = (".yaml", ".yml", ".template")
 FILE_BYTES_MAX = 64 * 1024 * 1024
-"""A larger template or model is refused; dumps and CSV are read line by line."""
+"""The largest template or model; dumps and CSV are read line by line, and have no such bound."""
 
 
 class SeedError(ValueError):
@@ -59,8 +59,8 @@ def seed(
     """Make the tables of files that do not exist, and put their items; return the number of items of each.
 
     With ``keep``, a table that existed before is left as it is, and its items in the files are passed over: the same
-    files may be given at every start. ``put_rules`` gives a table its rules, where the store keeps any; ``region``
-    is that of a template. Raises :class:`SeedError`; the tables that were made until then are deleted.
+    files may be given at every start. ``put_rules`` gives a table its rules, where the store keeps any; ``region`` is
+    that of a template. Raises :class:`SeedError`; the tables that this call has made are deleted.
     """
     kept = set(table_names(execute)) if keep else set()
     counts: dict[str, int] = {}

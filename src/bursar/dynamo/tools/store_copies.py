@@ -1,4 +1,4 @@
-"""Copies of a store's file: consistent while other processes write, verified, and put in place as a whole.
+"""Copies of a store's file: consistent while other processes write, verified, and renamed when they are complete.
 
     store ──► copy under a temporary name ──► fsync, check ──► rename to the final name
 
@@ -23,7 +23,7 @@ PROBLEMS_SHOWN_MAX: Final = 5
 PARTIAL_ENDING: Final = ".partial"
 
 CopyProgress = Callable[[int, int], None]
-"""Called with the bytes or pages that are copied and their total."""
+"""A callback with the number of copied bytes or pages, and their total."""
 
 
 class CopyRefused(Exception):
@@ -93,7 +93,7 @@ def copy_file(source: Path, target: Path, progress: CopyProgress) -> None:
 
 
 def refuse_unsound(path: Path, name: str) -> None:
-    """Raise :class:`CopyRefused` unless the store at ``path`` is sound; the message calls it ``name``."""
+    """Raise :class:`CopyRefused` unless the store at ``path`` is consistent; the message calls it ``name``."""
     try:
         problems = check_store(str(path))
     except (StoreFormatError, apsw.Error) as error:

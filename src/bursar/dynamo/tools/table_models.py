@@ -3,7 +3,7 @@
     AWS::DynamoDB::Table, AWS::DynamoDB::GlobalTable, AWS::Serverless::SimpleTable       the resources of a template
     {"DataModel": [{"TableName": …, "KeyAttributes": …, "TableData": […]}]}              a model, with its sample items
 
-A template's other resources are passed over, and so are the properties of a table that one machine lacks (replicas,
+A template's other resources are ignored, and so are the properties of a table that one machine cannot have (replicas,
 auto scaling, contributor insights, Kinesis). ``template_functions`` has the functions that a property may use; a table
 without a name has its logical id.
 """
@@ -103,7 +103,7 @@ def _then(table: DescribedTable, operation: str, subject: str, specification: Ma
 
 
 def _global_table(properties: dict[str, Any]) -> DescribedTable:
-    """Return a global table as a table of this machine, which takes any capacity."""
+    """Return a global table as a single table without a capacity limit."""
     properties = {**properties, "BillingMode": "PAY_PER_REQUEST"}
     return _table(properties)
 
@@ -133,7 +133,7 @@ def _index(index: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _settle_capacity(create: dict[str, Any]) -> None:
-    """Give the numbers of units as numbers, which templates may write as text; on demand has none."""
+    """Convert numbers of units from text, which templates may use, and remove them from an on-demand table."""
     if create.get("BillingMode") is None and "ProvisionedThroughput" not in create:
         create["BillingMode"] = "PAY_PER_REQUEST"
     for described in (create, *create.get("GlobalSecondaryIndexes", ())):

@@ -1,4 +1,4 @@
-"""DynamoDB for tests: an isolated one in this process, or one behind an address.
+"""DynamoDB for tests: in this process, or in a server with an address.
 
     with InProcess() as dynamodb:                            with Server() as server:
         dynamodb.client.put_item(…)                              boto3.client("dynamodb", endpoint_url=server.url)
@@ -40,21 +40,21 @@ _HEADERS = {
     "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/dynamodb/aws4_request, "
     "SignedHeaders=host;x-amz-date;x-amz-target, Signature=00",
 }
-"""A server without access keys needs a signature and checks none."""
+"""The headers of a request. A server without access keys requires a signature, but does not verify it."""
 PROFILE = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
-"""Variables that would send an SDK to another account."""
+"""The environment variables that would make an SDK use another account."""
 
 
 class InProcess:
-    """An engine of its tables only, and boto3 on it (which is imported when it is used). No server, no sockets."""
+    """A separate engine with boto3 on it, without a server and sockets. boto3 is imported when it is used."""
 
     def __init__(
         self, weather: "str | Weather" = "calm", seed: int | None = None, *, region: str = DEFAULT_REGION
     ) -> None:
-        """Make an empty one. ``weather`` is calm, typical, storm, a TOML file, or made in Python.
+        """Make an empty database. ``weather`` is calm, typical, storm, the path of a TOML file, or a ``Weather``.
 
         ``region`` is the region of the clients, ARNs and stream records. Raises ``WeatherError`` (a ``ValueError``) for
-        another weather, and ``ValueError`` for a text that is no region's name.
+        any other weather, and ``ValueError`` for a text that is no region's name.
         """
         if weather == "calm":
             self.engine = Engine.open(MEMORY, region=region)
@@ -82,12 +82,12 @@ class InProcess:
 
     @property
     def happened(self) -> dict[tuple[str, str], int]:
-        """Return how often each kind of weather happened to each table: by (table, kind)."""
+        """Return the counts of weather events by (table, kind of weather)."""
         return self.engine.happened()
 
     @property
     def weather_report(self) -> str:
-        """Return the weather, its seed and what happened, in one line; nothing when calm."""
+        """Return the weather, its seed and its counts, in one line; an empty text if it is calm."""
         return self.engine.weather_report()
 
     def seed(self, *files: str | Path) -> dict[str, int]:
@@ -98,7 +98,7 @@ class InProcess:
             return seed(self.execute, paths, put_rules=rules, region=self.engine.region)
 
     def calm(self) -> AbstractContextManager[None]:
-        """Return a context in which requests have no weather, for what a test prepares and verifies."""
+        """Return a context in which requests have no weather, for the parts of a test that prepare and verify."""
         return self.engine.calm()
 
     def close(self) -> None:

@@ -1,1 +1,1 @@
-"""Amazon's weather: what Amazon's DynamoDB does to correct requests and a calm emulator does not, by seed."""
+"""Amazon's weather: effects on correct requests that Amazon's DynamoDB has and an emulator lacks, chosen by a seed."""

@@ -1,6 +1,6 @@
-"""Chances by seed: for each table and each kind of event one sequence, so that kinds and tables do not affect another.
+"""Random events by seed. Each table and each kind of event has a separate sequence, so they do not affect each other.
 
-The same requests in the same order get the same weather, by any clock.
+The same requests in the same order get the same weather, independent of the time.
 """
 
 import random
@@ -13,7 +13,7 @@ _DIGESTS: Final = 1 << (8 * _DIGEST_BYTES)
 
 
 class Chances:
-    """The chances of one store, and the counts of what happened."""
+    """The random sequences of one store, and the counts of events."""
 
     def __init__(self, seed: int) -> None:
         self._seed = seed
@@ -31,7 +31,7 @@ class Chances:
         return found
 
     def happens(self, table: str, kind: str, share: float) -> bool:
-        """Return whether an event with this share of occasions happens now. A share of 0 takes no number."""
+        """Return whether an event with this probability happens now. A probability of 0 uses no random number."""
         return share > 0 and self.sequence(table, kind).random() < share
 
     def count(self, table: str, kind: str, times: int = 1) -> None:
@@ -39,12 +39,12 @@ class Chances:
         self.counts[table, kind] += times
 
     def next_read(self, table: str) -> int:
-        """Return the number of this eventually consistent read of a table."""
+        """Return the sequence number of this eventually consistent read of a table."""
         self._reads[table] += 1
         return self._reads[table]
 
     def lags(self, table: str, kind: str, read: int, partition: bytes, share: float) -> bool:
-        """Return whether a lagging replica answers a read for one partition; other partitions do not affect it."""
+        """Return whether a lagging replica answers a read of one partition, independent of other partitions."""
         text = f"{self._seed}/{kind}/{table}/{read}/".encode() + partition
         number = int.from_bytes(blake2b(text, digest_size=_DIGEST_BYTES).digest())
         return number / _DIGESTS < share

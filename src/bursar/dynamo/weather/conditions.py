@@ -1,4 +1,4 @@
-"""The parts that reads and writes of one store share: settings, chances, the past, capacity and contention."""
+"""The parts that reads and writes of one store share: settings, random events, the past, capacity and contention."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -17,7 +17,7 @@ from bursar.dynamo.weather.settings import TableWeather, Weather
 from bursar.dynamo.weather.throughput import Throughput
 
 CalmRun = Callable[[Core, Mapping[str, Any]], dict[str, Any]]
-"""An operation of the engine."""
+"""An operation of the engine without weather."""
 
 THROTTLED: Final = "throttled"
 
@@ -48,7 +48,7 @@ class Conditions:
         self.chances.count(table.name, kind, times)
 
     def forget(self) -> None:
-        """Forget the writes until now: they are in every replica, their transactions and their capacity are over."""
+        """Forget all earlier writes: they are in every replica, and neither lock items nor use capacity."""
         self.past.forget()
         self.contention = RecentWrites()
         self.throughput = Throughput()
@@ -58,7 +58,10 @@ class Conditions:
     def throttling(
         self, table: Table, index: str | None, kind: str, partitions: Sequence[bytes] | None
     ) -> Throttled | None:
-        """Return the error of a request that finds no capacity, or None, and count it. ``kind``: Read or Write."""
+        """Return and count the error of a request that finds no capacity; None if it finds some.
+
+        ``kind``: Read or Write.
+        """
         weather = self.of(table)
         refusal = self.throughput.refusal(weather, table, index, kind, partitions, self.clock())
         if refusal is None and index is None and self.happens(table, THROTTLED, weather.throttled_share):
@@ -106,12 +109,12 @@ def index_partitions(table: Table, name: str, items: Iterable[Item | None]) -> l
 
 
 def checked(core: Core, run: CalmRun, request: Mapping[str, Any]) -> None:
-    """Raise what an operation of writes without a token would raise, and write nothing."""
+    """Run a write operation without its token and without writing, to raise its errors."""
     run(_WithoutWrites(core), request)
 
 
 class _WithoutWrites(Core):
-    """A core whose writes do nothing; all else is that of another one."""
+    """A core whose writes do nothing. Everything else is that of the wrapped core."""
 
     def __init__(self, core: Core) -> None:
         self.__dict__.update(core.__dict__)

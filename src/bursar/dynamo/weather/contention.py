@@ -1,4 +1,4 @@
-"""Which items other requests have just written: the items of transactions that would still be in progress."""
+"""Remember which items the last requests have written, as if their transactions were still in progress."""
 
 from collections import Counter, OrderedDict
 from typing import Final
@@ -27,7 +27,7 @@ class RecentWrites:
             self._written.popitem(last=False)
 
     def is_contended(self, table: Table, key: bytes, requests: int, *, by_transaction: bool) -> bool:
-        """Return whether one of the last ``requests`` requests wrote the item, in a transaction if so asked."""
+        """Return whether one of the last ``requests`` requests wrote the item; optionally, only in a transaction."""
         written = self._written.get((table.id, key))
         if written is None:
             return False

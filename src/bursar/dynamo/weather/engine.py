@@ -1,11 +1,11 @@
-"""The engine in the weather: each operation of items and streams runs inside a layer that may change its outcome.
+"""The engine with weather: each operation on items and streams runs in a layer that may change its outcome.
 
     engine = WeatherEngine.open(":memory:", weather=named_weather("storm", seed=7))
     engine.happened()
 
-The layer is chosen when an engine is made, so the calm :class:`Engine` knows nothing of it. Swaps of whole items
+The layer is chosen when an engine is made, so the plain :class:`Engine` has no code for it. Swaps of whole items
 (``compare_and_swap``), definitions of tables, backups and exports have no weather. Only the changes of this process are
-known: several workers must not share a file in the weather.
+known, so several workers must not share a file.
 """
 
 import dataclasses
@@ -43,10 +43,10 @@ def _wait(seconds: float) -> None:
 
 
 class WeatherEngine(Engine):
-    """An :class:`Engine` in the weather."""
+    """An :class:`Engine` with weather."""
 
     def __init__(self, core: Core, weather: Weather, sleep: Callable[[float], None] = _wait) -> None:
-        """Make an engine; ``sleep`` waits before a slow answer to a caller that is no event loop."""
+        """Make an engine. ``sleep`` delays a slow answer to a caller without an event loop."""
         super().__init__(core)
         self.conditions = Conditions(weather, core.clock)
         self._sleep = sleep
@@ -84,16 +84,16 @@ class WeatherEngine(Engine):
                 self._sleep(pause_s)
 
     def read(self, operation: Operation, request: Mapping[str, Any]) -> bytes:
-        """Carry out one reading request in the weather. Raises :class:`DynamoError`."""
+        """Carry out one reading request with weather. Raises :class:`DynamoError`."""
         return super().read(self._in_weather(operation), request)
 
     def run_group(self, requests: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[RequestOutcome]:
-        """Carry out writing requests in one transaction, each in the weather."""
+        """Carry out writing requests in one transaction, each with weather."""
         return super().run_group([(self._in_weather(operation), request) for operation, request in requests])
 
     @contextmanager
     def calm(self) -> Iterator[None]:
-        """Carry out requests without weather for the length of a ``with``; their writes are old at its end."""
+        """Carry out requests without weather for the length of a ``with``; at its end, their writes count as old."""
         operations, self._operations = self._operations, {}
         try:
             yield
@@ -106,7 +106,7 @@ class WeatherEngine(Engine):
         return self._operations.get(id(operation), operation)
 
     def pause_s(self, operation: str, request: Mapping[str, Any]) -> float:
-        """Return how late the answer to a request comes, in seconds; 0 for most."""
+        """Return the delay of the answer to a request in seconds, which is usually 0."""
         conditions = self.conditions
         table = _first_table(operation, request, self._storage.table_arn_prefix)
         if table is None or OPERATIONS.get(operation) is None or id(OPERATIONS[operation]) not in self._operations:
@@ -118,11 +118,11 @@ class WeatherEngine(Engine):
         return conditions.chances.sequence(table, SLOW_ANSWER).uniform(0.0, weather.slow_answer_ms) / 1000
 
     def happened(self) -> dict[tuple[str, str], int]:
-        """Return how often each kind of weather happened to each table, by (table, kind)."""
+        """Return the counts of weather events by (table, kind of weather)."""
         return dict(self.conditions.chances.counts)
 
     def weather_report(self) -> str:
-        """Return the weather and what it did, in one line."""
+        """Return the weather and its counts, in one line."""
         weather = self.conditions.weather
         return f"weather {weather.name}, seed {weather.seed}: {self.conditions.chances.summary()}"
 

@@ -1,4 +1,4 @@
-"""The engine in the weather for asyncio: a slow answer delays its caller, and no other one."""
+"""The engine with weather for asyncio: a slow answer delays only its caller."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ class AsyncWeatherEngine(AsyncEngine):
         self._pause_s = engine.pause_s
 
     async def call_bytes(self, operation: str, request: Mapping[str, Any]) -> bytes:
-        """Carry out one request and return the serialised response, perhaps late. Raises ``DynamoError``."""
+        """Carry out one request and return the serialised response, possibly with a delay. Raises ``DynamoError``."""
         pause_s = self._pause_s(operation, request)
         if not pause_s:
             return await super().call_bytes(operation, request)
@@ -31,7 +31,7 @@ class AsyncWeatherEngine(AsyncEngine):
         return body
 
     def submit(self, operation: str, request: Mapping[str, Any], settle: Callable[[RequestOutcome], None]) -> None:
-        """Carry out one request; ``settle`` gets the outcome, perhaps late."""
+        """Carry out one request; ``settle`` gets the outcome, possibly with a delay."""
         pause_s = self._pause_s(operation, request)
         if not pause_s:
             super().submit(operation, request, settle)

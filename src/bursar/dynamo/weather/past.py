@@ -1,7 +1,7 @@
 """The last changes of items, and reads as of an earlier moment.
 
-A replica that lags shows a partition as it was some time ago: all of its changes up to that moment, and none since.
-A read as of that moment runs on the real rows and indexes, put back for its length and restored afterwards.
+A replica that lags shows a partition with all changes up to an earlier moment, and none since. A read as of that moment
+runs on the real rows and indexes, which are put back during the read and restored afterwards.
 """
 
 from collections import deque
@@ -15,7 +15,7 @@ from bursar.dynamo.items.key_encoding import encode_key_value
 from bursar.dynamo.storage.table import Follower, ItemWrite, Table
 
 CHANGES_MAX: Final = 10_000
-"""The changes of one table that are kept; older ones are in every replica."""
+"""The most changes of one table that are kept. Older ones are in every replica."""
 
 
 class _Change(NamedTuple):
@@ -47,7 +47,7 @@ class Past:
         return item_changed
 
     def forget(self) -> None:
-        """Forget all changes. The followers keep theirs in the same places."""
+        """Forget all changes. The lists are emptied in place, because followers hold them."""
         for changes in self._changes.values():
             changes.clear()
 

@@ -1,7 +1,7 @@
 """Reads in the weather: stale, throttled, in small pages and partial batches, and with items that have expired.
 
-The operation runs first, so that the faults of a request are reported as without weather. A strongly
-consistent read and a transactional one are never stale.
+The operation runs first, so that errors of a request are reported as without weather. A strongly consistent read and a
+transactional one are never stale.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,14 +43,14 @@ class Reads:
         self._conditions = conditions
 
     def get_item(self, run: CalmRun, core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return an item, which an eventually consistent read may find out of date."""
+        """Return an item, which may be out of date for an eventually consistent read."""
         run(core, request)
         table = core.table(request["TableName"])
         place = _ReadPlace(table, None, [key_of(table, request["Key"])[1]], not request.get("ConsistentRead"))
         return self._read(run, core, request, [place])
 
     def page(self, run: CalmRun, core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a page of a Query or a Scan, which an eventually consistent read may find out of date."""
+        """Return a page of a Query or a Scan, which may be out of date for an eventually consistent read."""
         run(core, request)
         table = core.table(request["TableName"])
         name = request.get("IndexName")
@@ -61,7 +61,7 @@ class Reads:
         return self._page(run, core, request, place)
 
     def statement(self, run: CalmRun, core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the items of a SELECT, which an eventually consistent read may find out of date."""
+        """Return the items of a SELECT, which may be out of date for an eventually consistent read."""
         run(core, request)
         select = parse_statement(request["Statement"])
         assert isinstance(select, SelectStatement)
@@ -94,7 +94,7 @@ class Reads:
         return {**response, "UnprocessedKeys": unprocessed}
 
     def transaction(self, run: CalmRun, core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the items of one moment, or cancel: for an item that another request is writing."""
+        """Return the items as of one moment, or cancel the transaction if another request is writing one of them."""
         run(core, request)
         conditions = self._conditions
         reasons: dict[int, dict[str, Any]] = {}
@@ -123,7 +123,7 @@ class Reads:
         return run(core, request)
 
     def _page(self, run: CalmRun, core: Core, request: Mapping[str, Any], place: _ReadPlace) -> dict[str, Any]:
-        """Return a page, with a smaller limit than the request's at some pages."""
+        """Return a page. Some pages have a smaller limit than the request's."""
         conditions, table = self._conditions, place.table
         weather = conditions.of(table)
         asked, limit = request.get("Limit"), None
@@ -155,7 +155,7 @@ class Reads:
     def _stale(
         self, run: CalmRun, core: Core, request: Mapping[str, Any], places: Sequence[_ReadPlace]
     ) -> dict[str, Any]:
-        """Run a read on the tables as they are, or on some partitions as they were."""
+        """Run a read on the present tables, or with some partitions in an earlier state."""
         fresh = run(core, request)
         changed = []
         for place in places:
@@ -191,7 +191,7 @@ class Reads:
         )
 
     def _note_expired(self, table: Table, response: Mapping[str, Any]) -> None:
-        """Count the items whose time to live is over."""
+        """Count the returned items whose time to live is over."""
         if table.ttl_attribute is None or self._conditions.of(table).ttl_delay_s == 0:
             return
         found = orjson.loads(orjson.dumps({name: response[name] for name in _OF_ITEMS if name in response}))

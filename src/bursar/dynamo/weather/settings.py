@@ -8,7 +8,7 @@
     weather = "storm"
     stale_read_lag_ms = 3000
 
-A share is the part of the occasions, from 0 to 1, at which something happens.
+A share is a probability, from 0 to 1.
 """
 
 import dataclasses
@@ -23,7 +23,7 @@ SEED_MAX: Final = 2**63 - 1
 
 
 class WeatherError(ValueError):
-    """A file or an argument that describes no weather."""
+    """A file or an argument that is not a valid description of weather."""
 
 
 def _share(default: float = 0.0) -> Any:
@@ -39,17 +39,17 @@ class TableWeather:
     """The weather of one table. The defaults are calm: nothing happens."""
 
     stale_read_share: float = _share()
-    """Eventually consistent reads of a partition that a replica answers as of ``stale_read_lag_ms`` ago."""
+    """The share of eventually consistent reads of a partition that are answered as of ``stale_read_lag_ms`` ago."""
     stale_read_lag_ms: int = _count(1_000, 60_000)
     stale_index_share: float = _share()
-    """Reads of a partition through a global index that show it as of ``stale_index_lag_ms`` ago."""
+    """The share of reads of a partition through a global index that show it as of ``stale_index_lag_ms`` ago."""
     stale_index_lag_ms: int = _count(2_000, 60_000)
     transaction_conflict_share: float = _share()
-    """Writes and transactional reads that conflict with a transaction on the same item."""
+    """The share of writes and transactional reads that conflict with a transaction on the same item."""
     transaction_conflict_requests: int = _count(5, 1_000, 1)
-    """An item is contended until so many further requests have written to the table."""
+    """An item is contended until this number of further requests have written to the table."""
     throttled_share: float = _share()
-    """Requests that are throttled as if other clients had used the partition's capacity."""
+    """The share of requests that are throttled as if other clients had used the partition's capacity."""
     partition_read_units_per_s: int = _count(0, 1_000_000)
     """The read units of one partition; 0 for no limit. Amazon's is 3,000."""
     partition_write_units_per_s: int = _count(0, 1_000_000)
@@ -61,23 +61,23 @@ class TableWeather:
     burst_s: int = _count(300, 3_600)
     """How many seconds of unused provisioned throughput are kept for bursts."""
     partial_batch_share: float = _share()
-    """Batches of several elements of which a part comes back unprocessed."""
+    """The share of batches with several elements of which a part is returned unprocessed."""
     small_page_share: float = _share()
-    """Pages of Query, Scan and SELECT that end early."""
+    """The share of pages of Query, Scan and SELECT that end early."""
     small_page_items_max: int = _count(10, 1_000, 1)
-    """The evaluated items of such a page, at most."""
+    """The most evaluated items of such a page."""
     ttl_delay_s: int = _count(0, 30 * DAY_S)
-    """How long an expired item stays."""
+    """How long an expired item is kept."""
     stream_repeat_share: float = _share()
-    """Pages of stream records of which a part is delivered again."""
+    """The share of pages of stream records of which a part is delivered again."""
     stream_delay_ms: int = _count(0, 3_600_000)
-    """The age at which a stream record can be read."""
+    """The age from which on a stream record can be read."""
     error_after_write_share: float = _share()
-    """Successful writes that are answered with 500."""
+    """The share of successful writes that are answered with 500."""
     slow_answer_share: float = _share()
-    """Answers that come late."""
+    """The share of answers that are delayed."""
     slow_answer_ms: int = _count(100, 600_000)
-    """How late they come, at most."""
+    """The longest delay of these answers."""
 
 
 CALM: Final = TableWeather()
@@ -129,7 +129,7 @@ _FIELDS: Final = {one.name: one.metadata for one in dataclasses.fields(TableWeat
 
 @dataclass(frozen=True, slots=True)
 class Weather:
-    """The weather of a store: ``everywhere``, but for the tables in ``tables``; ``name`` is for reports."""
+    """The weather of a store: ``everywhere``, except for the tables in ``tables``. ``name`` is for reports."""
 
     name: str
     seed: int = 0
@@ -145,7 +145,7 @@ CALM_WEATHER: Final = Weather("calm")
 
 
 def named_weather(name: str, seed: int | None = None) -> Weather:
-    """Return the weather of a preset's name or of a TOML file's path. ``seed`` replaces the file's, or 0.
+    """Return the weather of a preset's name or of a TOML file. ``seed`` replaces the file's seed, or the default 0.
 
     Raises :class:`WeatherError`.
     """

@@ -1,7 +1,7 @@
-"""Stream records in the weather: they can be read late, and parts of a page are delivered again.
+"""Stream records with weather: they can be read only after a delay, and parts of a page are delivered again.
 
-The order of a shard stays: a repeated part begins at an earlier record and goes on from there, as after a consumer that
-had to repeat a batch. So each record is delivered at least once, and those of an item in their order.
+The order of a shard is kept: a repeated part begins at an earlier record and continues from there, as after a consumer
+that had to repeat a batch. So each record is delivered at least once, and those of an item in their order.
 """
 
 from collections.abc import Mapping

@@ -3,10 +3,10 @@
     provisioned    the throughput of the table or index, with burst_s seconds of what was unused
     partition      3,000 read units and 1,000 write units a second for one partition, in every table
 
-A hot partition may use what the table's other partitions leave, up to the partition's own limit: that is what Amazon
-calls adaptive capacity. A request is admitted if no bucket is empty, and its units are taken afterwards; so a large
-request can leave a debt, and the next ones are throttled until it is paid.
-Source: Developer Guide, "DynamoDB burst and adaptive capacity", "Designing partition keys".
+A hot partition may use the capacity that the table's other partitions leave, up to the partition's limit. Amazon calls
+this adaptive capacity. A request is admitted if no bucket is empty, and its units are taken afterwards; so a large
+request can leave a negative level, and the next requests are throttled until it is filled. Source: Developer Guide,
+"DynamoDB burst and adaptive capacity", "Designing partition keys".
 """
 
 from collections import OrderedDict
@@ -19,7 +19,7 @@ from bursar.dynamo.weather.refusals import KEY_RANGE, PROVISIONED, Throttled, is
 from bursar.dynamo.weather.settings import TableWeather
 
 BUCKETS_MAX: Final = 10_000
-"""The buckets that are kept; the one that was not used for the longest time is full again by then, or nearly."""
+"""The most buckets that are kept. The least recently used one is removed first, because it is full again, or nearly."""
 
 
 class _Bucket:

@@ -1,4 +1,4 @@
-"""Writes in the weather: throttled, in conflict with transactions, in partial batches, and answered with 500.
+"""Writes with weather: throttled, in conflict with transactions, in partial batches, and answered with 500.
 
 A refused write has not taken place. One that is answered with 500 has taken place, as a whole and once.
 """
@@ -86,7 +86,7 @@ class Writes:
         return {**response, "UnprocessedItems": unprocessed}
 
     def transaction(self, run: CalmRun, core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Write a transaction, or cancel it. A repetition of one that took place has its answer."""
+        """Write a transaction, or cancel it. A repetition of a successful one gets the same answer."""
         conditions = self._conditions
         token = request.get("ClientRequestToken")
         if token is not None and core.storage.token(token, core.clock()) is not None:
@@ -123,7 +123,7 @@ class Writes:
         return response
 
     def _reasons(self, actions: Sequence[_Action]) -> dict[int, dict[str, Any]]:
-        """Return the reasons against a transaction, by the position of the action."""
+        """Return the cancellation reasons of a transaction, by the position of the action."""
         conditions = self._conditions
         reasons: dict[int, dict[str, Any]] = {}
         seen: set[int] = set()
@@ -158,7 +158,7 @@ class Writes:
         return None
 
     def _fail_after_write(self, tables: Sequence[Table]) -> None:
-        """Raise InternalServerError for a write that took place, sometimes."""
+        """Raise InternalServerError for some of the writes that took place."""
         for table in tables:
             share = self._conditions.of(table).error_after_write_share
             if self._conditions.happens(table, ERROR_AFTER_WRITE, share):

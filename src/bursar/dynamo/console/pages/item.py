@@ -93,7 +93,7 @@ async def history_page(visit: ConsoleVisit) -> Response:
 
 
 async def _read(visit: ConsoleVisit, key: Mapping[str, Any]) -> tuple[Item, str]:
-    """Return an item, and what the read consumed. Raises :class:`PageRefused` if there is none."""
+    """Return an item, and the capacity that the read consumed. Raises :class:`PageRefused` if there is none."""
     request = {"TableName": visit.table_name, "Key": key, "ConsistentRead": True, "ReturnConsumedCapacity": "TOTAL"}
     answer = await visit.call("GetItem", request)
     if "Item" not in answer:

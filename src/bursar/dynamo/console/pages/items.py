@@ -132,7 +132,7 @@ async def _csv(query: QueryForm, first: list[Item], pages: AsyncIterator[list[It
 
 
 def _cell(value: AttributeValue | None) -> str:
-    """Return a value for a spreadsheet: numbers as they are, every other text as no formula."""
+    """Return a value for a spreadsheet: numbers unchanged, any other text so that it is not a formula."""
     if value is None:
         return ""
     text = value_text(value)

@@ -13,7 +13,7 @@ ITEMS_PER_PAGE: Final = 100
 
 
 async def partiql_page(visit: ConsoleVisit) -> Response:
-    """Show the form, with a statement to begin with."""
+    """Show the form with an example statement."""
     return _page(visit, statement=visit.query.get("statement", ""))
 
 

@@ -11,7 +11,7 @@ async def sign_in_page(visit: ConsoleVisit) -> Response:
 
 
 async def sign_in(visit: ConsoleVisit) -> Response:
-    """Begin a session of the access key whose secret was given."""
+    """Begin a session of the access key in the form, if its secret is right."""
     sessions = visit.site.sessions
     if sessions is None:
         return visit.redirect("/")

@@ -1,6 +1,6 @@
 """A table's stream, live: the page asks for new records every two seconds and puts them at the top of its list.
 
-Each answer holds the place that the next one continues from: an iterator, its shard and its stream.
+Each answer contains the place where the next one continues: an iterator, its shard and its stream.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ STARTS: Final = {"new": "LATEST", "all": "TRIM_HORIZON"}
 
 
 async def stream_page(visit: ConsoleVisit) -> Response:
-    """Show the list, empty, and the place where it begins: with new records, or with the oldest of 24 hours."""
+    """Show an empty list and the place where it begins: at new records, or at the oldest of the last 24 hours."""
     table = await visit.described()
     stream = table.get("LatestStreamArn")
     start = visit.query.get("from", "new")
@@ -68,7 +68,7 @@ async def _iterator(visit: ConsoleVisit, stream: str, shard: str, kind: str) -> 
 
 
 def _shown(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record for the list: the event, its time, the key, and what differs between the images."""
+    """Return a record for the list: the event, its time, the key, and the differences between the images."""
     change = record["dynamodb"]
     at = datetime.fromtimestamp(change["ApproximateCreationDateTime"], UTC)
     return {

@@ -12,7 +12,7 @@ TABLES_SHOWN_MAX = 100
 
 
 async def tables_page(visit: ConsoleVisit) -> Response:
-    """Show a page of the tables that the person may list."""
+    """Show one page of the tables that the person may list."""
     request: dict[str, Any] = {"Limit": TABLES_SHOWN_MAX}
     if "after" in visit.query:
         request["ExclusiveStartTableName"] = visit.query["after"]
@@ -40,7 +40,7 @@ async def table_page(visit: ConsoleVisit) -> Response:
 
 
 async def _answer(visit: ConsoleVisit, operation: str, member: str) -> dict[str, Any]:
-    """Return a part of the description; nothing if the access key does not allow it."""
+    """Return a part of the description; an empty object if the access key does not allow it."""
     try:
         answer: dict[str, Any] = (await visit.call(operation, {"TableName": visit.table_name}))[member]
     except DynamoError:

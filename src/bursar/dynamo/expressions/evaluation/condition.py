@@ -48,7 +48,7 @@ IN_OPERANDS_MAX = 100
 
 
 class CompiledCondition(NamedTuple):
-    """A condition compiled for its names and the types of its values, or the problem at which compiling ended."""
+    """A condition compiled for its names and the types of its values, or the problem that ended the compilation."""
 
     test: Test
     names: frozenset[str]
@@ -60,7 +60,7 @@ class CompiledCondition(NamedTuple):
 
 
 class BoundCondition:
-    """A condition with its values. It reads the attributes ``heads``; of ``nested_heads`` it reads only parts."""
+    """A condition with its values. It reads the attributes ``heads``, and only parts of ``nested_heads``."""
 
     __slots__ = ("_test", "_values", "heads", "nested_heads")
 
@@ -102,7 +102,10 @@ def parse_condition(text: str, *, kind: str = "ConditionExpression") -> ParsedCo
 
 
 def use_compiled(compiled: CompiledCondition, binding: Binding) -> None:
-    """Mark the placeholders of ``compiled`` as used, run its late checks, raise the first problem in reading order."""
+    """Mark the placeholders of ``compiled`` as used, and run its late checks.
+
+    Raise the first problem in reading order.
+    """
     binding.use(compiled.names, compiled.values, compiled.late_checks)
     if compiled.problem is not None:
         raise invalid(compiled.problem)
@@ -139,7 +142,7 @@ def compile_condition(root: Condition, operators: int, scope: ExpressionScope) -
 
 
 class _Compiler:
-    """Walks a tree in reading order, operands first, which is DynamoDB's order of errors."""
+    """Walks a tree in reading order, operands first: DynamoDB reports errors in this order."""
 
     def __init__(self, scope: ExpressionScope) -> None:
         self.scope = scope
@@ -214,7 +217,7 @@ class _Compiler:
 
 
 class _Join(NamedTuple):
-    """An operator whose operands' tests, ``operands`` many, are not compiled yet."""
+    """An operator with ``operands`` operands, whose tests are not compiled yet."""
 
     operator: str
     operands: int
@@ -223,7 +226,7 @@ class _Join(NamedTuple):
 def _terms(node: Logical) -> list[Condition]:
     """Return the terms of a chain of one operator, the last one first.
 
-    The chain leans left and may be hundreds of terms long: it is walked, not recursed into.
+    The chain leans left and may be hundreds of terms long: so a loop follows it instead of recursion.
     """
     terms: list[Condition] = []
     left: Condition = node

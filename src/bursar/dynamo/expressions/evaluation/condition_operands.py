@@ -1,4 +1,4 @@
-"""Bind the operands of conditions, and run DynamoDB's checks of them that need no item."""
+"""Bind the operands of conditions, and run DynamoDB's checks that need no item."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from bursar.dynamo.expressions.parsing.syntax_tree import Path, Value
 from bursar.dynamo.items.attribute_values import ORDERS, TYPES, AttributeValue, Item, compare
 
 SIZE_TYPE = "N"
-"""The type of the function size."""
+"""The type of the result of the function ``size``."""
 
 _SIZELESS = frozenset({"N", "BOOL", "NULL"})
 _VALID_TYPES = "{B,NULL,SS,BOOL,L,BS,N,NS,S,M}"
@@ -19,7 +19,7 @@ _ANY_TYPE = "{NS,SS,L,BS,N,M,B,BOOL,NULL,S}"
 
 
 class ConditionOperand(NamedTuple):
-    """An operand of a condition: its getter, its type where the request gives it, its path or its placeholder."""
+    """An operand of a condition: its getter, its type if the request shows it, and its path or its placeholder."""
 
     get: Getter
     type: str | None

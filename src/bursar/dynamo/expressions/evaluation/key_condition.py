@@ -41,7 +41,7 @@ from bursar.dynamo.items.key_encoding import after_prefix, compose_all, encode_k
 
 KIND = "KeyConditionExpression"
 CONDITIONS_MAX = 8
-"""Four partition key attributes and four sort key attributes."""
+"""The most conditions of a key: four partition key attributes and four sort key attributes."""
 
 NOT_SUPPORTED = "Query key condition not supported"
 TOO_MANY = "Conditions can be of length 1 or 2 only"
@@ -135,10 +135,11 @@ def resolve_key_conditions(
 
 
 class _Layout(NamedTuple):
-    """The conditions of a key schema, by their places.
+    """The conditions on a key schema's attributes, by their positions.
 
     ``names`` are the key attributes with a condition; ``leading`` the sort attributes with an equality, from the left;
-    ``last`` the one after them with another condition; ``unsupported`` is True when Query cannot answer them.
+    ``last`` the one after them with another condition; ``unsupported`` is True if Query does not support the
+    conditions.
     """
 
     names: tuple[str, ...]
@@ -276,7 +277,7 @@ def _attribute_first(
 
 
 def _attribute(scope: ExpressionScope, operands: Sequence[Operand]) -> str:
-    """Return the one attribute among the operands of a condition."""
+    """Return the attribute among the operands of a condition, which must have exactly one."""
     paths: list[ResolvedPath] = []
     for operand in operands:
         if isinstance(operand, FunctionCall):

@@ -1,4 +1,4 @@
-"""Read resolved document paths, join them into a tree, and enforce DynamoDB's rule that they never overlap.
+"""Read resolved document paths, join them into a tree, and enforce DynamoDB's rule that paths must not overlap.
 
 A resolved path is a tuple of attribute names or map keys (``str``) and list indexes (``int``). Its head is an attribute
 name.
@@ -75,7 +75,7 @@ def clash_problem(one: ResolvedPath, two: ResolvedPath) -> str | None:
 
 
 def resolve_apart(scope: ExpressionScope, paths: Sequence[Path]) -> tuple[ResolvedPath, ...]:
-    """Return ``paths`` resolved. Raise ValidationException when two clash; DynamoDB checks from last to first."""
+    """Return ``paths`` resolved. Raise ValidationException when two clash; DynamoDB checks them from last to first."""
     resolved: list[ResolvedPath] = []
     for path in reversed(paths):
         one = scope.path(path)

@@ -1,8 +1,8 @@
 """Check the placeholders of a request, track which of them its expressions use, and resolve them.
 
 A tree is bound in two steps. Its *compiled* form depends on the text, the names and the types of the values, and is
-cached. The values themselves are passed when it is evaluated. So a check that needs only types runs once per form of
-request, and a check that needs values (``LateCheck``) once per request.
+cached. The values themselves are passed when it is evaluated. So a check that needs only types runs once for each form
+of request, and a check that needs values (``LateCheck``) for each request.
 """
 
 import re
@@ -23,7 +23,7 @@ PATH_PARTS_MAX = 32
 INDEX_MAX = 2**31 - 1
 """The largest index of a list element."""
 COMPILED_MAX = 2048
-"""Compiled expressions kept per kind."""
+"""The most compiled expressions in the cache, for each kind."""
 
 NOT_A_STRING = "Unexpected value type in payload"
 
@@ -123,7 +123,7 @@ def _check_value(key: str, value: Any) -> None:
 class ExpressionScope:
     """One expression being compiled: resolves its placeholders, and collects the checks that need values.
 
-    Problems are raised as they are met, so a compiler must resolve operands in DynamoDB's order of errors.
+    Problems are raised at once, so a compiler must resolve operands in DynamoDB's order of errors.
     """
 
     def __init__(self, kind: str, names: Pairs, types: Pairs) -> None:

@@ -134,7 +134,7 @@ FUNCTION_TESTS: dict[str, Callable[..., Test]] = {
 
 
 def size_of(operand: Getter) -> Getter:
-    """Return the getter of the function size: characters of a string, bytes of a binary, members of the other types."""
+    """Return the getter of ``size``: characters of a string, bytes of a binary, number of members of other types."""
 
     def size(item: Item, values: Item) -> AttributeValue | None:
         value = operand(item, values)

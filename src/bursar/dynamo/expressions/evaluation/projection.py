@@ -2,8 +2,8 @@
 
     parse_projection("pk, orders[0].#total").bind(binding).project(item)
 
-Chosen elements of a list keep their order and close up; parts that the item lacks are left out. Source: Developer
-Guide, "Using projection expressions in DynamoDB".
+Chosen elements of a list keep their order and become adjacent. Parts that the item lacks are left out. Source:
+Developer Guide, "Using projection expressions in DynamoDB".
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from bursar.dynamo.items.attribute_values import AttributeValue, Item
 
 
 class BoundProjection(NamedTuple):
-    """A projection with its names. It reads the attributes ``heads``; of ``nested_heads`` it reads only parts."""
+    """A projection with its names. It reads the attributes ``heads``, and only parts of ``nested_heads``."""
 
     paths: tuple[ResolvedPath, ...]
     tree: dict[str | int, Any]

@@ -4,8 +4,8 @@
     root = Comparison("=", builder.path("price"), builder.value({"N": "5"}))
     builder.condition(root) -> BoundCondition
 
-The trees are compiled and evaluated as those of expressions are; only the texts of their errors lack the prefix that
-names an expression. Attribute names may be any text, so each of them gets a placeholder.
+The trees are compiled and evaluated like those of expressions. Only their error texts differ: they lack the prefix with
+the name of the expression. Attribute names may be any text, so each of them gets a placeholder.
 """
 
 from collections.abc import Sequence

@@ -38,7 +38,7 @@ class CompiledUpdate(NamedTuple):
     paths: tuple[ResolvedPath, ...]
     heads: frozenset[str]
     nested_heads: frozenset[str]
-    """The attributes of which the update changes a part."""
+    """The attributes of which the update changes only a part."""
     assigned_types: dict[str, str]
     names: frozenset[str]
     values: frozenset[str]
@@ -49,8 +49,8 @@ class BoundUpdate:
     """An update with its values.
 
     ``paths`` are the paths that it changes, in the order written, and ``heads`` their attributes. ``assigned_types``
-    gives the types that attributes will have, where they are known before an item is read. ``only_removes`` is True
-    when all its actions are REMOVE or DELETE.
+    has the new types of attributes, as far as they are known before an item is read. ``only_removes`` is True when all
+    its actions are REMOVE or DELETE.
     """
 
     __slots__ = ("_compiled", "_values", "assigned_types", "heads", "only_removes", "paths")

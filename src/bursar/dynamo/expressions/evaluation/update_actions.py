@@ -19,7 +19,7 @@ Leaf: TypeAlias = Callable[[AttributeValue | None, Item, Item], AttributeValue |
 OperandReader: TypeAlias = Callable[[Item, Item], AttributeValue]
 """(item, expression values) → the operand's value; raises ValidationException when the item lacks it."""
 UpdateOperand: TypeAlias = tuple[OperandReader, str | None]
-"""A reader, and the type of its values where it is known before an item is read."""
+"""A reader, and the type of its values if it is known before an item is read."""
 
 WRONG_TYPE = "An operand in the update expression has an incorrect data type"
 MISSING = "The provided expression refers to an attribute that does not exist in the item"
@@ -40,7 +40,7 @@ _ALLOWED = {"ADD": _SETS | {"N"}, "DELETE": _SETS}
 
 
 def compile_action(scope: ExpressionScope, section: str, operand: Operand | None) -> tuple[Leaf, str | None]:
-    """Return (the leaf, the type that the attribute will have, None if that depends on the item)."""
+    """Return (the leaf, the new type of the attribute, or None if that depends on the item)."""
     if operand is None:
         return _remove, None
     if not isinstance(operand, Value):  # only SET has other operands than values

@@ -46,8 +46,8 @@ class ExpressionToken(NamedTuple):
 def tokens_of(text: str, kind: str) -> list[ExpressionToken]:
     """Return all tokens of ``text``, the last one being END. ``kind`` is the parameter's name, for the errors.
 
-    Keywords, in any case, become tokens of their kind. A character that starts no token becomes UNKNOWN, and the parser
-    rejects it: so the first error in reading order is reported.
+    Keywords, in any case, become tokens of their kind. A character that starts no token becomes UNKNOWN. The parser
+    rejects it, so the first error in reading order is reported.
     """
     if not text:
         raise invalid(f"Invalid {kind}: The expression can not be empty;")

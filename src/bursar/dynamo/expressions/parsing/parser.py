@@ -33,7 +33,7 @@ NESTED_CALLS_MAX = OPERATORS_MAX
 Parentheses and NOT need no bound: neither the parser nor the compiler follows them by recursion.
 """
 CACHED_TREES = 2048
-"""Parsed expressions kept per kind, besides the compiled ones (``placeholders.COMPILED_MAX``)."""
+"""The most parsed expressions in the cache, for each kind; ``placeholders.COMPILED_MAX`` is for compiled ones."""
 
 SECTIONS = frozenset({"SET", "REMOVE", "ADD", "DELETE"})
 COMPARATORS = frozenset({"=", "<>", "<", "<=", ">", ">="})
@@ -151,7 +151,7 @@ class _Parser:
         return inner
 
     def reduced(self, group: "_Group", node: Operand | Condition, rank: int = 0) -> Operand | Condition:
-        """Return ``node`` joined with the operators on its left that bind at least as close as ``rank``."""
+        """Return ``node`` joined with the operators on its left whose precedence is at least ``rank``."""
         while group.operators and _RANKS[group.operators[-1]] >= rank:
             operator = group.operators.pop()
             right = self.as_condition(node)
@@ -326,6 +326,6 @@ class _Parser:
 
 
 def too_many_operators(kind: str) -> DynamoError:
-    """Return the error for more than ``OPERATORS_MAX`` operators and functions; DynamoDB counts no further."""
+    """Return the error for more than ``OPERATORS_MAX`` operators and functions; DynamoDB stops counting there."""
     count = OPERATORS_MAX + 1
     return invalid(f"Invalid {kind}: The expression contains too many operators; operator count: {count}")

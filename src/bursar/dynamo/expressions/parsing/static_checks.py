@@ -42,7 +42,7 @@ _UPDATE_OPERANDS = frozenset({"if_not_exists"})
 
 
 class _Check:
-    """The functions of one grammar, those of them that may be operands, and those of the other grammar."""
+    """The functions of one grammar, those that may be operands, and those of the other grammar."""
 
     def __init__(self, kind: str, *, of_updates: bool) -> None:
         self.kind = kind

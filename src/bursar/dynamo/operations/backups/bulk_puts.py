@@ -1,10 +1,11 @@
 """StartBulkPutItems, and to describe, list and cancel bulk operations: the records of a bucket, put one by one.
 
 Each line of an object is a record: the members of a PutItem that name an item and, if it has one, its condition. A bulk
-operation is complete when it is answered, as IN_PROGRESS like on Amazon, so none can be cancelled.
+operation is complete when the request is answered, although the answer says IN_PROGRESS as Amazon's does. So none can
+be cancelled.
 
 The output has up to two files of JSON lines; OutputType names those that are written. Amazon's documents do not show
-their layout, so this one is the engine's own:
+their layout, so the engine has another one:
 
     AWSDynamoDB/<id>/errors.json                     {"S3Key", "Line", "Code", "Message", "Record"}
     AWSDynamoDB/<id>/condition-check-failures.json   {"S3Key", "Line", "Item", "ExistingItem"}
@@ -128,7 +129,7 @@ def list_bulk_operations(core: Core, request: Mapping[str, Any]) -> dict[str, An
 
 
 def cancel_bulk_operation(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Raise ValidationException: an operation that was answered has ended."""
+    """Raise ValidationException, because every bulk operation has already ended."""
     status = _found(core, request["BulkOperationArn"])["BulkOperationStatus"]
     raise invalid(f"Bulk operation {request['BulkOperationArn']} has ended: {status}")
 
@@ -257,7 +258,7 @@ class _Counted(io.RawIOBase):
         return len(piece)
 
     def rest(self) -> int:
-        """Read what is left, and return the size of the object in bytes."""
+        """Read the rest, and return the size of the object in bytes."""
         while self.read(REST_BYTES):
             pass
         return self._bytes

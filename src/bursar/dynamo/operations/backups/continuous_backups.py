@@ -1,6 +1,7 @@
 """UpdateContinuousBackups and DescribeContinuousBackups: point-in-time recovery.
 
-A change takes effect at once. Amazon can restore up to five minutes ago; here the last committed write can be restored.
+A change takes effect at once. Amazon can restore up to five minutes ago; the engine can restore up to the last
+committed write.
 """
 
 import math
@@ -28,7 +29,7 @@ DESCRIBE_CONTINUOUS_BACKUPS = Request({"TableName": TABLE_NAME}, ("TableName",))
 
 
 def update_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Turn a table's point-in-time recovery on, with a period, or off. Off removes the table's past."""
+    """Turn a table's point-in-time recovery on, with a period, or off. Turning it off removes the table's past."""
     specification = request["PointInTimeRecoverySpecification"]
     period = specification.get("RecoveryPeriodInDays")
     enabled = specification["PointInTimeRecoveryEnabled"]
@@ -66,7 +67,7 @@ def table_with_backups(core: Core, name: str) -> Table:
 def latest_restorable(core: Core, table: Table) -> float:
     """Return the latest time that can be restored (epoch s), which is now.
 
-    It is later than the clock says if the clock has gone back since the last change.
+    If the clock has gone back since the last change, this is later than the clock's time.
     """
     return max(core.clock(), History(core.storage, table.id).last_at() / MICROS)
 

@@ -17,7 +17,10 @@ FILTER_SPECIFICATION = StructureShape(
     {"FilterExpression": STRING, "ProjectionExpression": STRING, "KeyConditionExpression": STRING, **EXPRESSIONS}
 )
 Filter = Callable[[bytes, bytes], bytes | None]
-"""From an item's encoded key and its bytes to the bytes to export; None for an item that is left out."""
+"""A function of an item's encoded key and bytes.
+
+It returns the bytes to export, or None for an item that is left out.
+"""
 
 _PARAMETERS = ExpressionParameters(("KeyConditionExpression", "FilterExpression", "ProjectionExpression"))
 

@@ -1,9 +1,9 @@
 """ExportTableToPointInTime, DescribeExport and ListExports.
 
-An export is complete when it is answered, as IN_PROGRESS like on Amazon. The table needs point-in-time recovery. The
-items are read from one snapshot, without the write lock, so that other processes can write meanwhile; only the record
-of the export is written in a transaction.
-Source of the checks' order and texts: published measurements of the service.
+An export is complete when the request is answered, although the answer says IN_PROGRESS as Amazon's does. The table
+needs point-in-time recovery. The items are read from one snapshot, without the write lock, so that other processes can
+write meanwhile; only the record of the export is written in a transaction. Source of the checks' order and texts:
+published measurements of the service.
 """
 
 from collections.abc import Generator, Iterable, Mapping
@@ -201,7 +201,7 @@ def _check_combinations(request: Mapping[str, Any]) -> None:
 
 
 def _times(core: Core, table: Table, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members of the description that say what is exported."""
+    """Return the members of the description with the times of the export."""
     latest, recovery = core.clock(), recovery_of(table)
     if request.get("ExportType") == INCREMENTAL:
         specification = request["IncrementalExportSpecification"]
@@ -296,7 +296,10 @@ def _full_lines(core: Core, table: Table, instant_s: float, keep: Filter, measur
 def _incremental_lines(
     core: Core, table: Table, specification: Mapping[str, Any], keep: Filter, measured: _Measured
 ) -> Generator[bytes]:
-    """Yield the changes from the first time, included, to the second, excluded; a brief item is in none of them."""
+    """Yield the changes from the first time (included) to the second (excluded).
+
+    An item that was created and deleted in between is left out.
+    """
     history = History(core.storage, table.id)
     after, until = (micros(specification[member]) - 1 for member in ("ExportFromTime", "ExportToTime"))
     both = specification["ExportViewType"] == BOTH_IMAGES

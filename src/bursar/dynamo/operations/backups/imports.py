@@ -1,7 +1,8 @@
 """ImportTable, DescribeImport and ListImports: a new table from files in a bucket.
 
-An import is complete when it is answered, as IN_PROGRESS like on Amazon. Items that are invalid are left out and
-counted, and the import is FAILED although the table has the others, as on Amazon.
+An import is complete when the request is answered, although the answer says IN_PROGRESS as Amazon's does. Items that
+are invalid are left out and counted, and the import is then FAILED although the table has the other items, as on
+Amazon.
 """
 
 import re

@@ -49,7 +49,7 @@ def create_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def describe_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a backup, and its table as it was."""
+    """Return a backup, and the definition of its table at that time."""
     return {"BackupDescription": _described(core, _existing(core, request), "AVAILABLE")}
 
 
@@ -66,7 +66,7 @@ def delete_backup(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def list_backups(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the backups, oldest first, at most 100; those that users made, unless another type is asked for."""
+    """Return the backups, oldest first, at most 100; those that users made, unless the request names another type."""
     lower, upper = request.get("TimeRangeLowerBound"), request.get("TimeRangeUpperBound")
     if lower is not None and upper is not None and lower > upper:
         raise invalid_parameter("Time range lower bound must be less than or equal to upper bound")

@@ -107,7 +107,7 @@ def restore_to_point_in_time(core: Core, request: Mapping[str, Any]) -> dict[str
 
 
 def restorable_instant(core: Core, source: Table, request: Mapping[str, Any]) -> float:
-    """Return the instant (epoch s) that a request restores; raise if the table does not have it any more or yet."""
+    """Return the instant (epoch s) that a request restores; raise if the table's past does not have it."""
     recovery = recovery_of(source)
     if recovery is None:
         raise no_recovery(source)
@@ -189,7 +189,7 @@ def _indexes(
 ) -> list[dict[str, Any]]:
     """Return the indexes of the new table: those of the source, or those that an override lists.
 
-    An index of an override must have the keys and the projection of one of the source; its name may differ.
+    An index of an override must have the keys and the projection of an index of the source; its name may differ.
     """
     existing = [dict(index) for index in source.get(member, ())]
     if override is None:

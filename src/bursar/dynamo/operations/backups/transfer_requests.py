@@ -28,7 +28,7 @@ PAGE_DEFAULT = 10
 TOKEN_BYTES_MIN = 56
 """Amazon's tokens have 112 hexadecimal digits or more, and their number is a multiple of 16."""
 _DIGEST = "RequestDigest"
-"""The member of a stored record with the digest of its request; no answer contains it."""
+"""The member of a stored record that has the digest of its request. No answer contains it."""
 
 NO_SUCH_BUCKET = "The specified bucket does not exist (Service: Amazon S3; Status Code: 404; Error Code: NoSuchBucket)"
 NO_S3 = "S3 is not available in this engine: start it with --s3-folder or --s3-endpoint"
@@ -44,7 +44,10 @@ def buckets_of(core: Core) -> Buckets:
 
 
 def repeated(core: Core, kind: str, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Return the job that the same request began under its client token, or None. Raise if another request did."""
+    """Return the job that the same request began under its client token, or None.
+
+    Raise an error if another request used it.
+    """
     token = request.get("ClientToken")
     known = None if token is None else core.transfers.under_token(kind, token, core.clock())
     if known is None:
@@ -65,7 +68,7 @@ def new_id(core: Core, now: float) -> str:
 
 
 def failure(error: NoSuchBucket | BucketDenied) -> dict[str, str]:
-    """Return the members that say why a job failed."""
+    """Return the members with the reason why a job failed."""
     if isinstance(error, NoSuchBucket):
         return {"FailureCode": "S3NoSuchBucket", "FailureMessage": NO_SUCH_BUCKET}
     return {"FailureCode": "S3AccessDenied", "FailureMessage": str(error)}
@@ -83,7 +86,10 @@ def _digest(request: Mapping[str, Any]) -> str:
 
 
 def found_transfer(core: Core, kind: str, arn: str) -> dict[str, Any]:
-    """Return the record of an export or import by its ARN. Raise Amazon's errors for others and for missing ones."""
+    """Return the record of an export or import by its ARN.
+
+    Raise Amazon's errors for other ARNs and for missing records.
+    """
     name = kind.capitalize()
     parts = _ARN.fullmatch(arn)
     if parts is None or parts["kind"] != kind:
@@ -103,7 +109,7 @@ def _not_found(name: str, detail: str) -> NoReturn:
 
 
 def answered(record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record without the member that no answer contains."""
+    """Return a record without the digest, which no answer contains."""
     return {member: value for member, value in record.items() if member != _DIGEST}
 
 

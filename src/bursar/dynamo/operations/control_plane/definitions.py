@@ -115,7 +115,7 @@ def check_on_demand(request: Mapping[str, Any], of: str = "table") -> None:
 
 
 def known_members(request: Mapping[str, Any], member: str, shape: StructureShape) -> dict[str, Any]:
-    """Return the members of a structure that DynamoDB knows: it ignores others."""
+    """Return the members of a structure that DynamoDB knows; it ignores other members."""
     given = request.get(member) or {}
     return {name: given[name] for name in shape.members if name in given}
 

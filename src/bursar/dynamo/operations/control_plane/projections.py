@@ -35,6 +35,6 @@ def check_projection(index: Mapping[str, Any], names: set[str]) -> None:
 
 
 def check_projected(indexes: Sequence[Mapping[str, Any]]) -> None:
-    """Raise ValidationException if all indexes of a table together project too many attributes by name."""
+    """Raise ValidationException if the indexes of a table together list too many projected attributes."""
     if sum(len(index["Projection"].get("NonKeyAttributes") or ()) for index in indexes) > PROJECTED_ATTRIBUTES_MAX:
         raise invalid_parameter(f"Number of NonKeyAttributes exceeds the per-table limit of {PROJECTED_ATTRIBUTES_MAX}")

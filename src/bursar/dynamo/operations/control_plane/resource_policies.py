@@ -39,7 +39,7 @@ Policies = dict[str, dict[str, str]]
 
 
 def put_resource_policy(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Set a policy. The same policy again keeps its revision."""
+    """Set a policy. Setting the same policy again keeps its revision."""
     table, slot = policy_slot(core, request["ResourceArn"])
     text = request["Policy"]
     _check(text)

@@ -1,7 +1,7 @@
 """CreateTable, DescribeTable, DeleteTable and ListTables, and the descriptions that UpdateTable shares.
 
-Every change is complete at once: a table is ACTIVE in its next DescribeTable. The responses of the changing operations
-report CREATING, UPDATING and DELETING, as Amazon's do.
+Every change takes effect at once, so the next DescribeTable reports the table as ACTIVE. The responses of the changing
+operations report CREATING, UPDATING and DELETING, as Amazon's do.
 """
 
 from collections.abc import Mapping
@@ -229,7 +229,7 @@ def set_stream(
 
 
 def set_encryption(core: Core, document: dict[str, Any], encryption: Mapping[str, Any] | None) -> None:
-    """Store the requested encryption at rest; the file is only as encrypted as its disk."""
+    """Store the requested encryption at rest; the engine does not encrypt; only the disk may."""
     if encryption is None:
         return
     if not encryption.get("Enabled"):

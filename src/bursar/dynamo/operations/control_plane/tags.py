@@ -49,7 +49,7 @@ def untag_resource(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def list_tags_of_resource(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return all of a table's tags. Amazon gives out no NextToken, so none can be valid."""
+    """Return all of a table's tags. Amazon never returns a NextToken, so none can be valid."""
     arn = request["ResourceArn"]
     try:
         table = tagged_table(core, arn, "ListTagsOfResource")

@@ -1,8 +1,8 @@
 """Answer for features that one machine lacks: replicas and contributor insights.
 
-Questions get the true answer: there are no global tables, contributor insights are off. Requests for the feature are
-rejected with an error of the operation in Amazon's service model, if one fits, and the text names what is missing. No
-request is accepted and then ignored.
+Requests that only read get the true answer: there are no global tables, and contributor insights are off. Requests for
+the feature are rejected with an error of the operation in Amazon's service model, if one fits, and the text names the
+missing feature. No request is accepted and then ignored.
 """
 
 from collections.abc import Callable, Mapping
@@ -89,7 +89,7 @@ def refuse_for_table(error: Callable[[Table], DynamoError]) -> Run:
 
 
 def describe_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return that the feature is off."""
+    """Return the answer that the feature is off."""
     table = existing_table(core, request["TableName"])
     index = request.get("IndexName")
     if index is None:
@@ -103,7 +103,7 @@ def describe_contributor_insights(core: Core, request: Mapping[str, Any]) -> dic
 
 
 def update_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Accept to turn insights off; reject to turn them on: there is no CloudWatch here."""
+    """Accept a request to turn insights off; reject one to turn them on, because there is no CloudWatch here."""
     described = describe_contributor_insights(core, request)
     if request["ContributorInsightsAction"] == "ENABLE":
         raise invalid(
@@ -114,7 +114,7 @@ def update_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[
 
 
 def describe_replica_auto_scaling(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return that the table has no replicas."""
+    """Return the answer that the table has no replicas."""
     table = existing_table(core, request["TableName"])
     return {"TableAutoScalingDescription": {"TableName": table.name, "TableStatus": "ACTIVE", "Replicas": []}}
 

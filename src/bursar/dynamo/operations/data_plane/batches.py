@@ -92,7 +92,7 @@ _TABLE_NAMES = TableNamesOfAMap()
 _GETTING = ExpressionParameters(("ProjectionExpression",), ("AttributesToGet",))
 
 _Place = tuple[str, Table, list[bytes], Mapping[str, Any], BoundProjection | None]
-"""(name as in the request, table, encoded keys, the request for this table, projection)."""
+"""(name in the request, table, encoded keys, the request for this table, projection)."""
 
 
 def batch_get_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,7 +170,10 @@ def _projection(table_request: Mapping[str, Any]) -> BoundProjection | None:
 
 
 def batch_write_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Write up to 25 puts and deletes without conditions. They are one transaction; Amazon promises less."""
+    """Write up to 25 puts and deletes without conditions.
+
+    They are one transaction here, which Amazon does not guarantee.
+    """
     if not all(map(_TABLE_NAMES.fast_accepts, request["RequestItems"])):
         raise _bad_names(request["RequestItems"])
     if sum(map(len, request["RequestItems"].values())) > REQUESTS_MAX:

@@ -1,7 +1,7 @@
 """Compute consumed capacity as Amazon bills it.
 
-A strongly consistent read takes one unit per 4 KB, an eventually consistent one half of it, a transactional one double;
-at least one step is billed. A write takes one unit per 1 KB of the larger of the old and the new item, double in a
+A strongly consistent read takes one unit per 4 KB, an eventually consistent one half, a transactional one double; at
+least one step is billed. A write takes one unit per 1 KB of the larger of the old and the new item, double in a
 transaction. Each index whose projected part changes is billed too, twice (a delete and a put) when its key changes; a
 transaction does not double it. Source: Developer Guide, "Read/write capacity mode" and "Global secondary indexes:
 Provisioned throughput considerations"; the factor of an index in a transaction was measured against Amazon's
@@ -27,7 +27,7 @@ VECTOR_BYTES_MIN = 1024
 
 
 def read_units(size_bytes: int, *, consistent: bool, transactional: bool = False) -> float:
-    """Return the units for reading ``size_bytes`` at once, at least those of one step."""
+    """Return the units for reading ``size_bytes`` at once, at least the units of one step."""
     steps = max(1, -(-size_bytes // READ_UNIT_BYTES))
     return steps * (TRANSACTION_FACTOR if transactional else 1.0 if consistent else 0.5)
 
@@ -121,6 +121,6 @@ def _detail(units: float, member: str | None) -> dict[str, float]:
 
 
 def consumption_detail(request: Mapping[str, Any]) -> str | None:
-    """Return TOTAL or INDEXES when the request asks for its consumption, else None."""
+    """Return TOTAL or INDEXES if the request asks for its consumption; otherwise None."""
     detail = request.get("ReturnConsumedCapacity")
     return detail if detail in ("TOTAL", "INDEXES") else None

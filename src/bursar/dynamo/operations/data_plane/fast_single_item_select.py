@@ -25,9 +25,9 @@ _MEMBERS = frozenset({"Statement", "Parameters", "ConsistentRead"})
 
 
 def items(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> list[Any] | None:
-    """Return the selected item in a list, or an empty list; None when the plain way must answer.
+    """Return the selected item in a list, or an empty list; None if the plain twin must answer.
 
-    A clause is answered here if it is an equality for each key attribute and nothing else, and no key is empty.
+    A clause is answered here only if it consists of one equality for each key attribute, and no key is empty.
     """
     if not request.keys() <= _MEMBERS:
         return None
@@ -54,7 +54,7 @@ def items(core: Core, select: SelectStatement, request: Mapping[str, Any]) -> li
 
 @lru_cache(STATEMENTS_CACHED)
 def _key_constants(text: str, key_types: tuple[tuple[str, str], ...]) -> tuple[Expression, ...] | None:
-    """Return the constant of each key attribute, in order; None unless the clause is an equality for each."""
+    """Return the constant of each key attribute, in order; None unless the clause is one equality for each."""
     select = parse_statement(text)
     if not isinstance(select, SelectStatement) or select.index is not None or select.order:
         return None

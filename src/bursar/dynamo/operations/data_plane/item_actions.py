@@ -1,9 +1,9 @@
 """The four actions that a request can take on one item: put, update, delete, or check.
 
 An action is made in three steps. :func:`read_put` and its siblings check the request alone. :func:`fit_put` and its
-siblings look for the table and check what it demands. Neither reads an item. Then :meth:`ItemAction.decide` reads the
-item, evaluates the condition and returns the write. Nothing is written here, so that a transaction can take each step
-for all its actions before the next, as Amazon does.
+siblings find the table and check the request against its definition. Neither reads an item. Then
+:meth:`ItemAction.decide` reads the item, evaluates the condition and returns the write. Nothing is written here, so
+that a transaction can take each step for all its actions before the next, as Amazon does.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,10 @@ from bursar.dynamo.storage.table import ItemWrite, Table
 
 DUPLICATE_ITEM = "DuplicateItemException"
 UNFIT_UPDATE = "The update expression attempted to update the secondary index key to unsupported type"
-"""The error of a value that the item had; a value of the request is a mismatch of its type."""
+"""The error of an update whose old item has an unfit value.
+
+For an unfit value in the request, the error is about its type.
+"""
 EMPTY_UPDATE = (
     "One or more parameter values are not valid. The update expression attempted to update a secondary index key to a "
     "value that is not supported. The AttributeValue for a key attribute cannot contain an empty {kind} value."
@@ -32,7 +35,9 @@ EMPTY_UPDATE = (
 
 
 class EmptyIndexKey(DynamoError):
-    """A ValidationException about an update that empties the key of an index; in a transaction too, not a reason.
+    """A ValidationException about an update that makes the key of an index empty.
+
+    In a transaction it is raised too, and is no cancellation reason.
 
     Source: paritysuite/dynamodb-conformance, error-messages/transactIndexKeys.
     """
@@ -49,7 +54,7 @@ class ItemAction:
     """Whether :meth:`outcome` reads the old item."""
 
     def __init__(self, table: Table, key: bytes, condition: BoundCondition | None, *, returns_old: bool) -> None:
-        """Store the action; ``returns_old`` adds the old item to the error of a failed condition."""
+        """Create the action. With ``returns_old``, the error of a failed condition has the old item."""
         self.table = table
         self.key = key
         self.condition = condition
@@ -126,7 +131,7 @@ class UpdateAction(ItemAction):
     __slots__ = ("request_key", "touched", "update")
     needs_old = True
     request_key: Mapping[str, Any]
-    """The valid key as it came; a new item begins with it in normal form."""
+    """The valid key as in the request. A new item begins with its normalised form."""
     touched: Sequence[Sequence[str | int]]
     """The paths that the update changed."""
     update: BoundUpdate | None
@@ -182,7 +187,7 @@ UPDATING = ExpressionParameters(("UpdateExpression", "ConditionExpression"))
 
 
 class PutRead(NamedTuple):
-    """A put as far as its request shows it."""
+    """The checked request of a put."""
 
     item: Item
     size: int
@@ -190,7 +195,7 @@ class PutRead(NamedTuple):
 
 
 UpdateRead = tuple[BoundUpdate | None, BoundCondition | None]
-"""An update as far as its request shows it: the update and its condition."""
+"""The checked request of an update: the update and its condition."""
 
 
 def read_put(request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL) -> PutRead:
@@ -220,7 +225,7 @@ def fit_put(core: Core, request: Mapping[str, Any], read: PutRead) -> PutAction:
 
 
 def read_condition(request: Mapping[str, Any], parameters: ExpressionParameters = CONDITIONAL) -> BoundCondition | None:
-    """Check the request of a delete or of a check, but for its key. Raise ValidationException."""
+    """Check the request of a delete or of a check, except for its key. Raise ValidationException."""
     known = parameters.known_form(request)
     if known is not None:
         return known[1]
@@ -245,7 +250,7 @@ def fit_check(core: Core, request: Mapping[str, Any], condition: BoundCondition 
 
 
 def read_update(request: Mapping[str, Any], parameters: ExpressionParameters = UPDATING) -> UpdateRead:
-    """Check the request of an update, but for its key. Raise ValidationException."""
+    """Check the request of an update, except for its key. Raise ValidationException."""
     return parameters.known_form(request) or bind_expressions(request, parameters)
 
 

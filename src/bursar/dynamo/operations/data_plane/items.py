@@ -176,12 +176,12 @@ def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _worded(core: Core, error: DynamoError) -> DynamoError:
-    """Return an error of the request alone in the words of the engine's region."""
+    """Return an error that does not depend on the table, with the text of the engine's region."""
     return error if RegionDifference.OLDER_WRITES in core.storage.differences else enveloped(error)
 
 
 def _first_fault(core: Core, request: Mapping[str, Any], misfit: DynamoError) -> DynamoError:
-    """Return the error of an invalid value in the request's key; ``misfit``, an error of the table, without one."""
+    """Return the error of an invalid value in the request's key; ``misfit``, an error of the table, if none."""
     try:
         for value in request["Key"].values():
             normalise(value)

@@ -1,14 +1,14 @@
 """Translate the legacy parameters, which expressions replaced.
 
-Each becomes what its expression would become, so that the same code evaluates both. Source: Developer Guide, "Legacy
-conditional parameters".
+Each is converted to the same form as the expression that replaced it, so that the same code evaluates both. Source:
+Developer Guide, "Legacy conditional parameters".
 
     Expected, QueryFilter, ScanFilter   a condition        EQ → =, NULL → attribute_not_exists(…), …
     AttributeUpdates                    an update          PUT → SET, DELETE → REMOVE or DELETE, ADD → ADD
     KeyConditions                       a key condition
     AttributesToGet                     a projection of whole attributes
 
-They allow fewer types than expressions. ADD allows one more: it appends to lists.
+Legacy parameters allow fewer types than expressions, but ADD also allows lists, to which it appends.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -44,7 +44,7 @@ QUERY = Request(
 )
 
 CONDITIONS_MIN = 2
-"""As many conditions of a key have other texts, with any number of key attributes."""
+"""From this number of key conditions on, error texts differ, with any number of key attributes."""
 INVALID_START = "The provided starting key is invalid"
 OUTSIDE = "The provided starting key is outside query boundaries based on provided conditions"
 NOT_IN_RANGE = "The provided starting key does not match the range key predicate"

@@ -75,7 +75,7 @@ class Reading:
     projection: ItemProjection | None
     count_only: bool
     fetches: bool
-    """Whether each item is fetched from the table, for attributes that a local index lacks."""
+    """Whether each item is fetched from the table, because a local index lacks some of its attributes."""
     all_attributes: bool
     consistent: bool
 
@@ -110,7 +110,10 @@ class Reading:
         return tuple(dict.fromkeys((*index_names, *self.table.key_names)))
 
     def position(self, start_key: Mapping[str, Any], wrong: DynamoError) -> tuple[Item, bytes, bytes]:
-        """Return (start key, its encoded index key, its encoded table key). Raise ``wrong`` for other attributes."""
+        """Return (start key, its encoded index key, its encoded table key).
+
+        Raise ``wrong`` for a key with other attributes.
+        """
         names = self.key_names()
         if start_key.keys() != set(names):
             raise wrong

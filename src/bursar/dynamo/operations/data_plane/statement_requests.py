@@ -1,6 +1,6 @@
 """The shapes of PartiQL's requests, which of them only read, and the late import of their operations.
 
-The operations are imported with the first statement: a server starts faster, and most never receive one.
+The operations are imported with the first statement: so a server starts faster, and most servers never receive one.
 """
 
 import re

@@ -148,20 +148,23 @@ def _reading(core: Core, select: SelectStatement, request: Mapping[str, Any]) ->
 
 
 def _rows(read: Reading, spans: Sequence[PartitionSpan], forward: bool, limit: int | None) -> Rows:
-    """Return the rows of the ranges in order; a range is read only when those before it are used up."""
+    """Return the rows of the ranges in order; a range is read only when the ranges before it have ended."""
     source = read.table.rows if read.index is None else read.index.entries
     each = (source.span(one.span, forward=forward, limit=limit or ROWS_UNLIMITED) for one in spans)
     return islice(chain.from_iterable(each), limit)
 
 
 def _mark(request: Mapping[str, Any]) -> str:
-    """Return the mark of a request in its NextToken: its statement and parameters stay the same from page to page."""
+    """Return the mark of a request in its NextToken: statement and parameters must be equal for all pages."""
     asked = orjson.dumps([request["Statement"], request.get("Parameters") or []])
     return blake2b(asked, digest_size=TOKEN_MARK_BYTES).hexdigest()
 
 
 def _position(read: Reading, token: str, mark: str) -> bytes:
-    """Return the encoded key after which a NextToken continues. Raise ValidationException when it is another's."""
+    """Return the encoded key after which a NextToken continues.
+
+    Raise ValidationException for the token of another request.
+    """
     try:
         token_mark, last = orjson.loads(b64decode(token, validate=True))
     except (ValueError, TypeError):
@@ -334,7 +337,7 @@ class _Step:
 
 
 def _raise_if_unreadable(error: DynamoError) -> DynamoError:
-    """Return an error of one statement. Raise an error of the whole request."""
+    """Return ``error`` if it concerns one statement; raise it if it concerns the whole request."""
     if error.code == "SerializationException":
         raise error
     return error
@@ -349,7 +352,7 @@ def _error(error: DynamoError) -> dict[str, Any]:
 
 
 class _Found:
-    """The one item that a SELECT names by its key."""
+    """The item that a SELECT names by its key."""
 
     def __init__(self, core: Core, select: SelectStatement, request: Mapping[str, Any]) -> None:
         reads, _ = _reading(core, select, request)

@@ -24,7 +24,7 @@ RECORDS_BYTES_MAX = 1024 * 1024
 ITERATOR_LIFE_S = 15 * 60
 EVENT_ID_BYTES = 16
 SEQUENCE_BASE = 10**20
-"""Sequence numbers have at least 21 digits."""
+"""The number that is added to sequence numbers, which have at least 21 digits."""
 SEQUENCE_DIGITS_MAX = 40
 
 ONLY_CHILDREN = "CHILD_SHARDS"

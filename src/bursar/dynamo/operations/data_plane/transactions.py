@@ -55,7 +55,10 @@ SAME_ITEM_TWICE = "Transaction request cannot include multiple operations on one
 TOO_LARGE = "Transaction payload size cannot exceed 4MB. Payload Size: {}"
 READ_TOO_LARGE = "Transaction request cannot exceed 4 MB"
 SMALL_ACTIONS = TRANSACTION_BYTES_MAX // ITEM_BYTES_MAX
-"""So many actions, each of an item's size at most, are within the limit: most transactions are not measured."""
+"""This number of actions, each of at most an item's size, cannot exceed the limit.
+
+So most transactions need not be measured.
+"""
 
 _CONDITIONED: dict[str, Shape] = {
     "TableName": TABLE_NAME,
@@ -127,7 +130,7 @@ FITTERS: dict[str, Callable[[Core, Mapping[str, Any], Any], ItemAction]] = {
 
 
 _Read = tuple[str, Mapping[str, Any], Any]
-"""(kind of action, its request, what the request alone says)."""
+"""(kind of action, its request, the result of checking the request)."""
 
 
 def transact_write_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -182,7 +185,7 @@ def write_all(
 
 
 def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return up to 100 items of one moment; ``{}`` for each that does not exist."""
+    """Return up to 100 items as of one moment; ``{}`` for an item that does not exist."""
     gets = []
     for element in request["TransactItems"]:
         get = element["Get"]
@@ -248,7 +251,7 @@ def _key(_core: Core, place: tuple[Table, Mapping[str, Any]]) -> tuple[Item, byt
 
 
 def _read(elements: Sequence[Mapping[str, Any]]) -> list[_Read]:
-    """Check what the request shows of the actions. An action's bad key comes before the faults of later actions."""
+    """Check the requests of all actions in order. A bad key of an action is reported before errors of later actions."""
     reads: list[_Read] = []
     try:
         for element in elements:
@@ -344,7 +347,7 @@ def _digest(elements: Sequence[Any]) -> bytes:
 
 
 def _remember(core: Core, token: str, digest: bytes, writes: list[ItemWrite]) -> None:
-    """Store the token with the sizes that a repetition is billed for: (table, bytes) of each item."""
+    """Store the token with the sizes for which a repetition is billed: (table, bytes) of each item."""
     now = core.clock()
     if not core.tokens_cleared_at <= now < core.tokens_cleared_at + CLEAR_TOKENS_EVERY_S:
         core.storage.delete_expired_tokens(now)

@@ -1,4 +1,4 @@
-"""The size that UpdateItem's own limit of 400 KB measures, besides that of the finished item.
+"""The size that UpdateItem's own limit of 400 KB measures, in addition to the size of the finished item.
 
 Amazon charges an UpdateExpression for what it writes: 3 bytes, and for each clause
 
@@ -29,9 +29,9 @@ TARGET_ELEMENT_BYTES = 4
 PATH_BYTES, PATH_ELEMENT_BYTES = 1, 14
 FUNCTION_BYTES = {"+": 34, "-": 37, "list_append": 37, "if_not_exists": 39}
 TEXT_CHARACTER_BYTES_MAX = 40
-"""No character of an expression costs more, but for the values that it names."""
+"""The most bytes that one character of an expression can cost, without the values that it names."""
 _PLAIN_BYTES = 22
-"""The most bytes of a number, which is the largest of the short types."""
+"""The most bytes of a number, the largest of the short types."""
 
 
 def check_charge(request: Mapping[str, Any]) -> None:

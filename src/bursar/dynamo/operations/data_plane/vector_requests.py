@@ -1,4 +1,7 @@
-"""The request of SearchVectors. The search itself is loaded when it is called first: most processes never search."""
+"""The request of SearchVectors.
+
+The search itself is loaded when it is called first: because most processes never search.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,12 +20,12 @@ _READ_AS = {"TableName": "a string", "IndexName": "a string", "SearchVector": "a
 
 
 class _SearchRequest(Request):
-    """The shape of SearchVectors, whose service reads the body strictly: a null member cannot be read."""
+    """The shape of SearchVectors, whose service parses the body strictly: a null member is an error."""
 
     def check(self, request: Any, differences: frozenset[RegionDifference] = frozenset()) -> None:
         """See :class:`Request`. Source of texts: paritysuite/dynamodb-conformance, error-messages/searchVectors.
 
-        The column is that of the request without spaces, as SDKs send it.
+        The column in the text is that of a request without spaces, as SDKs send it.
         """
         if isinstance(request, dict):
             for name, kind in _READ_AS.items():

@@ -1,7 +1,7 @@
 """Search a vector index: compare every vector of one partition, and return the nearest items.
 
-The answer is exact; Amazon's is approximate. The cost grows with the items of the index, or of the HASH attribute's
-value: about 0.2 s of one core for 1,000 vectors of 256 numbers. Texts: paritysuite/dynamodb-conformance,
+The answer is exact, whereas Amazon's is approximate. The cost grows with the items of the index, or of the HASH
+attribute's value: about 0.2 s of one core for 1,000 vectors of 256 numbers. Texts: paritysuite/dynamodb-conformance,
 error-messages/searchVectors; those without a source are in docs/compatibility.md.
 """
 

@@ -93,7 +93,7 @@ def policy_slot(core: Core, text: str) -> tuple[Table, str]:
 
 
 def access_denied(operation: str, resource: str) -> DynamoError:
-    """Return Amazon's error for a resource in another account, which is the same for missing resources."""
+    """Return Amazon's error for a resource in another account, which is also Amazon's error for missing resources."""
     return DynamoError(
         "AccessDeniedException",
         f"User: arn:aws:iam::{ACCOUNT}:root is not authorized to perform: dynamodb:{operation} on resource: {resource}"

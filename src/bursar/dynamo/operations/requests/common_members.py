@@ -68,7 +68,7 @@ NEWER_ENUMS = {
     "ReturnValues": "satisfy enum value set: [ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]",
     "ConditionalOperator": "satisfy enum value set: [ALL, OR]",
 }
-"""Amazon's newer texts of two members, as it spells them."""
+"""Amazon's newer texts for two members, with its spelling."""
 RETURN_VALUES = StringShape(choices=("ALL_NEW", "UPDATED_OLD", "ALL_OLD", "NONE", "UPDATED_NEW"))
 ON_FAILURE = StringShape(choices=("ALL_OLD", "NONE"))
 STRING = StringShape()

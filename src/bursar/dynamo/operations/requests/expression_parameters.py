@@ -1,4 +1,4 @@
-"""Check which parameters of a request go together: expressions, placeholders, and the legacy parameters."""
+"""Check the combination of parameters in a request: expressions, placeholders, and legacy parameters."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Bind the expressions of a write whose form has been checked before.
+"""Bind the expressions of a write whose form was checked in an earlier request.
 
 A form is the texts of the expressions, the names and the types of the values. Programs repeat a few forms with other
 values, and all checks that DynamoDB makes before it reads the values depend on the form alone.
@@ -29,14 +29,14 @@ class _Form(NamedTuple):
     update: CompiledUpdate | None
     condition: CompiledCondition | None
     bound: BoundExpressions
-    """The form without values."""
+    """The bound form, without values."""
 
 
 def known_form(request: Mapping[str, Any], update: str | None) -> BoundExpressions | None:
-    """Return the request's (update, condition) with its values; None when the plain way must answer.
+    """Return the request's (update, condition) with its values; None if the plain twin must answer.
 
-    ``update`` is the text of the update expression. The plain way answers forms that are wrong, and forms whose values
-    must be checked.
+    ``update`` is the text of the update expression. The plain twin answers invalid forms, and forms whose values must
+    be checked.
     """
     condition = request.get(CONDITION)
     names = request.get("ExpressionAttributeNames")
@@ -90,7 +90,7 @@ def _bare(update: str | None, condition: str | None) -> BoundExpressions | None:
 
 @lru_cache(COMPILED_MAX)
 def _form(update: str | None, condition: str | None, names: Pairs, types: Pairs) -> _Form | None:
-    """Return the compiled form; None for a form that is wrong, or whose values must be checked."""
+    """Return the compiled form; None for an invalid form, and for one whose values must be checked."""
     used_names: frozenset[str] = frozenset()
     used_values: frozenset[str] = frozenset()
     update_form = condition_form = None

@@ -27,7 +27,7 @@ class Shape(Protocol):
     """The type and the constraints of one member."""
 
     def fast_accepts(self, value: Any) -> bool:
-        """Return True when ``check_type`` and ``violations`` find nothing, without making paths and texts."""
+        """Return True when ``check_type`` and ``violations`` find nothing, without building paths and texts."""
 
     def check_type(self, value: Any) -> None:
         """Raise SerializationException when the JSON type is wrong, here or deeper."""
@@ -95,7 +95,7 @@ class IntegerShape:
     def __init__(
         self, least: int | None = None, most: int | None = None, java: str = "Integer", label: str | None = None
     ) -> None:
-        """Take the bounds, and the ``label`` that replaces ``Value '0' at 'limit'`` in errors."""
+        """Create the shape with the bounds, and the ``label`` that replaces ``Value '0' at 'limit'`` in errors."""
         self.least = least
         self.most = most
         self.java = java
@@ -187,7 +187,7 @@ class MapShape:
         required_message: str | None = None,
         names: "MapKeys | None" = None,
     ) -> None:
-        """Take the shape of the values.
+        """Create the shape of a map with values of one shape.
 
         ``required_message`` is Amazon's special text for an empty map; ``names`` constrains the names.
         """
@@ -240,7 +240,9 @@ class ListShape:
     def __init__(
         self, of: Shape, fewest: int = 0, most: int | None = None, unlabelled: bool = False, in_map: bool = False
     ) -> None:
-        """Take the shape of the elements and the way in which Amazon reports the length.
+        """Create the shape of a list.
+
+        The arguments are the shape of the elements and the way in which Amazon reports the length.
 
         ``unlabelled``: the error has no value, and the path as sent. ``in_map``: the error is a constraint of the map
         around the list.
@@ -387,7 +389,7 @@ class Request(StructureShape):
         joins_table_name: bool = False,
         elsewhere: Mapping[RegionDifference, "Request"] | None = None,
     ) -> None:
-        """Take the members, in the order in which their violations are reported.
+        """Create the shape from its members, in the order in which their violations are reported.
 
         ``missing`` is Amazon's special text for an absent required member, with ``{}`` for its name. ``newer`` has the
         texts of the members that Amazon's newer layer of checks reports; those in ``alone`` are reported before all

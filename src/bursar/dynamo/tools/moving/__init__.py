@@ -1,1 +1,1 @@
-"""Copy tables from one DynamoDB to another while they are in use: nothing here knows payments or rules."""
+"""Copy tables from one DynamoDB to another while they are in use: this package knows neither payments nor rules."""

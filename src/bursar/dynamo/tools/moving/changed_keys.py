@@ -2,9 +2,9 @@
 
     stream:  shard A (closed) ─► its children B, C …     each shard: sequence numbers rise
 
-The stream is asked only for keys; the caller reads the present items. So neither the order of shards nor a record that
-is delivered twice matters. A place per shard is kept: the last sequence number that was read, or that the shard is at
-its end. Streams keep records for 24 hours.
+The stream gives only keys, and the caller reads the present items. So the order of shards does not matter, nor does a
+record that is delivered twice. The place in each shard is kept: the last sequence number that was read, or the end of
+the shard. Streams keep records for 24 hours.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -23,7 +23,7 @@ Places = dict[str, str]
 
 
 class ChangesLost(Exception):
-    """The stream no longer has all changes since the places: it keeps them for 24 hours."""
+    """The stream no longer has all changes since the given places: it keeps records for 24 hours."""
 
 
 class ChangedKeys:

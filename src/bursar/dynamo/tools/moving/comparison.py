@@ -24,7 +24,7 @@ SETS: Final = frozenset({"SS", "NS", "BS"})
 
 
 class Checksum(NamedTuple):
-    """The items of some partitions: how many, and the sum of their digests."""
+    """The number of items in some partitions, and the sum of their digests."""
 
     items: int
     digest: int
@@ -46,7 +46,8 @@ async def checksums(
 ) -> Checksums:
     """Read the whole table, ``segments`` scans at once, and return its checksums.
 
-    ``left_out``: items that do not count. ``on_progress`` receives the number of items of each page.
+    ``left_out``: a function that returns True for items that do not count. ``on_progress`` receives the number of items
+    of each page.
     """
     found: dict[int, Checksum] = {}
 

@@ -1,6 +1,6 @@
 """Copy all items of a table into another store, segment by segment, and then the items that have changed since.
 
-Both steps put whole items as they are now, so each part may be repeated, and a process that dies repeats at most one
+Both steps write the present state of whole items, so each part may be repeated. A process that died repeats at most one
 page of each segment. When no writer is left and the changes are drained, every key that changed after the copy began
 has been read after its last change: the two tables are equal.
 """
@@ -17,7 +17,7 @@ DONE: Final[Item] = {}
 """The start key of a segment that is copied to its end."""
 
 StartKeys = list[Item | None]
-"""Of each segment: the key after which it continues; None at its beginning, :data:`DONE` at its end."""
+"""For each segment, the key after which it continues: None at the beginning, :data:`DONE` at the end."""
 
 
 class TableCopy:

@@ -1,7 +1,8 @@
 """``PatientStore``: a store whose requests are repeated until they succeed, for work that may be repeated freely.
 
-Throttling, conflicts, lost answers and unreachable servers are retried with a growing wait (full jitter). Batches are
-sent until nothing is left over. Every write here puts or deletes whole items, so a repeated one changes nothing.
+After throttling, conflicts, lost answers and unreachable servers, a request is repeated with a growing wait (full
+jitter). Batches are sent until nothing is left unprocessed. Every write here puts or deletes whole items, so a repeated
+one changes nothing.
 """
 
 import asyncio
@@ -37,7 +38,7 @@ RETRIED_CODES: Final = frozenset(
 
 
 class PatientStore:
-    """The tables of ``store``, for a caller that would rather wait than fail."""
+    """The tables of ``store``, for a caller for which waiting is better than failing."""
 
     def __init__(self, store: "Store", randomness: random.Random) -> None:
         self._store = store
@@ -64,7 +65,7 @@ class PatientStore:
         raise AssertionError("the last try returns or raises")
 
     async def get(self, table: str, keys: Sequence[Item]) -> list[dict[str, Any]]:
-        """Return the items under ``keys``, each strongly consistent; those that are absent are left out."""
+        """Return the items under ``keys``, by strongly consistent reads; absent items are left out."""
         groups = [keys[at : at + READS_PER_BATCH_MAX] for at in range(0, len(keys), READS_PER_BATCH_MAX)]
         pages = await asyncio.gather(*(self._get_group(table, group) for group in groups))
         return [item for page in pages for item in page]

@@ -61,7 +61,7 @@ class WriteFence:
         await self._put([*statements, denial])
 
     async def open(self) -> None:
-        """Open the table again, if this move closed it; other statements of its policy stay."""
+        """Open the table again, if this move closed it; other statements of its policy are kept."""
         statements = await self._statements()
         kept = [each for each in statements if each.get("Sid") != self._sid]
         if len(kept) == len(statements):
