@@ -158,7 +158,10 @@ def _load_guard(document: str) -> Any:
 
 
 class Factories(Mapping[str, Any]):
-    """The factories of the objects that commands use, by name. The composition root is imported on first use."""
+    """The factories of the objects that commands use, by name.
+
+    The composition root is imported when the first one is used.
+    """
 
     def __getitem__(self, name: str) -> Any:
         return self._factories()[name]

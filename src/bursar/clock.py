@@ -15,7 +15,10 @@ Clock = Callable[[], float]
 system_clock: Clock = time.time
 
 steady_clock: Clock = time.monotonic
-"""Returns seconds since an unknown moment that all processes of a machine share. It never goes back: for durations."""
+"""Returns seconds since an unspecified moment, which is the same for all processes of a machine.
+
+It never goes back, so use it for durations.
+"""
 
 
 # One payment converts about sixty timestamps. Most repeat, and most lie within the same few seconds.
@@ -28,7 +31,7 @@ def iso_ms(seconds: float) -> str:
 
 
 def iso_s(seconds: float) -> str:
-    """Return the second that ``seconds`` since the epoch is in, as ISO 8601 in UTC: ``2026-11-22T19:30:00Z``."""
+    """Return ``seconds`` since the epoch, rounded down, as ISO 8601 in UTC: ``2026-11-22T19:30:00Z``."""
     return f"{_iso_second(int(seconds))}Z"
 
 

@@ -1,4 +1,6 @@
-"""All settings of Bursar in one table. Flags win over BURSAR_* variables, which win over bursar.toml.
+"""All settings of Bursar in one table.
+
+Flags have priority over BURSAR_* variables, which have priority over bursar.toml.
 
 :data:`SETTINGS` is the table. docs/settings.md is generated from it, and a test compares the two.
 """
@@ -83,7 +85,7 @@ def _http_url(value: Any) -> str:
 
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-"""Scheme of a page's origin → the port that a browser leaves out."""
+"""Scheme of a page's origin → the default port, which browsers leave out."""
 
 
 def _networks(value: Any) -> str:
@@ -97,7 +99,7 @@ def _networks(value: Any) -> str:
 
 
 def _origins(value: Any) -> str:
-    """Return origins that are separated by commas, each exactly as a browser sends it."""
+    """Return the origins in a text that separates them by commas, each in the form that a browser sends."""
     text = _nonempty_text(value)
     for origin in text.split(","):
         parts = urlsplit(origin)
@@ -357,12 +359,15 @@ class Settings:
 
     @property
     def accepts_development_client(self) -> bool:
-        """Whether the portal accepts the development client, whose key is public: allowed, and no clients are set."""
+        """Whether the portal accepts the development client, whose key is public.
+
+        It must be allowed, and no clients' file be set.
+        """
         return self.clients is None and self.development_client
 
     @property
     def private_webhook_networks(self) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]:
-        """The networks whose addresses webhooks may reach although they are not public."""
+        """The networks with private addresses that webhooks may reach."""
         networks = self.webhooks_private_targets
         return tuple(ipaddress.ip_network(each) for each in networks.split(",")) if networks else ()
 
@@ -418,7 +423,7 @@ def settings_table() -> str:
 
 
 def setting_text(value: Any) -> str:
-    """Return ``value`` as it is written in a variable."""
+    """Return ``value`` in the form of a BURSAR_* variable."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
