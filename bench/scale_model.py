@@ -17,7 +17,6 @@ import asyncio
 import random
 import statistics
 import uuid
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,10 +27,12 @@ from bursar.dynamo import AsyncEngine, Engine
 from bursar.dynamo.clients.store import Store
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import Item, item_size
-from bursar.payments import FeeCatalogue, Ledger, Outcome
+from bursar.payments import FeeCatalogue, Ledger, Outcome, records
 from bursar.payments.errors import LedgerBusy
+from bursar.payments.ledger import lookups
+from bursar.payments.ledger.change_shards import bucket_of, shard_of
 from bursar.payments.ledger.table import TABLE_NAME, table_definition
-from bursar.payments.records import DUE_SHARDS, change_bucket
+from bursar.payments.records import DUE_SHARDS, change_bucket, due_shard
 from bursar.rules import StoreBusy
 from bursar.rules.transactions.cost import TRANSACTION_FACTOR, WRITE_UNIT_BYTES
 from sim.loop import VirtualLoop, run_virtual
@@ -59,7 +60,7 @@ Charges = Counter[Partition]
 
 
 class LimitedStore(Store):
-    """A store whose partitions have a rate. ``changes_shards``: how many partitions an hour of `changes` has.
+    """A store whose partitions have a rate. ``changes_shards``: how many shards the ledger writes to.
 
     A partition that has used more than its second's units is in debt until they are earned again; a request that
     touches it is refused meanwhile. ``limited`` False: measure only.
@@ -120,12 +121,8 @@ class LimitedStore(Store):
                 entries = [max(entries, key=lambda each: item_size(each or {}))]
             for entry in entries:
                 if entry is not None:
-                    partition = (name, self._index_partition(name, entry, key))
+                    partition = (name, entry[attributes[0]]["S"])
                     charges[partition] += -(-item_size(entry) // WRITE_UNIT_BYTES)
-
-    def _index_partition(self, name: str, entry: Item, key: Item) -> str:
-        value: str = entry[INDEXES[name][0]]["S"]
-        return value if name == "due" else f"{value}/{_shard(key, self._shards)}"
 
     def _touched(self, keys: Sequence[Item]) -> Iterator[Partition]:
         """Yield the partitions that a request may charge: all its keys, and the partitions of both indexes."""
@@ -133,10 +130,9 @@ class LimitedStore(Store):
         for key in keys:
             yield "table", key["pk"]["S"]
             if key["sk"]["S"].startswith("event#"):
-                yield "changes", f"{hour}/{_shard(key, self._shards)}"
+                yield "changes", bucket_of(hour, shard_of(key["pk"]["S"], self._shards))
             if key["sk"]["S"].startswith("attempt#"):
-                identity = key["sk"]["S"].rpartition("#")[2]
-                yield "due", str(zlib.crc32(identity.encode()) % DUE_SHARDS)
+                yield "due", due_shard(key["sk"]["S"].rpartition("#")[2])
 
     def _in_debt(self, kind: str, partition: Partition) -> bool:
         rate = WRITE_UNITS_PER_S if kind == "write" else READ_UNITS_PER_S
@@ -163,10 +159,6 @@ def _key(action: Mapping[str, Any]) -> Item:
     return {"pk": item["pk"], "sk": item["sk"]}
 
 
-def _shard(key: Item, shards: int) -> int:
-    return zlib.crc32(key["pk"]["S"].encode()) % shards
-
-
 @dataclass
 class LoadResult:
     """A run at one rate."""
@@ -191,6 +183,7 @@ class Scene:
     def __init__(self, loop: VirtualLoop, engine: AsyncEngine, *, changes_shards: int, limited: bool) -> None:
         self.loop = loop
         self.engine = engine
+        self.payer_s = PAYER_S
         self.store = LimitedStore(engine, loop.clock, changes_shards=changes_shards, limited=limited)
         self._random = random.Random(5)
         self._fees = FeeCatalogue.default()
@@ -215,12 +208,12 @@ class Scene:
             ),
         )
         attempt = await self._until_done(result, lambda: ledger.record_token(attempt, token))
-        await asyncio.sleep(PAYER_S)
+        await asyncio.sleep(self.payer_s)
         leased = await self._until_done(result, lambda: ledger.take_lease(attempt, "worker-1", 60.0))
         outcome = Outcome("processed", ours, "Success", "PLASTIC_CARD")
         done = await self._until_done(result, lambda: ledger.record_outcome(leased, outcome, actor="portal"))
         result.paid += 1
-        result.seconds.append(self.loop.time() - began - PAYER_S)
+        result.seconds.append(self.loop.time() - began - self.payer_s)
         identity: str = done.agency_tracking_id
         return identity
 
@@ -237,7 +230,11 @@ class Scene:
 async def _scene(loop: VirtualLoop, *, changes_shards: int = 1, limited: bool = True) -> Scene:
     engine = AsyncEngine(Engine.open(":memory:", clock=loop.clock, randomness=random.Random(1)))
     await engine.call("CreateTable", table_definition(TABLE_NAME))
-    return Scene(loop, engine, changes_shards=changes_shards, limited=limited)
+    scene = Scene(loop, engine, changes_shards=changes_shards, limited=limited)
+    if changes_shards > 1:
+        await scene.ledger.change_shards.raise_to(changes_shards, by="the model")
+        await scene.ledger.change_shards.learn()
+    return scene
 
 
 def measured_charges() -> dict[str, float]:
@@ -256,11 +253,12 @@ def measured_charges() -> dict[str, float]:
     return run_virtual(play)
 
 
-def load(rate_per_s: float, seconds: float, changes_shards: int) -> LoadResult:
+def load(rate_per_s: float, seconds: float, changes_shards: int, payer_s: float = PAYER_S) -> LoadResult:
     """Offer payments at a rate for so many seconds, wait until all are paid, and count."""
 
     async def play(loop: VirtualLoop) -> LoadResult:
         scene = await _scene(loop, changes_shards=changes_shards)
+        scene.payer_s = payer_s
         result = LoadResult(rate_per_s)
         began = loop.time()
         paying = []
@@ -301,7 +299,9 @@ def units_table(units: Mapping[str, float]) -> Iterator[str]:
         yield f"| `pk` of {kind} | {each} | {units[kind]:.0f} | not limited by a partition |"
     for kind, count in (("due", DUE_SHARDS), ("changes", 1)):
         allowed = WRITE_UNITS_PER_S * count / units[kind]
-        yield f"| `{INDEXES[kind][0]}` of the index `{kind}` | {count} | {units[kind]:.0f} | {allowed:,.0f} |"
+        of_each = "" if kind == "due" else " for each shard"
+        name = f"`{INDEXES[kind][0]}` of the index `{kind}`"
+        yield f"| {name} | {count}{of_each} | {units[kind]:.0f} | {allowed:,.0f}{of_each} |"
     yield f"| all | | {sum(units.values()):.0f} | |"
 
 
@@ -316,16 +316,16 @@ def shards_table(units: Mapping[str, float]) -> Iterator[str]:
         yield f"| {name} | {total:,.0f} | {partitions:,.0f} | {quota:.2f} |"
 
 
-def load_table(seconds: float, rates: Sequence[float], changes_shards: int) -> Iterator[str]:
+def load_table(seconds: float, rates: Sequence[float], changes_shards: int, payer_s: float) -> Iterator[str]:
     """Yield one line for each rate."""
     yield "| offered a second | paid | paid a second | transactions refused | answers 503 | median s | p99 s | lost |"
     yield "|---|---|---|---|---|---|---|---|"
     for rate in rates:
-        result = load(rate, seconds, changes_shards)
+        result = load(rate, seconds, changes_shards, payer_s)
         ordered = sorted(result.seconds)
         p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
         yield (
-            f"| {rate:g} | {result.paid} of {result.offered} | {result.paid / (result.span_s - PAYER_S):.1f} "
+            f"| {rate:g} | {result.paid} of {result.offered} | {result.paid / (result.span_s - payer_s):.1f} "
             f"| {result.refused} | {result.busy} | {statistics.median(ordered):.2f} | {p99:.2f} | {result.lost} |"
         )
 
@@ -335,12 +335,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Print the payments per second that DynamoDB's partitions allow.")
     parser.add_argument("--seconds", type=float, default=10.0, help="Seconds at each rate, in virtual time.")
     parser.add_argument("--rates", type=float, nargs="+", default=list(RATES), help="Payments a second.")
-    parser.add_argument("--changes-shards", type=int, default=1, help="Partitions of an hour of the index `changes`.")
+    parser.add_argument("--changes-shards", type=int, default=1, help="Shards of the index `changes` (bursar shards).")
+    parser.add_argument("--payer-s", type=float, default=PAYER_S, help="Seconds of a payer on Pay.gov's pages.")
+    parser.add_argument("--due-shards", type=int, default=DUE_SHARDS, help="Shards of the index `due`, if it had more.")
     arguments = parser.parse_args()
+    for module in (records, lookups):
+        vars(module)["DUE_SHARDS"] = arguments.due_shards
     units = measured_charges()
     for lines in (units_table(units), shards_table(units)):
         print("\n".join(lines), end="\n\n")
-    for line in load_table(arguments.seconds, arguments.rates, arguments.changes_shards):
+    for line in load_table(arguments.seconds, arguments.rates, arguments.changes_shards, arguments.payer_s):
         print(line, flush=True)
 
 

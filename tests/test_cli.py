@@ -61,6 +61,7 @@ EXTRA_FOR_COMMAND: Mapping[str, str | None] = {
     "restore data/bursar.db --data elsewhere": "portal",
     "move file:data/bursar.db file:elsewhere/bursar.db": "portal",
     "restored": "portal",
+    "shards": "portal",
     "generate --payments 1 --data elsewhere": "portal",
     "simulator --port 0": "portal",
     "paygov probe": "portal",

@@ -44,6 +44,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
         "bursar.portal.restore_commands:restored",
         "Show the restores of the store, or clear their mark after comparing with Pay.gov.",
     ),
+    "shards": (
+        "bursar.portal.shard_commands:shards",
+        "Show or raise the number of shards of the index of changes.",
+    ),
     "simulator": ("bursar.paygov.commands:simulator", "Run only Pay.gov's simulator."),
     "paygov": ("bursar.paygov.commands:paygov", "Probe which assumptions about Pay.gov hold."),
     "sql": ("bursar.reports.commands:sql", "Query all payments in SQL."),

@@ -11,6 +11,10 @@ DAY_S = 24 * 3600
 BOUNDS = {
     "attempt_ids.AGENCY_TRACKING_ID_CHARS": 21,
     "attempt_ids.ATTEMPTS_MAX": 32,
+    "change_shards.CHANGE_SHARDS_MAX": 128,
+    "change_shards.SHARDS_AT_ONCE_MAX": 16,
+    "change_shards.MERGED_ITEMS_MAX": 8_192,
+    "change_shards.SHARD_ITEMS_MIN": 100,
     "chain_audit.SEGMENTS": 4,
     "chain_audit.FINDINGS_MAX": 10_000,
     "chain_audit.CONFIRM_PAUSE_S": 0.2,
@@ -77,6 +81,7 @@ DEFAULTS = {
     "due.DuePolicy.return_watch_s": 61 * DAY_S,
     "due.DuePolicy.return_poll_first_s": DAY_S,
     "records.Attempt.version": 1,
+    "change_shards.ShardedTable.shards": 1,
 }
 """Each number that a caller may leave out."""
 

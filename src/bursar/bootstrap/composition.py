@@ -158,6 +158,7 @@ class Composition:
                     await self.expect_table()
                 engine = self._embedded(store)
                 await self._expect_open(store, engine)
+                await ledger.change_shards.learn()
                 if engine is not None:
                     from bursar.bootstrap.embedded_store import store_rules
 

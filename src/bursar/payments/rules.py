@@ -10,6 +10,7 @@ from typing import Final
 from bursar.clock import iso_ms
 from bursar.payments.deposits import DEPOSIT
 from bursar.payments.fees import FeeCatalogue
+from bursar.payments.ledger.change_shards import CHANGE_SHARDS, CHANGE_SHARDS_MAX, SHARDS
 from bursar.payments.ledger.contradictions import ACKNOWLEDGEMENT_ATTRIBUTES, REPORT_ATTRIBUTES
 from bursar.payments.ledger.contradictions import KIND as CONTRADICTION
 from bursar.payments.ledger.daily_roots import KIND as DAILY_ROOT
@@ -106,6 +107,7 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             Kind(RESTORE_MARK, kept=True),
             Kind(LOST_COLLECTION, kept=True),
             Kind(GENERATION, kept=True),
+            Kind(CHANGE_SHARDS),
             Kind(REVERSAL),
             Kind(REFUND_REQUEST, kept=True),
             Kind(DEPOSIT),
@@ -178,10 +180,13 @@ def payment_rules(fees: FeeCatalogue) -> Rules:
             Immutable("restore-mark-facts", kind=RESTORE_MARK, attributes=MARK_ATTRIBUTES),
             WriteOnce("restore-mark-cleared-once", kind=RESTORE_MARK, attributes=CLEARING_ATTRIBUTES),
             Immutable("lost-collection-facts", kind=LOST_COLLECTION, attributes=LOST_ATTRIBUTES),
+            AppendOnly("change-shards-append-only", kind=CHANGE_SHARDS),
+            Check("change-shards-bounded", kind=CHANGE_SHARDS, where=_SHARDS),
         ),
     )
 
 
+_SHARDS: Final = Where(f"{SHARDS} BETWEEN :two AND :most", values={":two": 2, ":most": CHANGE_SHARDS_MAX})
 _ATTEMPT_OF: Final = {"pk": "{pk}", "sk": "attempt#{attemptCreatedAt}#{agencyTrackingId}"}
 """The key of the attempt of a reversal, a request for a refund or a deposit."""
 _ATTEMPT_IDENTITY: Final = (

@@ -103,12 +103,17 @@ async def test_a_move_under_load_loses_no_payment_and_doubles_none(stage: Stage)
     tasks.append(asyncio.create_task(keep_sweeping(stage)))
     await asyncio.sleep(2)
     before = payers.paid
-    report = await run(a_move(old, new, stage.loop.clock))
+    move = asyncio.create_task(run(a_move(old, new, stage.loop.clock)))
+    await asyncio.sleep(0.1)  # the index of changes gets shards while the store is copied
+    await stage.ledger.change_shards.raise_to(8, by="Ada")
+    await stage.ledger.change_shards.learn()
+    report = await move
     during = payers.paid - before
     await asyncio.sleep(5)  # portals are still on the old store, which is closed
     assert await items_of(old) == await items_of(new), "nothing is written to the old store any more"
     at_switch = payers.paid
     use_store(stage, new)
+    await stage.ledger.change_shards.learn()
     await asyncio.sleep(1)
     payers.stopping = True
     await asyncio.gather(*tasks[:PAYERS])
@@ -123,6 +128,10 @@ async def test_a_move_under_load_loses_no_payment_and_doubles_none(stage: Stage)
     left = [key for key, each in (await items_of(old)).items() if each.get("status") == {"S": "processing"}]
     assert left, "some payers were charged before the store closed, and their payments recorded in the new one"
     assert await findings(new, stage.loop.clock) == []
+    indexed = [each for each in (await items_of(new)).values() if "changeBucket" in each]
+    assert len({each["changeBucket"]["S"] for each in indexed}) > 8 / 2
+    read = [item async for item in stage.ledger.event_items(EPOCH_S, stage.loop.clock() + 1)]
+    assert len(read) == len(indexed), "readers of the new store find every event"
     print(
         f"{before} payments before the move, {during} during it, {payers.paid - at_switch} after it, "
         f"{len(left)} of them charged before the store closed; "

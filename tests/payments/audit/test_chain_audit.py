@@ -100,7 +100,7 @@ class Changing:
         reply = await self.behind.call(operation, request)
         if operation == "Scan":
             reply["Items"] = [item for item in reply["Items"] if not self.stale(item)]
-        self.queries += operation == "Query"
+        self.queries += operation == "Query" and ":shards" not in request["ExpressionAttributeValues"]
         return reply
 
     async def close(self) -> None:

@@ -47,6 +47,7 @@ WRITERS = 10
 HOUR_S = 3600.0
 YEAR_S = 366 * 24 * HOUR_S
 LOG_ROWS = 5_000
+RAISED_SHARDS_MAX = 4
 FEES = FeeCatalogue.default()
 EVENTFUL = 0.7
 RANKS = ("received", "initiated", "processing", "pending", "processed", "failed")
@@ -118,6 +119,8 @@ class Visibility:
             SWAP.ledger(store, clock=machine, randomness=self.draw)
             for store, machine in zip(self.stores, self.machines, strict=True)
         ]
+        for ledger in self.ledgers:
+            await ledger.change_shards.learn()
         await self.start_reports()
 
     def reports(self, machine: int) -> Reports:
@@ -303,6 +306,14 @@ class Visibility:
         else:
             self.machines[1].ahead_s = self.draw.choice(self.differences)
 
+    async def shards_raised(self) -> None:
+        """Raise the shards of the index of changes. One portal uses them at once, the other from its next start."""
+        shards = self.ledgers[0].change_shards
+        present = (await shards.counts())[-1]
+        if present < RAISED_SHARDS_MAX:
+            await shards.raise_to(4 * present, by="Ada")
+        await shards.learn()
+
     async def time_passed(self) -> None:
         """Let hours pass, so that margins end and commits are due."""
         self.wall.now += self.draw.choice((60.0, 2 * HOUR_S, 3 * HOUR_S))
@@ -313,6 +324,7 @@ class Visibility:
             *(self.lake_written, self.lake_written, self.lake_written, self.writer_killed, self.reports_killed),
             *(self.portal_killed, self.verified, self.clock_stepped, self.clock_stepped, self.time_passed),
         ]
+        happenings += [self.shards_raised] * self.follows_index
         await self.open()
         try:
             for first in range(0, pairs // self.questions, WRITERS):

@@ -8,12 +8,14 @@ two reads of the whole partition give the same items, and these items do not fit
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments.audit.chain_check import ChainCounts, ChainFinding, check_obligation
+from bursar.payments.ledger.change_shards import CHANGE_SHARDS, counts_of
+from bursar.payments.ledger.move_state import PARTITION
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
@@ -69,6 +71,7 @@ async def audit_chains(
     Raises the store's errors.
     """
     auditing = _ChainAudit(store, table, on_progress)
+    await auditing.learn_shards()
     async with asyncio.TaskGroup() as group:
         for segment in range(segments):
             group.create_task(auditing.scan(segment, segments))
@@ -79,7 +82,18 @@ class _ChainAudit:
     def __init__(self, store: "Store", table: str, on_progress: Callable[[int], None] | None) -> None:
         self._store, self._table, self._on_progress = store, table, on_progress
         self._items_read = 0
+        self._shard_counts: Collection[int] = (1,)
         self.report = ChainReport()
+
+    async def learn_shards(self) -> None:
+        """Read which numbers of shards the index ``changes`` had. A writer may use a new one during the audit."""
+        request = {
+            "TableName": self._table,
+            "ConsistentRead": True,
+            "KeyConditionExpression": "pk = :pk AND begins_with(sk, :shards)",
+            "ExpressionAttributeValues": {":pk": {"S": PARTITION}, ":shards": {"S": f"{CHANGE_SHARDS}#"}},
+        }
+        self._shard_counts = counts_of([item async for item in self._all("Query", request)])
 
     async def scan(self, segment: int, segments: int) -> None:
         """Check the partitions of one segment."""
@@ -98,7 +112,7 @@ class _ChainAudit:
             await self._check(together)
 
     async def _check(self, items: list[Item]) -> None:
-        findings, counts = check_obligation(items)
+        findings, counts = check_obligation(items, self._shard_counts)
         if findings:
             findings, counts = await self._confirmed(items)
         for finding in findings:
@@ -116,8 +130,9 @@ class _ChainAudit:
             "ExpressionAttributeValues": {":pk": items[0]["pk"]},
         }
         for _ in range(CONFIRM_READS_MAX):
+            await self.learn_shards()
             read = [item async for item in self._all("Query", request)]
-            findings, counts = check_obligation(read)
+            findings, counts = check_obligation(read, self._shard_counts)
             if not findings or read == items:
                 break
             items = read

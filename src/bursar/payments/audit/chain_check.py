@@ -11,13 +11,14 @@ by its sort key, which has its attempt and its number. Its findings, by kind:
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, Literal
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments.event_chain import CHAIN_BEGINS, EVENT_HASH, PREVIOUS_HASH, event_hash
+from bursar.payments.ledger.change_shards import bucket_of, shard_of
 from bursar.payments.records import (
     ATTEMPT,
     ATTEMPTS_BEGIN,
@@ -81,14 +82,21 @@ class _Chain:
     hashes: dict[int, str] = field(default_factory=dict)
 
 
-def check_obligation(items: Sequence[Item]) -> tuple[list[ChainFinding], ChainCounts]:
-    """Return the findings in ``items``, which are all items of one partition, and how much was checked."""
-    return _ObligationCheck(items).run()
+def check_obligation(
+    items: Sequence[Item], shard_counts: Collection[int] = (1,)
+) -> tuple[list[ChainFinding], ChainCounts]:
+    """Return the findings in ``items``, which are all items of one partition, and how much was checked.
+
+    ``shard_counts``: every number of shards that the index ``changes`` had (:meth:`ChangeShards.counts`). An event in
+    another shard is misplaced: readers of the index would miss it.
+    """
+    return _ObligationCheck(items, shard_counts).run()
 
 
 class _ObligationCheck:
-    def __init__(self, items: Sequence[Item]) -> None:
+    def __init__(self, items: Sequence[Item], shard_counts: Collection[int]) -> None:
         self._items = items
+        self._shard_counts = shard_counts
         self._findings: list[ChainFinding] = []
         self._counts = ChainCounts()
         self._client, self._reference = _obligation_of(items)
@@ -133,7 +141,7 @@ class _ObligationCheck:
         at = _text(item, "at") or ""
         keys = {
             "sk": f"{EVENTS_BEGIN}{event_id}",
-            "changeBucket": at[:CHANGE_BUCKET_CHARS],
+            "changeBucket": self._bucket(item, at[:CHANGE_BUCKET_CHARS]),
             "changedAt": f"{at}#{event_id}",
         }
         wrong = next((name for name, value in keys.items() if _text(item, name) != value), None)
@@ -240,6 +248,13 @@ class _ObligationCheck:
             attribute, same = _FACTS[name]
             if not same(attempt.get(attribute, {}), value):
                 self._add("disagrees", chain, None, f"{attribute} of the attempt is not {name} of event {seq}")
+
+    def _bucket(self, item: Item, hour: str) -> str:
+        """Return the bucket of the event in ``item`` if it is in a shard that it may be in, or else shard 0."""
+        shards = {shard_of(_text(item, "pk") or "", count) for count in self._shard_counts}
+        buckets = {bucket_of(hour, shard) for shard in shards}
+        stored = _text(item, "changeBucket") or ""
+        return stored if stored in buckets else hour
 
     def _in_partition(self, item: Item) -> bool:
         client, reference = _text(item, "client"), _text(item, "reference")

@@ -28,6 +28,7 @@ from bursar.payments.errors import (
 )
 from bursar.payments.fees import FeeCatalogue
 from bursar.payments.history_bounds import taken_too_often
+from bursar.payments.ledger.change_shards import ShardedTable
 from bursar.payments.ledger.contradictions import Contradictions
 from bursar.payments.ledger.daily_roots import DailyRoots
 from bursar.payments.ledger.deposits import Deposits
@@ -57,7 +58,6 @@ from bursar.payments.status import (
     NoSuchEdge,
     Status,
 )
-from bursar.rules import RuledTable
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
@@ -95,7 +95,7 @@ class Ledger(Starts):
         compare_and_swap: "CompareAndSwap | None" = None,
     ) -> None:
         self.rules = rules.payment_rules(fees or FeeCatalogue.default())
-        ruled = RuledTable(
+        ruled = ShardedTable(
             store, table, self.rules, randomness=randomness, clock=clock, compare_and_swap=compare_and_swap
         )
         super().__init__(store, ruled, table, clock=clock, due_policy=due or DuePolicy())

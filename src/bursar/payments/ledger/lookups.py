@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import from_iso_ms, iso_ms
 from bursar.payments import rules
+from bursar.payments.ledger.change_shards import ChangeShards, ShardedTable, merged_pages
 from bursar.payments.ledger.table import CHANGES_INDEX, DUE_INDEX
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (
@@ -55,7 +56,6 @@ from bursar.payments.reversals import (
     refund_from_item,
     reversal_from_item,
 )
-from bursar.rules import RuledTable
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
@@ -70,7 +70,8 @@ OBLIGATIONS_AT_ONCE_MAX: Final = 16
 class Lookups:
     """The reading half of the ledger."""
 
-    def __init__(self, store: "Store", ruled: RuledTable, table: str) -> None:
+    def __init__(self, store: "Store", ruled: ShardedTable, table: str) -> None:
+        self.change_shards = ChangeShards(ruled)
         self._store = store
         self._ruled = ruled
         self._table = table
@@ -217,18 +218,19 @@ class Lookups:
         """Yield the entries of the ``changes`` index in ``since`` ≤ t < ``until``, page by page, in order of time."""
         if until - since > CHANGES_SPAN_MAX_S:
             raise ValueError(f"until - since: must be at most {CHANGES_SPAN_MAX_S} s; got {until - since:.0f} s")
+        request = {
+            "TableName": self._table,
+            "IndexName": CHANGES_INDEX,
+            "KeyConditionExpression": "changeBucket = :bucket AND changedAt BETWEEN :since AND :until",
+            "ExpressionAttributeValues": {
+                ":since": {"S": iso_ms(since)},
+                # Keys at `until` continue with #id, so they sort after it: `until` is excluded.
+                ":until": {"S": iso_ms(until)},
+            },
+        }
+        shards = (await self.change_shards.counts())[-1]
         for hour in range(int(since // BUCKET_S), int(until // BUCKET_S) + 1):
-            request = {
-                "IndexName": CHANGES_INDEX,
-                "KeyConditionExpression": "changeBucket = :bucket AND changedAt BETWEEN :since AND :until",
-                "ExpressionAttributeValues": {
-                    ":bucket": {"S": change_bucket(hour * BUCKET_S)},
-                    ":since": {"S": iso_ms(since)},
-                    # Keys at `until` continue with #id, so they sort after it: `until` is excluded.
-                    ":until": {"S": iso_ms(until)},
-                },
-            }
-            async for page in self._pages("Query", request):
+            async for page in merged_pages(self._store, request, change_bucket(hour * BUCKET_S), shards):
                 yield page
 
     async def obligations_with_metadata(

@@ -20,12 +20,13 @@ from bursar.payments.errors import (
     ObligationTaken,
 )
 from bursar.payments.fees import Fee
+from bursar.payments.ledger.change_shards import ShardedTable
 from bursar.payments.ledger.first_records import next_created_at, write_first_records
 from bursar.payments.ledger.lookups import Lookups
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import Attempt, money, normal_reference, whole_ms
 from bursar.payments.status import RECEIVED
-from bursar.rules import Contention, RuledTable, RuleRefused, StoreBusy
+from bursar.rules import Contention, RuleRefused, StoreBusy
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
@@ -50,7 +51,7 @@ _IDENTITY: Final = (
 class Starts(Lookups):
     """The part of the ledger that starts attempts."""
 
-    def __init__(self, store: "Store", ruled: RuledTable, table: str, *, clock: Clock, due_policy: DuePolicy) -> None:
+    def __init__(self, store: "Store", ruled: ShardedTable, table: str, *, clock: Clock, due_policy: DuePolicy) -> None:
         super().__init__(store, ruled, table)
         self.due_policy = due_policy
         self._clock = clock

@@ -101,7 +101,8 @@ async def read_payment(visit: Visit) -> PaymentOnPage:
     view = None if reference is None else await ledger.obligation(client, reference)
     if view is None or not view.attempts or not visit.account.may_see(client, view.obligation.fee):
         raise PageError(404, "errors.no_payment")
-    findings, counts = check_obligation(await ledger.items_of(client, view.obligation.reference))
+    items = await ledger.items_of(client, view.obligation.reference)
+    findings, counts = check_obligation(items, await ledger.change_shards.counts())
     ids = {attempt.agency_tracking_id for attempt in view.attempts}
     refunds = [each for each in await ledger.open_refunds(REFUNDS_READ_MAX) if each.agency_tracking_id in ids]
     return _on_page(view, findings, counts.events - counts.unchained, refunds)

@@ -1,0 +1,47 @@
+"""The command ``bursar shards``: in how many shards the index ``changes`` is written.
+
+It takes its parts as the commands of :mod:`bursar.portal.commands` do.
+"""
+
+from typing import Final
+
+import click
+
+from bursar.payments.ledger.change_shards import CHANGE_SHARDS_MAX
+from bursar.portal.commands import RECORD, run_with
+from bursar.portal.use_cases.portal import Portal
+
+NAME_CHARS_MAX: Final = 100
+
+
+@click.command()
+@click.option(
+    "--raise-to",
+    type=click.IntRange(2, CHANGE_SHARDS_MAX),
+    metavar="N",
+    help="Write new events to N shards from now on.",
+)
+@click.option("--by", metavar="NAME", help="With --raise-to: the person who decides.")
+@click.pass_context
+def shards(ctx: click.Context, raise_to: int | None, by: str | None) -> None:
+    """Show in how many shards the index `changes` is written, or raise the number permanently.
+
+    Each shard takes about 250 card payments a second on Amazon's DynamoDB, and makes each read of changes dearer. Raise
+    the number only when every process runs a version that has this command: an older one reads the first shard alone.
+    A process writes to the new shards once it is restarted, and reads them at once.
+    """
+    if raise_to is None:
+        click.echo(str(run_with(ctx, RECORD, _present)))
+        return
+    name = (by or "").strip()
+    if not 0 < len(name) <= NAME_CHARS_MAX:
+        raise click.UsageError(f"--by: must have 1 to {NAME_CHARS_MAX} characters with --raise-to; got {len(name)}")
+    try:
+        run_with(ctx, RECORD, lambda portal: portal.ledger.change_shards.raise_to(raise_to, by=name))
+    except ValueError as refused:
+        raise click.ClickException(str(refused)) from refused
+    click.echo(f"The index `changes` has {raise_to} shards. Restart the portals that run.")
+
+
+async def _present(portal: Portal) -> int:
+    return (await portal.ledger.change_shards.counts())[-1]
