@@ -95,4 +95,4 @@ def make_private_folder(path: str | Path) -> None:
         if not folder.is_dir():
             raise
         return
-    folder.chmod(FOLDER_MODE)  # a umask may have taken rights from the owner
+    folder.chmod(FOLDER_MODE)  # a umask may have removed rights of the owner

@@ -86,7 +86,7 @@ def portal(**flags: Any) -> None:
     from bursar.portal.api.json_logs import log_as_json
 
     settings = settings_from(flags)
-    log_as_json(settings.log_level)  # before logging.basicConfig: machines read a server's log
+    log_as_json(settings.log_level)  # before logging.basicConfig, because programs read a server's log
     if settings.workers > 1:
         from bursar.bootstrap.portal_workers import run_portal_workers
 
@@ -138,7 +138,7 @@ def reports(until_stdin_closes: bool, log: str, **flags: Any) -> None:
     except CannotStart as error:
         refuse(str(error))
     logging.shutdown()
-    os._exit(code)  # everything is closed; an ordinary end lets DuckDB's binding print objects that it leaks
+    os._exit(code)  # everything is closed; a normal exit would let DuckDB's binding print its leaked objects
 
 
 @click.command()

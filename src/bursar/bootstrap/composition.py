@@ -209,7 +209,7 @@ class Composition:
             raise CannotStart(f"BURSAR_PAYGOV_CLIENT_KEY: {error}") from error
         try:
             transport = HttpTransport(client_cert=config.client_cert, client_key=config.client_key)
-        except OSError as error:  # ssl.SSLError is one
+        except OSError as error:  # ssl.SSLError is an OSError
             raise CannotStart(f"BURSAR_PAYGOV_CLIENT_CERT, BURSAR_PAYGOV_CLIENT_KEY: {error}") from error
         self._ending.push_async_callback(transport.close)
         return config, transport
@@ -346,7 +346,7 @@ class Composition:
         from bursar.reports.tail.stream_source import StreamSource
 
         if self._creates_store:
-            await self.ledger()  # it creates the table
+            await self.ledger()  # the ledger creates the table
         else:  # `bursar sql` reads the table, and starts sooner without a ledger and its rules
             await self._expect_readable(store)
         return StreamSource(engine, table)

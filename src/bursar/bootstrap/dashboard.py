@@ -32,7 +32,7 @@ STATE_FILE: Final = "dashboard.db"
 
 
 async def run_dashboard(settings: Settings, print_line: Callable[[str], None]) -> None:
-    """Serve the dashboard alone, beside a portal, until a signal. Its pages only read: they offer no actions.
+    """Serve only the dashboard, beside a portal, until a signal. Its pages only read: they offer no actions.
 
     Raises:
         CannotStart: a port is in use, there is no store, or a file cannot be used.

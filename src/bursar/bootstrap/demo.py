@@ -19,7 +19,7 @@ from bursar.web.http_reply import HttpClientError
 AT_ONCE: Final = 8
 TIMEOUT_S: Final = 60.0
 
-# ((Pay.gov's payment type, its outcome), share of the payers in percent). None: the payer walks away.
+# ((Pay.gov's payment type, its outcome), share of the payers in percent). None: the payer leaves without paying.
 PAYERS: Final[tuple[tuple[tuple[str, str] | None, int], ...]] = (
     (("PLASTIC_CARD", "Success"), 60),
     (("ACH", "Success"), 15),
@@ -55,7 +55,7 @@ async def make_payments(
     client = HttpClient()
 
     async def application() -> None:
-        for _ in orders:  # shared: each application takes the next payment
+        for _ in orders:  # a shared iterator: each application takes the next payment
             await _one_payment(client, portal_url, simulator_url, randomness, result)
             on_payment()
 
@@ -117,5 +117,5 @@ def _order(randomness: random.Random, portal_url: str) -> dict[str, Any]:
         "metadata": metadata,
     }
     if fee == "COPY_FEE":
-        order["amount"] = pages / 2  # fifty cents a page: halves are exact in binary
+        order["amount"] = pages / 2  # fifty cents a page; a float holds halves exactly
     return order

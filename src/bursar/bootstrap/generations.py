@@ -54,7 +54,7 @@ class Generations:
         """Call :meth:`raise_and_note`, and log a failure of the store: the next minute or start tries again."""
         try:
             await self.raise_and_note()
-        except Exception as error:  # the process goes on, or ends in order, with any failure of the disk
+        except Exception as error:  # a failure of the disk must not stop the process or its orderly end
             _log.warning("the generation of the store could not be raised: %r", error)
 
     async def keep_raising(self, rows_changed: Callable[[], int]) -> None:

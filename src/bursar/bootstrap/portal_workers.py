@@ -34,7 +34,7 @@ def run_portal_workers(settings: Settings, print_line: PrintLine) -> None:
     bind(settings.host, settings.port, "the portal").close()
     kept_socket = bind(settings.host, settings.port, "the portal", shared=True)
     with kept_socket as kept, shared_buckets(settings.workers) as use:
-        uvloop.run(check_portal(settings))  # errors are reported once, and no open file reaches a fork
+        uvloop.run(check_portal(settings))  # errors are reported once, and no worker inherits an open file
         port = kept.getsockname()[1]
         snapshots = Snapshots(settings.workers)
 

@@ -73,7 +73,7 @@ async def ask_once(reports: PaymentReports) -> None:
     try:
         await reports.sql("SELECT status FROM payments LIMIT 0")
     except (ReportError, OSError) as error:
-        _log.warning("the first question failed: %s", error)  # the first caller gets the same error, or an answer
+        _log.warning("the first question failed: %s", error)  # the first caller gets the error or an answer
 
 
 async def write_lake_when_due(reports: PaymentReports, interval_s: float) -> None:

@@ -60,7 +60,7 @@ async def serving(
     share: WorkerShare | None = None,
     uploads: Mapping[str, UploadLimit] | None = None,
 ) -> AsyncIterator[None]:
-    """Serve ``app`` for the length of a ``with``; leaving it waits ``REQUEST_GRACE_S`` for requests under way.
+    """Serve ``app`` for the length of a ``with``; leaving it waits ``REQUEST_GRACE_S`` for requests in progress.
 
     ``refuse`` makes the answers to requests that cannot be read. ``share`` is this process's share of the
     connections, if several workers serve one port. ``uploads``: the bounds of paths that take large bodies.

@@ -65,7 +65,7 @@ async def _backup(settings: Settings, target: str) -> None:
     store = _store_file(settings)
     with _refusals():
         if target.startswith(S3_SCHEME):
-            with tempfile.TemporaryDirectory() as folder:  # of mode 700
+            with tempfile.TemporaryDirectory() as folder:  # a folder of mode 700
                 final = Path(folder) / "backup.db"
                 _refuse_existing_object(target)
                 await _copy_of_store(settings, store, final)
@@ -80,7 +80,7 @@ async def _copy_of_store(settings: Settings, store: Path, final: Path) -> None:
     """Copy the store to ``final``, and check the copy."""
     async with Composition(settings, creates_store=False) as parts:
         generations = Generations(await parts.ledger(), str(store))
-        # Raised before, the generation dates the backup. Raised after, it makes every restore by hand noticeable.
+        # The rise before the backup gives the backup a date. The rise after it makes every restore by hand noticeable.
         await generations.raise_and_note()
         with partial_file(final) as partial:
             with _progress("copying") as advance:
@@ -94,7 +94,7 @@ async def _copy_of_store(settings: Settings, store: Path, final: Path) -> None:
 async def _restore(settings: Settings, source: str) -> None:
     store = _store_file(settings)
     async with Composition(settings) as parts:
-        _ = parts.fees  # marking the copy needs the catalogue: a bad one is reported before anything is copied
+        _ = parts.fees  # marking the copy needs the catalogue: an invalid one is reported before anything is copied
     with _refusals():
         refuse_existing(store)
         make_private_folder(store.parent)

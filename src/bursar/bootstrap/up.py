@@ -261,7 +261,7 @@ def _simulator(settings: Settings, parts: Composition, stack: AsyncExitStack) ->
 
 async def _reports(parts: Composition) -> PaymentReports:
     """Return the reports of the reports process, or of this process if the store is in memory."""
-    local = await parts.reports()  # also reports a lake that cannot be
+    local = await parts.reports()  # this also reports a lake that cannot be opened
     return RemoteReports(reports_socket(parts.settings)) if has_reports_process(parts.settings) else local
 
 

@@ -81,6 +81,6 @@ def _entry(row: Any) -> AccessEntry:
     try:
         detail = json.loads(row["detail"])
     except ValueError:
-        detail = {}  # it was cut
+        detail = {}  # the stored detail was cut
     roles = tuple(filter(None, row["roles"].split(",")))
     return AccessEntry(row["id"], row["at"], row["name"], roles, row["address"], row["action"], row["target"], detail)

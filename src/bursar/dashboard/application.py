@@ -166,7 +166,7 @@ async def _with_files(visit: Visit) -> Response:
     if uploads.locked():
         raise PageError(503, "errors.upload_busy")
     async with uploads:
-        with tempfile.TemporaryDirectory(prefix="bursar-upload-") as folder:  # of mode 700
+        with tempfile.TemporaryDirectory(prefix="bursar-upload-") as folder:  # a folder of mode 700
             filled = await read_form_with_files(visit.request, Path(folder), lambda form: _check_token(visit, form))
             visit.form, visit.files = filled.fields, filled.files
             return await visit.route.handler(visit)

@@ -18,7 +18,7 @@ _CENT: Final = Decimal("0.01")
 
 def dollars(amount: Decimal | int | str) -> str:
     """Return an amount, a number or its text, as ``$1,234.50``; a negative one as ``($60.00)``."""
-    exact = Decimal(amount).quantize(_CENT) + 0  # without the sign of a negative zero
+    exact = Decimal(amount).quantize(_CENT) + 0  # removes the sign of a negative zero
     return f"(${-exact:,.2f})" if exact < 0 else f"${exact:,.2f}"
 
 

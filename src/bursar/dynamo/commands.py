@@ -286,7 +286,7 @@ def _opened(target: str) -> "Iterator[IO[bytes] | GzipFile]":
                 yield file
             file.flush()
     except OSError as error:
-        if error.errno == errno.EPIPE:  # the reader of a pipe has what it needs
+        if error.errno == errno.EPIPE:  # the reader of the pipe has closed it
             raise
         raise DynamoCommandRefused(f"--to {target}: {error.strerror}; the dump is not complete") from None
 

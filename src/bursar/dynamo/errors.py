@@ -75,8 +75,8 @@ class InvalidValue(DynamoError):
     """A ValidationException whose text depends on the operation.
 
     Amazon checks requests in two layers. ``message`` is the older one's text, which BatchWriteItem, the transactions,
-    Scan and statements report; ``current`` is the newer one's, which GetItem, BatchGetItem, Query and, with
-    :data:`ENVELOPE`, the writes of one item report. Source: paritysuite/dynamodb-conformance, valueLayers.
+    Scan and statements report. ``current`` is the newer one's, which GetItem, BatchGetItem and Query report, and with
+    :data:`ENVELOPE` the writes of one item. Source: paritysuite/dynamodb-conformance, valueLayers.
     """
 
     def __init__(self, message: str, current: str) -> None:

@@ -227,7 +227,7 @@ def _is_http(url: str) -> bool:
 
 
 def _only_about(name: str, asked: str, found: tuple[Collection, ...]) -> tuple[Collection, ...]:
-    """Return ``found``. Raises Nonsense if one of them has another id than the request."""
+    """Return ``found``. Raises Nonsense if one of them has an id other than the request's."""
     if any(getattr(each, name) not in (None, asked) for each in found):
         raise Nonsense(f"transactions of another {name}")
     return found

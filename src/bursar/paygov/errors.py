@@ -54,9 +54,9 @@ class ArgumentRefused(NotSent, ValueError):
 class Fault(PayGovError):
     """A refusal by Pay.gov: a ``TCSServiceFault`` with its return code and detail, both text.
 
-    A definite refusal of *this* call. One code needs care: ``token_unusable`` (4117) is also the answer to a token
-    that was completed before. A network can deliver one complete twice and return the second reply, and a restored
-    store can complete a token again, so 4117 never proves that the payer was not charged.
+    A definite refusal of *this* call. One code needs care: ``token_unusable`` (4117) is also the answer to a token that
+    was completed before. A network can deliver one complete twice and return the second reply, and a restored store can
+    complete a token again. So 4117 never proves that the payer was not charged.
     """
 
     certainty = Certainty.REFUSED

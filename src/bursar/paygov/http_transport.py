@@ -48,5 +48,5 @@ class HttpTransport:
             raise Nonsense(error.reason, status=error.status) from error
 
     async def close(self) -> None:
-        """Close every connection. A request that is under way raises Lost."""
+        """Close every connection. A request in progress raises Lost."""
         await self._client.close()

@@ -32,7 +32,7 @@ NAMESPACES: Final = (
 
 CONTENT_TYPE = "text/xml; charset=utf-8"
 BEARER_HEADER = "Authentication"
-"""Not Authorization: the public test server reads the bearer token from a header of this name."""
+"""The header with the bearer token. It is not Authorization, because the public test server reads this one."""
 
 ONLINE_PATH = "/services/TCSOnlineService"
 QUERY_PATH = "/tcssinglequery/services/TCSSingleQueryService"
@@ -115,7 +115,7 @@ START: Final = SoapOperation(
         "url_success",
         "url_cancel",
     ),
-    harmless=True,  # It makes another token, and charges no payer.
+    harmless=True,  # Repeating it makes another token, and charges no payer.
 )
 CLASSIFICATION, CLASSIFICATION_ITEM = "classification", "classification_data"
 CLASSIFICATION_ID, CLASSIFICATION_AMOUNT = "classification_id", "amount"
@@ -132,8 +132,8 @@ GET_DETAILS: Final = SoapOperation("getDetails", ("tcs_app_id", "paygov_tracking
 GET_DETAILS_BY_AGENCY_ID: Final = SoapOperation("getDetails", ("tcs_app_id", "agency_tracking_id"), harmless=True)
 """The same operation with the other id. Public classes of version 3_0 have it; not checked for 3_3."""
 
-# TCSSingleQueryService. Its field-level form is not public: these lines are a GUESS as a whole. An agency has to
-# correct nothing else to query by agency tracking id.
+# TCSSingleQueryService. Its field-level form is not public: these lines are a GUESS as a whole. To query by agency
+# tracking id, an agency has to correct only these lines.
 QUERY_NAMESPACE = "http://fms.treas.gov/services/tcssinglequery"
 QUERY: Final = SoapOperation("singleQuery", ("tcs_app_id", "agency_tracking_id"), harmless=True)
 LIST_ELEMENT, LIST_ITEM_ELEMENT = "transactions", "transaction"

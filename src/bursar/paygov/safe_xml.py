@@ -52,7 +52,7 @@ def parse_xml(body: bytes, content_type: str = "") -> Element:
         # LookupError and ValueError: an encoding that is unknown or that expat does not support.
         raise XmlRefused(f"not well-formed XML: {error}") from None
     elements = list(root.iter())
-    # Only a document of more elements than levels can be too deep, so few documents are walked.
+    # Only a document of more elements than levels can be too deep, so few documents are searched.
     if len(elements) > DEPTH_MAX and _deeper_than(root, DEPTH_MAX):
         raise XmlRefused(f"elements nested more than {DEPTH_MAX} deep")
     if len(elements) > ELEMENTS_MAX:

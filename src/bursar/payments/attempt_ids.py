@@ -1,8 +1,7 @@
 """Agency tracking ids: the id that Bursar gives an attempt at Pay.gov (docs/paygov.md: at most 21 characters).
 
-The id of an attempt is derived from its obligation and its number. After a restore from a backup, the ids of all
-attempts that the lost part of the store may have begun can therefore be derived again, and Pay.gov can be asked for
-each of them. Attempts of older stores keep their random ids.
+The id of an attempt is derived from its obligation and its number. So after a restore from a backup, the ids of all
+lost attempts can be derived again, and Pay.gov can be asked about each. Attempts of older stores keep their random ids.
 """
 
 from collections.abc import Iterable

@@ -93,5 +93,5 @@ def _sum_problem(shares: Sequence[Share], amount: object) -> str | None:
     if amount is None:
         return "must have percentages, because the caller chooses the amount"
     if not _AMOUNT.fullmatch(str(amount)) or Decimal(str(amount)) == total:
-        return None  # an amount that is none is reported where it is
+        return None  # an invalid amount is reported elsewhere
     return f"must add up to the amount, {amount}; got {total}"

@@ -94,7 +94,7 @@ class DuePolicy:
         return whole_ms(attempt.created_at + self.received_age_max_s)
 
     def next_poll_at(self, attempt: Attempt, now: float) -> float:
-        """Return when to ask Pay.gov again after a poll at ``now`` that decided nothing.
+        """Return when to ask Pay.gov again after a poll at ``now`` that did not show an outcome.
 
         The wait grows with the time for which the attempt has been in its state, within the bounds, so nothing needs to
         be stored between two polls. The wait for an unknown outcome doubles, but is short while the outcome is fresh.

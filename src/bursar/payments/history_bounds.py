@@ -33,7 +33,7 @@ NOTED_EVENTS_MAX: Final = 2_000
 REVERSAL_EVENTS_MAX: Final = 4_000
 """At this number of events, no further reversal or request for a refund is recorded, only the decision on a request."""
 
-_EVENTS_RELEASED: Final = 4  # started, token_given, claimed, released: there is no other way
+_EVENTS_RELEASED: Final = 4  # the only possible events are started, token_given, claimed, released
 _EVENTS_OF_A_RECLAIM: Final = 2  # reclaimed, released
 EVENTS_MAX: Final[Mapping[EventName, int]] = {
     "reclaimed": _EVENTS_RELEASED + _EVENTS_OF_A_RECLAIM * RECLAIMS_MAX,

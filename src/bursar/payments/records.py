@@ -109,8 +109,8 @@ class Attempt:
     over the Treasury's accounts, None for a fee without one.
 
     ``first_attempt`` is the sort key of the obligation's first attempt; None at obligations of earlier versions.
-    ``holds_obligation`` means that it is this attempt, and that no further one has started: it needs no sentinel to
-    keep other attempts out (:mod:`bursar.payments.rules`). The end of this hold does not change ``version``, and
+    ``holds_obligation`` means that this is the first attempt and no further one has started. Then no sentinel is needed
+    to keep other attempts out (:mod:`bursar.payments.rules`). The end of this hold does not change ``version``, and
     attempts that differ only in it are equal. ``follows`` is ``first_attempt`` in a further attempt that blocked others
     when it began.
 
@@ -146,12 +146,12 @@ class Attempt:
     lease_owner: str | None = None
     lease_until: float | None = None
     outcome_unknown: bool = False
-    unknown_reason: str | None = None  # in one line for a person
+    unknown_reason: str | None = None  # one line for a person
     repeat_used: bool = False  # the one repeated complete may have been sent: never send another
     unsettled_since: float | None = None
     refreshed_at: float | None = None
     due_at: float | None = None
-    metadata_erased_at: float | None = None  # then ``metadata`` is {}
+    metadata_erased_at: float | None = None  # ``metadata`` is {} if it is set
     settled_at: float | None = None
     reversed_amount: Decimal | None = None
     reopened: bool = False

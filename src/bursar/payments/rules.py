@@ -203,7 +203,7 @@ _ATTEMPT_IDENTITY: Final = (
     IMPORTED_AT,
 )
 
-# The first version of an attempt is received, except for an imported one, which an attempt can only be from its start.
+# The first version of an attempt is received. Only an imported attempt may begin with another status.
 _INITIAL: Final = (RECEIVED, *dict.fromkeys(e.target for e in edges_from(None) if e.target != RECEIVED))
 _BEGINS_RECEIVED: Final = Where(
     f"#status = :received OR version > :first OR attribute_exists({IMPORTED_AT})",

@@ -115,7 +115,7 @@ EDGES: Final[tuple[Edge, ...]] = (
     Edge(PENDING,    FAILED,     "bounced",            _PS, "Pay.gov reports that it failed, was cancelled or retired"),
     Edge(PENDING,    PROCESSED,  "resolved_processed", _O,  "an operator found it settled"),
     Edge(PENDING,    FAILED,     "resolved_failed",    _O,  "an operator found it failed"),
-    # Events without a move.
+    # Events that keep the status.
     Edge(PROCESSING, PROCESSING, "outcome_unknown",    _PS, "Pay.gov's answer was lost or decides nothing"),
     Edge(PROCESSING, PROCESSING, "lease_taken_over",   _PS, "the lease ran out: what its holder did is unknown"),
     Edge(PROCESSING, PROCESSING, "released",           _P,  "the complete was definitely not sent"),

@@ -35,7 +35,7 @@ REASON = "bursar import"
 def import_(ctx: click.Context, files: tuple[Path, ...], by: str, clients: tuple[str, ...], dry_run: bool) -> None:
     """Import another portal's transactions (CSV or JSON lines), as docs/migrating.md maps them.
 
-    It may be repeated: a row that is imported already stays as it is. Exit code 1: a row was not imported.
+    It may be repeated: a row that is imported already is not changed. Exit code 1: a row was not imported.
     """
     names = dict(_renamed(each) for each in clients)
 

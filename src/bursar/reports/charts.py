@@ -38,7 +38,7 @@ _PNG_DOTS_PER_INCH: Final = 150
 _TICKS_MAX: Final = 14
 _SMALL_TEXT: Final = 9
 
-# Okabe and Ito's palette, which suits any colour vision, and six further colours.
+# Okabe and Ito's palette, which is suitable for any color vision, and six further colours.
 SERIES_COLOURS: Final = (
     *("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00"),
     *("#F0E442", "#7F7F7F", "#4B5D8F", "#A0522D", "#2F855A", "#9F7AEA"),
@@ -149,12 +149,12 @@ def draw(chart: Chart, *, theme: Theme = "light", form: ChartForm = "svg") -> by
     from matplotlib.figure import Figure
 
     settings: Any = {
-        "svg.fonttype": "none",  # text stays text, which can be searched and read aloud
+        "svg.fonttype": "none",  # keeps text as text, which can be searched and read aloud
         "svg.hashsalt": "bursar",
         "font.family": ["sans-serif"],
         "font.size": _SMALL_TEXT + 1,
         "hatch.linewidth": 0.8,
-        "text.parse_math": False,  # a dollar sign is a dollar sign
+        "text.parse_math": False,  # a dollar sign does not begin a formula
     }
     with matplotlib.rc_context(settings):
         figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
@@ -176,7 +176,7 @@ def _paint(figure: "Figure", chart: Chart, theme: Theme) -> None:
     axes = figure.add_subplot()
     axes.set_facecolor(colours["ground"])
     places = {label: place for place, label in enumerate(chart.labels)}
-    # Stacked bars grow away from 0: up, and down for money that went back.
+    # Stacked bars grow away from 0: upwards, and downwards for reversals.
     above, below = [0.0] * len(places), [0.0] * len(places)
     for number, (name, points) in enumerate(chart.series.items()):
         place_of_style = number % SERIES_MAX

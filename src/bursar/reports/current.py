@@ -121,7 +121,7 @@ class Current:
                 try:
                     moved = await self._commit(tail)
                 except _TailReplaced:
-                    self._tail = None  # the known state is old, however recently it was read
+                    self._tail = None  # the known state is old, even if it was read recently
                     followed_at, tail = self._clock(), await self._follow()
                     continue
                 self._note_complete(tail, followed_at)

@@ -16,7 +16,7 @@ from bursar.payments.fees import COURT_ZONE
 from bursar.reports.errors import BadInstant, BadParameter
 
 TEXT_CHARS_MAX: Final = 256
-NOW: Final = "now"  # as a default: the time at which the report runs
+NOW: Final = "now"  # the default: the time at which the report runs
 EVERY: Final = "*"  # every fee, every client
 FEE: Final = "FEE"
 CLIENT: Final = "CLIENT"
@@ -98,7 +98,7 @@ def _decimal(value: str, now: float) -> str:
 
 
 KINDS: Final[dict[str, tuple[str, Callable[[str, float], str]]]] = {
-    # kind: (accepted values, check and conversion; its second argument is the time at which the report runs)
+    # kind: (accepted values, check and conversion; the second argument is the time at which the report runs)
     "TEXT": (f"a text of 1 to {TEXT_CHARS_MAX} characters", _text),
     FEE: ("the key of a fee, or * for every fee", _text),
     CLIENT: ("the name of a client, or * for every client", _text),

@@ -130,7 +130,7 @@ class Reports:
         for rebuild in (False, True):
             try:
                 return await stack.enter_async_context(self._stream(question))
-            except LakeBroken:  # as in answers
+            except LakeBroken:  # as in :meth:`answers`
                 self._current.forget(rebuild=rebuild)
         return await stack.enter_async_context(self._stream(question))
 
@@ -189,10 +189,10 @@ class Reports:
     async def verify_lake(self, *, repairs: bool = True) -> Verification:
         """Compare the lake with the table. Both are read completely. Months that differ are rebuilt, if ``repairs``.
 
-        Answers and writes go on meanwhile. Raises :class:`bursar.reports.errors.LakeBusy` if another process writes
+        Answers and writes continue meanwhile. Raises :class:`bursar.reports.errors.LakeBusy` if another process writes
         the lake again and again.
         """
-        thread = self._verify_thread  # the other one would let answers wait until the lake has been read
+        thread = self._verify_thread  # on the other thread, answers would wait until the lake has been read
         found = await verified(
             self._current, self._source, self._lake, self._clock, thread, self._retention, repairs=repairs
         )

@@ -178,7 +178,7 @@ def _entries(
         parameters["status"] = status
     fields = ", ".join(f'{_AS_TEXT.get(column, column)} AS "{name}"' for name, column in _FIELDS.items())
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    # For few rows, each part of the table is asked for its first ones: bursar.reports.sql.fast_top_rows.
+    # For few rows, only the first rows of each part of the table are read: bursar.reports.sql.fast_top_rows.
     return Question(f"SELECT {fields} FROM payments{where} ORDER BY {by} LIMIT {limit:d} OFFSET {offset:d}", parameters)
 
 

@@ -229,7 +229,7 @@ async def _compared(
         for month in sorted({*stored.months[name], *in_lake[name]})
         if state[name].snapshot_id is not None
     )
-    first = retention.first_days(clock())  # at the end: a month that left meanwhile is on one side alone
+    first = retention.first_days(clock())  # checked at the end, because a month that left meanwhile is only on one side
     return state, tuple(
         check
         for check in checks

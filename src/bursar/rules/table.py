@@ -257,7 +257,7 @@ class _TransactionSender:
             refusal = refusal or guarded
             if guarded is None:
                 found.append((action, reason.get("Item") or await self._read(action)))
-        # Only after a lost answer can this write itself be the cause of a failed condition.
+        # Only after a lost answer can this write itself have made the condition fail.
         if self._unclear and await self._is_written():
             return True
         raise refusal or refusal_or_contention(self._table.plan, found) from None

@@ -150,7 +150,7 @@ class AsgiConnection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Drop the connection; uvicorn reports it to the application."""
-        if self.transport is None:  # another worker has it
+        if self.transport is None:  # another worker has the connection
             return
         self.receiving = False
         super().connection_lost(exc)
@@ -167,7 +167,7 @@ class AsgiConnection(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.refuse(RefusalReason.NOT_HTTP)
         if self.receiving:
-            # The read in which a request begins may hold other requests before it: it is not counted.
+            # The read in which a request begins may hold other requests before it: that read is not counted.
             self.received_bytes = self.received_bytes + len(data) if self.received_bytes >= 0 else 0
             if self.in_head and self.received_bytes > HEAD_BYTES_MAX:
                 self.refuse(RefusalReason.HEAD_TOO_LARGE)
@@ -234,7 +234,7 @@ class AsgiConnection(HttpToolsProtocol):
     # --- uvicorn's calls
 
     def on_response_complete(self) -> None:
-        """Start the next pipelined request. uvicorn's method would start a timer; housekeeping is enough."""
+        """Start the next pipelined request. uvicorn's method also starts a timer, which is not needed."""
         self.transport.flush()
         if not self.transport.is_closing():
             self.flow.resume_reading()
@@ -267,7 +267,7 @@ class AsgiConnection(HttpToolsProtocol):
         if self.flow.write_paused:
             return WRITE_STALL_S_MAX
         if self._is_handled:
-            return float("inf")  # the application may take its time
+            return float("inf")  # the server does not limit the application's time
         if self.in_head:
             return HEAD_S_MAX
         if self.receiving:
@@ -297,7 +297,7 @@ class AsgiConnection(HttpToolsProtocol):
 
     def _answer_refusal(self, refusal: RefusalReason) -> None:
         head_is_read = self.receiving and not self.in_head
-        if head_is_read and self.cycle.response_complete:  # answered before all of it was there
+        if head_is_read and self.cycle.response_complete:  # the request was answered before its whole body had arrived
             self.transport.close()
             return
         answered = self.asgi_server.refuse(refusal, dict(self.scope) if head_is_read else None)
@@ -328,7 +328,7 @@ class _Writer:
     def __init__(self, connection: AsgiConnection, transport: asyncio.Transport) -> None:
         self._connection = connection
         self._transport = transport
-        self._begun: Any = None  # the request whose answer has begun
+        self._begun: Any = None  # ends the request whose answer has begun
         self._head = b""
         self.abort = transport.abort
         self.get_extra_info = transport.get_extra_info

@@ -83,9 +83,9 @@ class WorkerShare:
             return False
         try:
             socket.send_fds(self._outboxes[fewest], [b"c"], [descriptor])
-        except OSError:  # its socket is full, or there are too many descriptors
+        except OSError:  # the worker's socket is full, or there are too many descriptors
             return False
-        held[fewest] += 1  # until that worker reports: more may arrive in this loop iteration
+        held[fewest] += 1  # counted until that worker reports, because more may arrive in this loop iteration
         return True
 
     def close(self) -> None:

@@ -23,7 +23,7 @@ from bursar.web.refusals import HEAD_BYTES_MAX, RefusalReason
 
 HEADERS_MAX: Final = 100
 PIPELINED_MAX: Final = 64
-"""Requests of one connection that wait for an answer; above it, nothing more is read from that client."""
+"""The most requests of one connection that wait for an answer. Above it, nothing more is read from that client."""
 BUFFERED_BYTES_MAX: Final = 512 * 1024 * 1024
 """The bytes of bodies that are still arriving, of all connections together."""
 WRITE_BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -193,7 +193,7 @@ class Http1Connection(asyncio.Protocol, ABC):
         except httptools.HttpParserError:
             self._refuse(RefusalReason.NOT_HTTP)
         if self._receiving:
-            # The read in which a request begins may hold other requests before it: it is not counted.
+            # The read in which a request begins may hold other requests before it: that read is not counted.
             self._received_bytes = self._received_bytes + len(data) if self._received_bytes >= 0 else 0
             if self._in_head and self._received_bytes > HEAD_BYTES_MAX:
                 self._refuse(RefusalReason.HEAD_TOO_LARGE)
@@ -281,7 +281,7 @@ class Http1Connection(asyncio.Protocol, ABC):
 
     def _start(self, request: HttpRequest) -> None:
         self.request = request
-        self.deadline_s = float("inf")  # the subclass may take its time
+        self.deadline_s = float("inf")  # the server does not limit the subclass's time
         try:
             self.handle(request)
         except Exception:  # a bug of the subclass: without an answer the connection would hang

@@ -118,7 +118,7 @@ class HttpClient:
             self._put_back(place, connection, loop.time())
 
     async def close(self) -> None:
-        """Close every connection. A request that is under way raises ReplyLost."""
+        """Close every connection. A request in progress raises ReplyLost."""
         if self._eviction is not None:
             self._eviction.cancel()
             self._eviction = None
@@ -190,7 +190,7 @@ class HttpClient:
             try:
                 async with asyncio.timeout(timeout_s / len(addresses)):
                     return await self._connect_to(place, address)
-            except OSError:  # a TimeoutError is one
+            except OSError:  # TimeoutError is an OSError
                 continue
         return await self._connect_to(place, addresses[-1])
 
@@ -281,7 +281,7 @@ def _head(url: str, headers: tuple[tuple[str, str], ...]) -> tuple[Place, bytes]
         host = parts.hostname or ""
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         name = parts.netloc.rpartition("@")[2].encode("idna" if not parts.netloc.isascii() else "ascii").decode()
-    except (KeyError, ValueError) as error:  # KeyError: the scheme is not HTTP's; UnicodeError is a ValueError
+    except (KeyError, ValueError) as error:  # KeyError: another scheme than HTTP; UnicodeError is a ValueError
         raise RequestNotSent(f"not an HTTP address: {error}") from error
     if not host or not name or not _WIRE_TARGET.fullmatch(target) or not _WIRE_TARGET.fullmatch(name):
         raise RequestNotSent("not an HTTP address: no host, or a character that an address cannot hold")

@@ -45,7 +45,7 @@ class HttpClientConnection(asyncio.Protocol):
         self._body_bytes = self._wire_bytes = 0
         self._in_body = False
         self._refused: ReplyUnreadable | None = None
-        self._parser = httptools.HttpResponseParser(self)  # reads the callbacks of self once, here
+        self._parser = httptools.HttpResponseParser(self)  # reads the callbacks of self only once, at this point
 
     @property
     def usable(self) -> bool:
@@ -122,7 +122,7 @@ class HttpClientConnection(asyncio.Protocol):
             self._complete(keep_alive=False)
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Fail the request that is under way, if there is one."""
+        """Fail the request in progress, if there is one."""
         self.ended.set()
         self._fail(
             ReplyLost(

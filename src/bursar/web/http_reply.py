@@ -21,7 +21,7 @@ class HttpReply(NamedTuple):
 
 
 class HttpClientError(Exception):
-    """No whole reply. The text names the host and the reason; it holds nothing of the request."""
+    """No whole reply. The text names the host and the reason; it contains no part of the request."""
 
 
 class RequestNotSent(HttpClientError):

@@ -21,9 +21,15 @@ IDLE_S_MAX: Final = 300.0
 WRITE_STALL_S_MAX: Final = 60.0
 """How long a client may leave answers unread."""
 LINGER_S_MAX: Final = 2.0
-"""How long a refused client may go on sending: closing the socket at once could destroy the answer on its way."""
+"""How long a refused client may continue to send.
+
+Closing the socket immediately could destroy the answer in transit.
+"""
 HOUSEKEEPING_S: Final = 1.0
-"""Time between two checks of the deadlines. One timer for all connections costs less than a timer for each request."""
+"""The time between two checks of the deadlines.
+
+One timer for all connections costs less than a timer for each request.
+"""
 
 _OFFER_HEADERS: Final = (b"upgrade", b"http2-settings", b"connection")
 
@@ -100,13 +106,13 @@ class HttpServer(ABC, Generic[OpenConnection]):
             self._housekeeping.cancel()
 
     def pass_on(self, transport: asyncio.Transport, *, adopted: bool) -> bool:
-        """Pass a new connection to a worker that holds fewer, if there is one, and return whether it was passed.
+        """Pass a new connection to a worker that has fewer, if there is one, and return whether it was passed.
 
         An adopted connection is not passed on again, so it cannot move back and forth.
         """
         if self._share is None or adopted or not self._share.pass_on(transport.get_extra_info("socket").fileno()):
             return False
-        transport.abort()  # this descriptor only: the other worker has another one
+        transport.abort()  # only this descriptor: the other worker has another one
         return True
 
     @property

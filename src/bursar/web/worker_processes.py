@@ -92,7 +92,7 @@ class WorkerProcesses:
         """Read which workers have become ready; wait for :data:`POLL_S` if none has."""
         if not select.select([self._ready_reader], [], [], POLL_S)[0]:
             return
-        # Whole process ids: a pipe does not split such short writes.
+        # A read returns whole process ids, because a pipe does not split such short writes.
         reported = os.read(self._ready_reader, _PROCESS_ID.size * self._count)
         for (process,) in _PROCESS_ID.iter_unpack(reported):
             if process in self._children:
@@ -138,7 +138,8 @@ class WorkerProcesses:
                 os.kill(child, signal.SIGTERM)
 
     def _fork(self, worker: int) -> None:
-        # Blocked: a signal between the fork and the note of the child would leave a worker that is never stopped.
+        # Signals are blocked: one between the fork and the record of the child would leave a worker that is never
+        # stopped.
         with _signals_held():
             if self._stopping:
                 return
@@ -157,7 +158,7 @@ class WorkerProcesses:
             os.close(self._lifeline[1])
             self._work(self._lifeline[0], self._report_ready, self._balancer.share(worker))
             code = 0
-        except BaseException:  # nothing above could report it
+        except BaseException:  # no caller could report it
             traceback.print_exc()
         finally:
             os._exit(code)

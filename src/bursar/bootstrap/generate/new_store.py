@@ -49,7 +49,7 @@ def generate_store(
     try:
         make_private_folder(final.parent)
         make_private_folder(books.parent)
-        shutil.rmtree(filling, ignore_errors=True)  # of a run that was interrupted
+        shutil.rmtree(filling, ignore_errors=True)  # left by an interrupted run
         make_private_folder(filling)
         return _filled(plan, settings, filling / final.name, final, books, on_day, processes)
     except (OSError, apsw.Error, BooksError) as error:
@@ -75,7 +75,7 @@ def _filled(
         made = write_history(plan, part, settings.table, books, on_day, processes=processes)
     finally:
         books.close()
-    asyncio.run(_make_table(partial))  # the write-ahead log again, and a check that the store opens
+    asyncio.run(_make_table(partial))  # opening restores WAL mode, and checks the store
     part_of_books.rename(books_path)
     part.rename(final)
     return made

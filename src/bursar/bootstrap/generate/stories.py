@@ -116,7 +116,7 @@ class Stories:
                 attempt, event="start_failed", actor="portal", return_code=None, return_detail="Pay.gov did not answer"
             )
         attempt = await ledger.record_token(attempt, f"{draw.getrandbits(128):032x}")
-        if draw.random() < 0.06:  # the payer walks away
+        if draw.random() < 0.06:  # the payer leaves without paying
             clock.wait(TOKEN_AGE_MAX_S + draw.uniform(1.0, 60.0))
             return await ledger.fail(
                 attempt,

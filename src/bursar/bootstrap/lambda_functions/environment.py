@@ -45,7 +45,7 @@ class FunctionParts(Generic[Made]):
     async def _make(self, ending: AsyncExitStack) -> Made:
         settings, secrets = function_settings(os.environ), None
         self._require(settings)
-        log_as_json(settings.log_level, instead=True)  # of the handlers that Lambda's runtime has set
+        log_as_json(settings.log_level, instead=True)  # replaces the format of the handlers that Lambda's runtime set
         if _has_secrets(settings):
             from bursar.bootstrap.lambda_functions.secrets import SecretFiles
 

@@ -16,7 +16,7 @@ class LakeDiffers(Exception):
 
 
 class LakeWriting:
-    """The handler of the lake's schedules. Its reply reports what was written or verified."""
+    """The handler of the lake's schedules. Its reply reports the result of the write or the verification."""
 
     def __init__(self) -> None:
         """Create a handler with a new instance."""
@@ -41,7 +41,7 @@ async def _written(parts: "tuple[Reports, EmbeddedMetrics]") -> dict[str, Any]:
     reports, metrics = parts
     began = system_clock()
     written = await reports.write_lake()
-    # Without changes the watermark stays, but the lake is complete up to the margin before the pass began.
+    # Without changes the watermark does not move, but the lake is complete up to the margin before the pass began.
     metrics.add("WatermarkAge", system_clock() - began + SAFETY_MARGIN_S)
     return {"rows": written.rows, "watermark": None if written.watermark is None else iso_ms(written.watermark)}
 

@@ -271,7 +271,7 @@ class Move:
             return
         try:
             for table, fence in zip(self._tables, self._fences, strict=True):
-                # A probe that is refused for another reason would prove nothing.
+                # A refusal for another reason does not prove that the table is closed.
                 if not await fence.is_ours() and await fence.refuses_writes(PROBE_KEY):
                     raise MoveRefused(f"FROM: this command must be allowed to write {table.name}, to see it closed")
                 await fence.close()

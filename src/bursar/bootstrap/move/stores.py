@@ -48,7 +48,7 @@ async def opened_move(
             raise MoveRefused(f"FROM, TO: must outlive this command; got {url}")
     if name_of(source_url) == name_of(target_url):
         raise MoveRefused(f"TO: must be another store than FROM; got {target_url}")
-    _ = parts.fees  # the audits need the catalogue: a bad one is reported before anything is copied
+    _ = parts.fees  # the audits need the catalogue: an invalid one is reported before anything is copied
     source = await _opened(parts, source_url, creates=False)
     try:
         target = await _opened(parts, target_url, creates=True)
@@ -117,7 +117,7 @@ async def audit_payments(parts: Composition, store: Store, ledger: Ledger) -> li
     """Return the findings of both audits: rules and sentinels, then chains of events and daily roots."""
     table = parts.settings.table
     rules = await audit_table(store, table, ledger.rules, randomness=parts.randomness)
-    # The state of a move is the only item of another kind, and is gone before the store is opened.
+    # The state of a move is the only item of another kind, and it is removed before the store is opened.
     found = [f"{each.rule}: {each.message}" for each in rules.findings if each.key != MOVE_KEY]
     history = PaymentHistory(store, table, ledger.daily_roots, parts.root_copies, clock=parts.clock)
     return found + [line for line, _ in (await history.check()).lines()]

@@ -116,7 +116,7 @@ async def _parquet(answer: AnswerStream, file: BinaryIO, subject: Subject) -> No
         async for batch in answer.batches:
             await asyncio.to_thread(writer.write_batch, batch)
     except BaseException:
-        writer.end()  # pyarrow would end it later, when the file is closed
+        writer.end()  # ended here, because pyarrow ends it only when the file is closed
         raise
     await asyncio.to_thread(writer.end)
 

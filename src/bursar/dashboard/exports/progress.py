@@ -120,10 +120,10 @@ class ExportRun:
             yield
             state = "finished"
         except (ExportStopped, asyncio.CancelledError, GeneratorExit):
-            state = "stopped"  # by the person: here, or in the browser, which closes the connection
+            state = "stopped"  # the person stopped it here, or in the browser, which closes the connection
             raise
         finally:
-            self._end(state)  # without a thread: a task that is cancelled cannot wait
+            self._end(state)  # without a thread, because a cancelled task cannot wait
 
     def _note(self) -> bool:
         with self._state.writing() as connection:

@@ -91,7 +91,7 @@ async def export_access_log(visit: Visit) -> Response:
     """Send the entries of the filter, newest first. The export becomes an entry too."""
     found, problems = _asked(visit, court_day(visit.parts.clock()))
     if problems:
-        return visit.redirect(visit.path("access_log", visit.query))  # that page says what is wrong
+        return visit.redirect(visit.path("access_log", visit.query))  # that page shows the problem
     await visit.log("exported", "access log", **dict(found.query), form="csv")
     entries = await asyncio.to_thread(
         visit.site.access_log.entries, search=found.search, limit=EXPORT_ENTRIES_MAX, **found.bounds

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bursar.portal.upkeep.attention import AttentionItem
 
 ATTEMPTS_SHOWN_MAX: Final = 500
-"""Rows of one list, longest waiting first. The page says how many more there are."""
+"""The most rows of one list, longest waiting first. The page shows the number of further ones."""
 OPEN_REFUNDS_MAX: Final = 500
 
 

@@ -53,7 +53,7 @@ async def show_operations(visit: Visit) -> Response:
         health=report,
         sweeper=await _sweeper(visit.parts.record),
         reports=await _reports(visit),
-        workers=None if portal is None else visit.parts.workers,  # of another server they are not known
+        workers=None if portal is None else visit.parts.workers,  # the workers of another server are not known
         webhooks=await webhook_status(visit),
         backlog=None if visit.parts.webhooks is None else await visit.parts.webhooks.backlog(),
         webhook_names=() if visit.parts.webhooks is None else visit.parts.webhooks.names,

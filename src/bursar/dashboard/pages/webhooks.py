@@ -56,7 +56,7 @@ def send(action: WebhookAction) -> PageHandler:
 
 
 ActionResult = tuple[bool, str, dict[str, str]]
-"""Whether it was done; the key of the result's text, and its fields."""
+"""Whether the action was done; the key of the result's text, and the text's fields."""
 
 
 async def _retry(visit: Visit, dispatcher: "Dispatcher") -> ActionResult:

@@ -22,7 +22,7 @@ def _quarter(day: date) -> Days:
 
 def week_of(day: date) -> Days:
     """Return the first and the last day of the week that holds ``day``."""
-    first = day - timedelta(days=day.isoweekday() % 7)  # from Sunday, as everywhere in the court
+    first = day - timedelta(days=day.isoweekday() % 7)  # weeks begin on Sunday, as everywhere in the court
     return first, first + timedelta(days=6)
 
 

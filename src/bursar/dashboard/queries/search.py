@@ -212,7 +212,7 @@ def _text_term(wanted: str, number: int, names: _Names) -> Term:
     ]
     if len(wanted) >= ID_PREFIX_CHARS_MIN:
         if _begins_uuid(wanted):
-            alternatives.append(SqlCondition(f"starts_with(reference, ${name})"))  # it is stored in lower case
+            alternatives.append(SqlCondition(f"starts_with(reference, ${name})"))  # references are stored in lower case
         if len(wanted) <= AGENCY_TRACKING_ID_CHARACTERS_MAX:
             alternatives.append(_begins("agency_tracking_id", name, wanted))
         alternatives.append(_begins("paygov_tracking_id", name, wanted))

@@ -104,7 +104,7 @@ def csv_items(content: io.BufferedReader, form: CsvForm) -> Iterator[tuple[int, 
             yield sum(map(len, row)) + len(row), {name: _value(form, name, field) for name, field in fields if field}
     except csv.Error as error:
         raise BadLine(f"line {rows.line_num}: must be CSV: {error}") from None
-    except UnicodeDecodeError as error:  # found some lines before the reader is there
+    except UnicodeDecodeError as error:  # found before the reader has returned the lines before it
         raise BadLine(f"after line {rows.line_num}: must be UTF-8: {error.reason}") from None
 
 

@@ -122,7 +122,7 @@ class _Transport:
 
 
 def _request_body(request: "AWSPreparedRequest") -> bytes | str:
-    assert isinstance(request.body, bytes | str)  # JSON requests never stream
+    assert isinstance(request.body, bytes | str)  # JSON requests are never streamed
     return request.body
 
 

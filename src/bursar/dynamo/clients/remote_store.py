@@ -37,7 +37,7 @@ REQUESTS_AT_ONCE_MAX = 32
 REQUEST_TIMEOUT_S = 15.0
 REPLY_BYTES_MAX = 64 * 1024 * 1024
 """The largest reply. A page of 1 MB, or a batch of 16 MB, becomes larger when it is written as JSON."""
-SERVICE = "dynamodb"  # streams are signed for it too
+SERVICE = "dynamodb"  # requests to streams are signed for this service too
 TRIES_MAX = 4
 RETRY_DELAY_S = 0.05
 RETRY_DELAY_S_MAX = 1.0

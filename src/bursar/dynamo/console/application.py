@@ -121,7 +121,7 @@ def _gate(site: ConsoleSite, pages: Mapping[str, ConsolePage]) -> Callable[[Requ
         except DynamoError as error:
             denied = error.code == "AccessDeniedException"
             response = _error_page(visit, 403 if denied else error.http_status, error.code, error.message)
-        except Exception:  # a fault of one page must not end the server; the only place where it becomes a page
+        except Exception:  # an error of one page must not end the server; no other place makes a page of it
             _log.exception("unhandled exception in a page of the console")
             response = _error_page(visit, 500, "The page failed", "The log of the server has the reason.")
         if visit.new_cookie is not None:
@@ -135,7 +135,7 @@ def _gate(site: ConsoleSite, pages: Mapping[str, ConsolePage]) -> Callable[[Requ
 async def _answer(visit: ConsoleVisit, page: ConsolePage) -> Response:
     request, site = visit.request, visit.site
     if request.method not in SAFE_METHODS:
-        # Behind a proxy, the scheme is the browser's and not ours: only the hosts are compared.
+        # Behind a proxy, the browser's scheme differs from ours, so only the hosts are compared.
         scheme = urlsplit(request.headers.get("origin", "")).scheme or "http"
         if not is_from_own_site(request.headers, f"{scheme}://{request.headers.get('host', '')}"):
             raise PageRefused(403, "The form comes from another site", "Open the page in the console and try again.")

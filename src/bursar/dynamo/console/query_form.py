@@ -82,7 +82,7 @@ class QueryForm:
         if self.index:
             request["IndexName"] = self.index
         if self.index not in {each["IndexName"] for each in self.table.get("GlobalSecondaryIndexes", [])}:
-            request["ConsistentRead"] = True  # which global indexes do not offer
+            request["ConsistentRead"] = True  # global indexes do not support it
         if self.operation == "Query":
             request["KeyConditionExpression"] = " AND ".join(self._key_tests(building))
             if self.fields.get("order") == "desc":

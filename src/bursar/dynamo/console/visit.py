@@ -116,7 +116,7 @@ class ConsoleVisit:
     def authorise(self, operation: str, request: Mapping[str, Any]) -> None:
         """Raise ``DynamoError`` AccessDeniedException if the person's access key does not allow the request."""
         if self.site.access is not None:
-            assert self.access_key is not None  # the gate has refused the others
+            assert self.access_key is not None  # the gate has refused all other methods
             identity = Identity(self.access_key, "", "dynamodb", self.site.clock())
             self.site.access.authorise(identity, operation, request, self.site.partition_names)
 

@@ -339,7 +339,7 @@ class Core:
             items, grown_bytes = 1, write.size
             row_id = table.rows.insert(write.key, write.size, write.body)
         else:
-            # The item is unchanged: writing it would dirty a page of the file for nothing.
+            # The item is unchanged: writing it would rewrite a page of the file needlessly.
             if row[2] == write.body:
                 return
             row_id, items, grown_bytes = row[0], 0, write.size - row[1]

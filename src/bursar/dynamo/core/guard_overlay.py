@@ -1,8 +1,8 @@
 """A guard's view of a request before its writes are applied: the file, overlaid with the writes.
 
 A guard judges the state that the request would produce (see :mod:`bursar.dynamo.core.guards`). No item is written
-before the judgement, so a refusal has to release only the unique values that the request has come to own: it needs
-neither a savepoint nor copies of pages.
+before the judgement, so a refusal must release only the unique values that the request has taken. It needs neither a
+savepoint nor copies of pages.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -126,7 +126,7 @@ def _items(table: Table, records: list[Record]) -> Iterator[ChangedItem]:
     last: dict[bytes, int] = {}
     inserted: set[bytes] = set()
     for record in records:
-        last.pop(record.keys, None)  # keeps the order of the last changes
+        last.pop(record.keys, None)  # so that keys are in the order of their last changes
         last[record.keys] = record.sequence
         if record.event == INSERT:
             inserted.add(record.keys)

@@ -8,11 +8,11 @@ A swap compares whole items, so there is no expression to build, send, parse and
 keys, indexes, streams and the shared commit are the same as for the API. This is only an optimisation. On
 ``Unswapped``, repeat the write through the API: its error gives the reason.
 
-Everything that follows from ``old`` and ``new`` alone is computed before the write lock is taken, so that other
-processes do not wait for it: keys, sizes, bytes, and the part of the guard's judgement that needs only the changes. It
-holds if ``old`` is stored and the table's definition is unchanged, which is checked under the lock. An ``old`` of None
-is not looked up, since the item is nearly always new: the insertion fails if an item exists. Then the whole group of
-writes is undone, and each of its requests runs in a separate transaction.
+Keys, sizes, bytes and the part of the guard's judgement that needs only the changes are computed before the write lock
+is taken, so that other processes do not wait for them. It holds if ``old`` is stored and the table's definition is
+unchanged, which is checked under the lock. If ``old`` is None, the item is not looked up, since it is nearly always
+new: the insertion fails if an item exists. Then the whole group of writes is undone, and each of its requests runs in a
+separate transaction.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence

@@ -4,8 +4,8 @@
     engine.execute("PutItem", {"TableName": "t", "Item": {"pk": {"S": "a"}}})
 
 Requests and responses are DynamoDB JSON exactly as on the wire. A write is durable when its response is returned.
-Several writes can share one transaction and its one fsync (:meth:`Engine.run_group`): each takes place or is refused by
-itself, and none is acknowledged before all are durable. Reads see committed writes only, since nothing else runs while
+Several writes can share one transaction and its one fsync (:meth:`Engine.run_group`): each succeeds or is refused
+separately, and none is acknowledged before all are durable. Reads see committed writes only, because no read runs while
 a group runs.
 """
 
@@ -181,7 +181,7 @@ class Engine:
         try:
             return self._storage.begin_if_free()
         except apsw.Error:
-            return True  # run_group meets the same error and reports it
+            return True  # run_group gets the same error and reports it
 
     def run_group(self, requests: Sequence[tuple[Operation, Mapping[str, Any]]]) -> list[RequestOutcome]:
         """Carry out writing requests in one transaction; return their outcomes in order, all durable.
@@ -239,9 +239,9 @@ class Engine:
     def write_error(self) -> str | None:
         """Return SQLite's name of the last write's error (``FullError``), or None if it succeeded.
 
-        After a failure, and before the first write of this process, this call tries to write a probe, unless another
-        process is writing: an unhealthy server gets no requests, so it would not notice that the disk has room again;
-        and a restarted server would not notice that it has none.
+        After a failure, and before the first write of this process, this call writes a probe, unless another process is
+        writing: an unhealthy server gets no requests, so it would not notice that the disk has room again; and a
+        restarted server would not notice that it has none.
         """
         if not self._storage.read_only and (self._write_error is not None or not self._has_written):
             try:

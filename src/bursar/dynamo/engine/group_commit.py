@@ -31,8 +31,8 @@ TURNS_BEFORE_COMMIT = 2
 An idle loop iterates in microseconds. With two iterations, eight callers of a portal make a third more payments."""
 
 TURNS_UNTIL_FREE_MAX = 50
-"""Iterations of the event loop while another process writes, before it blocks until that one has ended: without
-blocking, other processes could take the write lock first every time."""
+"""Iterations of the event loop while another process writes, before it blocks until that process has ended. Without
+blocking, other processes could always take the write lock first."""
 TURN_WAIT_S = 0.0001
 """The sleep in such an iteration if the previous one brought no write."""
 

@@ -38,7 +38,7 @@ def compose_all(values: Iterable[AttributeValue]) -> bytes:
 
 
 def encode_key_prefix(value: AttributeValue) -> bytes:
-    """Return the bytes with which the encoding of every S or B value that begins with ``value`` begins."""
+    """Return the common prefix of the encodings of all S or B values that begin with ``value``."""
     raw = value["S"].encode() if "S" in value else b64decode(value["B"])
     return raw.replace(b"\x00", ESCAPED_ZERO)
 
@@ -50,7 +50,7 @@ def after_prefix(prefix: bytes) -> bytes | None:
 
 
 def prefix_range(prefix: bytes) -> tuple[bytes, bytes | None]:
-    """Return ``(lower inclusive, upper exclusive)`` of all encoded keys that begin with the bytes ``prefix``."""
+    """Return the bounds (lower inclusive, upper exclusive) of all encoded keys that begin with ``prefix``."""
     return prefix, after_prefix(prefix)
 
 

@@ -100,7 +100,7 @@ def number_size(text: str) -> int:
     sign, significant, exponent = _split(text)
     if not significant:
         return 1
-    # The leading pair is half empty when the leading digit is at an even power of ten (units, hundreds…).
+    # The leading pair has only one digit if the leading digit is at an even power of ten (units, hundreds…).
     leading_alone = exponent % 2 == 0
     pairs = (len(significant) + (1 if leading_alone else 0) + 1) // 2
     return pairs + (2 if sign else 1)
@@ -129,7 +129,7 @@ def _split(text: str) -> tuple[str, str, int]:
     power = _power(text, power_text) if power_text else 0
     digits = (whole + fraction).lstrip("0")
     significant = digits.rstrip("0")
-    # A zero is checked by the exponent that it is written with.
+    # The range of a zero is checked by its written exponent.
     exponent = len(digits) - 1 - len(fraction) + power if significant else power
     if exponent > EXPONENT_MAX or exponent < EXPONENT_MIN:
         raise _out_of_range(text, exponent, fits_java_decimal(len(fraction), power))

@@ -123,7 +123,7 @@ class ExpressionParser:
             raise _unsupported("like")
         right = self.binary(0)
         if not isinstance(right, Series):
-            # Elsewhere, one element in parentheses is an expression in parentheses.
+            # Elsewhere, parentheses around one element only group it.
             right = Series((right,), False, place) if self.tokens[self.at - 1].text == ")" else right
         return OperatorExpression(operator, (left, right), place)
 

@@ -93,7 +93,7 @@ class Translator:
         raise _unsupported(operator)
 
     def _joined(self, node: OperatorExpression) -> Condition:
-        # A chain leans left and may be long: it is walked, not recursed into.
+        # A chain is left-associative and may be long, so a loop follows it instead of recursion.
         rights: list[Expression] = []
         left: Expression = node
         while isinstance(left, OperatorExpression) and left.operator == node.operator:
@@ -158,7 +158,7 @@ class Translator:
         return PathAction(_SET_FUNCTIONS[call.name], path, self.builder.value(value))
 
     def _new_value(self, node: Expression, depth: int) -> Operand:
-        # The parser bounds brackets and calls. A chain of sums leans left and is as deep as it is long.
+        # The parser bounds brackets and calls. A chain of sums is left-associative, so its depth is its length.
         if depth > NESTING_MAX:
             raise too_deep()
         if isinstance(node, Reference):

@@ -19,7 +19,7 @@ from bursar.dynamo.server.x_amz_target import TARGETS
 from bursar.web.http1_server import HttpRequest
 from bursar.web.sigv4 import Identity, SignatureRefused, form_refusal, verify
 
-SERVICE = "dynamodb"  # streams are signed for it too
+SERVICE = "dynamodb"  # requests to streams are signed for this service too
 
 if TYPE_CHECKING:
     from bursar.dynamo.server.iam_scope import PartitionNames
@@ -118,7 +118,7 @@ class Admission:
                 and b"Signature=" in authorization
                 and b"x-amz-date" in headers
             ):
-                return None  # the form of every SDK; without a secret there is nothing more to check
+                return None  # every SDK has this form; without a secret nothing else can be checked
             refusal = form_refusal(
                 authorization.decode("latin-1"),
                 request.url.partition(b"?")[2].decode("latin-1"),
@@ -151,7 +151,7 @@ class Admission:
         if method == b"OPTIONS" and b"origin" in headers:
             raise NotAdmitted(200, b"", responses.AMZ_JSON, _preflight(headers))
         if method == b"HEAD":
-            raise NotAdmitted(404, b"", b"text/xml")  # its answer may have no body
+            raise NotAdmitted(404, b"", b"text/xml")  # an answer to HEAD may have no body
         if method == b"GET":
             raise NotAdmitted(200, f"healthy: dynamodb.{self._region}.amazonaws.com ".encode(), b"text/plain")
         if method != b"POST":

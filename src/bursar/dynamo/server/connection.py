@@ -70,7 +70,7 @@ class DynamoServer(Http1Server):
     def isolate(self, stores: IsolatedStores) -> None:
         """Give each access key and region a separate store.
 
-        An admitted request is submitted at once, so ``submit`` always belongs to the store of the last admitted
+        An admitted request is submitted immediately, so ``submit`` always belongs to the store of the last admitted
         request.
         """
         admit_one = self.admit

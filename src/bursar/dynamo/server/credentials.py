@@ -43,7 +43,7 @@ class AccessKeys:
     def __init__(
         self, keys: Mapping[str, KeyGrant], region: str = DEFAULT_REGION, *, only_region: bool = False
     ) -> None:
-        """Create it from the keys by name. With ``only_region``, a signature for another region is refused."""
+        """Create the access keys: name → grant. With ``only_region``, a signature for another region is refused."""
         self._keys = dict(keys)
         self._region = region
         self.signed_region = region if only_region else None

@@ -256,7 +256,7 @@ def _statements(operation: str, request: Mapping[str, Any], partition_names: Par
         try:
             statement = parse_statement(one["Statement"])
         except DynamoError:
-            # The engine refuses it, alone or in its batch. It names no resource.
+            # The engine refuses it, alone or in its batch, so it needs no permission on a resource.
             yield Permission(operation, "*", dict.fromkeys(CONDITION_KEYS))
             continue
         values: dict[str, ConditionValues] = dict.fromkeys((LEADING_KEYS, ATTRIBUTES, SELECT))

@@ -3,7 +3,7 @@
     Authorization: AWS4-HMAC-SHA256 Credential=alice/20261130/eu-west-1/dynamodb/aws4_request, …
                                                ─────          ─────────  ──► the store alice_eu-west-1
 
-Nothing is verified. This separates tests and people on one machine, but is no protection.
+Nothing is verified. This separates tests and people on one machine, but does not protect them from each other.
 """
 
 import re

@@ -119,7 +119,7 @@ class PolicyStatement:
     conditions: tuple[PolicyCondition, ...]
 
     def covers(self, permission: Permission, values: Mapping[str, ConditionValues]) -> bool:
-        """Return whether the statement applies to a permission. An unknown condition is decided against the caller."""
+        """Return whether the statement applies to a permission. An unknown condition never helps the caller."""
         action = (SERVICE_PREFIX + permission.action).lower()
         if any(matches_wildcard(pattern, action) for pattern in self.actions) == self.all_actions_but:
             return False
@@ -231,6 +231,6 @@ def _conditions(where: str, raw: Any, user: str) -> Iterable[PolicyCondition]:
 
 def _condition_texts(where: str, key: str, keys: Mapping[str, Any]) -> list[str]:
     value = keys[key]
-    if isinstance(value, bool):  # {"Null": {…: true}} is as good as "true"
+    if isinstance(value, bool):  # {"Null": {…: true}} means the same as "true"
         return [str(value).lower()]
     return _texts(where, key, keys)

@@ -137,7 +137,7 @@ def serve(
         )
     if settings.workers == 1:
         listener = bind(settings.host, settings.port, shared=False)
-        with listener:  # the event loop duplicates the descriptor
+        with listener:  # the event loop uses a duplicate of the descriptor
             engine = open_or_explain(open_engine, settings.path)
             _run_worker(engine, listener, settings, access, announce)
         return
@@ -220,7 +220,7 @@ def _run_worker(
 
         new_loop = uvloop.new_event_loop
     gc.collect()
-    gc.freeze()  # modules are never garbage
+    gc.freeze()  # modules are never collected
     gc.set_threshold(COLLECT_AFTER_ALLOCATIONS)
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(_serve_until_stopped(engine, listener, settings, access, announce, lifeline, share))

@@ -102,7 +102,7 @@ class History:
     def trim(self, instant: int, rows_max: int) -> None:
         """Remove changes up to an instant (µs), the oldest ``rows_max`` at most."""
         before = min(self.first_after(instant), self.bounds()[0] + rows_max)
-        # The last row stays: its id and its instant are the floor of the next row's.
+        # The last row is kept: the next row's id and instant must not be lower.
         before = min(before, self.bounds()[1] - 1)
         self._connection.execute(f"DELETE FROM {self.name} WHERE id < ?", (before,))
 

@@ -24,8 +24,8 @@ def segment_of(key: bytes, partition_types: str, total: int) -> int:
     return crc32(key[:end]) % total
 
 
-# The end of a number's bytes, by their first byte (see numbers.number_key). The second byte is the
-# exponent, which may be equal to an end mark.
+# First byte of a number → the function that finds the end of its bytes (see numbers.number_key). It skips the second
+# byte, the exponent, which may be equal to an end mark.
 _NUMBER_ENDS: Final[dict[int, Callable[[bytes, int], int]]] = {
     0x00: lambda key, at: key.index(b"\xff", at + 2) + 1,
     0x80: lambda key, at: at + 1,

@@ -22,11 +22,11 @@ from bursar.private_files import create_private
 
 APPLICATION_ID = 0x42555253  # "BURS"
 FORMAT_VERSION = 4
-"""Format 2 added streams. In a file of format 3 a guard may find the owner of a unique value in an item of the table,
-not in the owners table, where an older Bursar would look. Format 4 added backups and the past of tables, which an older
-Bursar would not continue. Opening a file of an older format upgrades it."""
+"""Format 2 added streams. In a file of format 3, the owner of a unique value may be recorded in an item of the table
+instead of the owners table, where an older Bursar would look it up. Format 4 added backups and the past of tables,
+which an older Bursar would not continue. Opening a file of an older format upgrades it."""
 NEWEST_FORMAT_VERSION = 5
-"""Format 5 is format 4 with destinations of Kinesis, which an older Bursar would take for streams. A file gets it with
+"""Format 5 is format 4 with destinations of Kinesis, which an older Bursar would treat as streams. A file gets it with
 its first destination, so a store without any can still be opened by an older Bursar."""
 MEMORY = ":memory:"
 SQLITE_FILES = ("", "-wal", "-shm")
@@ -98,7 +98,7 @@ class StoreFormatError(Exception):
 class SQLiteVersionError(StoreFormatError):
     """The SQLite of this process can lose commits, so it must not open any file.
 
-    It is a ``StoreFormatError``, so that every command that reports a store that cannot be opened reports this too.
+    It is a ``StoreFormatError``, so commands report it like a store that cannot be opened.
     """
 
 

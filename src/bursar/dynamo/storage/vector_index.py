@@ -21,7 +21,7 @@ FLOAT_BYTES = 4
 FLOAT_MAX = 3.4028234663852886e38
 """The largest 32-bit number; a larger dot product is reported as this one."""
 FLOAT_DIGITS_MAX = 9
-"""Decimal digits that always suffice to name a 32-bit number."""
+"""The decimal digits that always suffice to identify a 32-bit number."""
 
 Vector: TypeAlias = "array[float]"
 """A vector at 32 bits."""
@@ -100,7 +100,7 @@ class VectorIndex(SecondaryIndex):
         if self.distance == "DOT_PRODUCT":
             return _at_32_bits(product)
         length = math.hypot(*wanted) * math.hypot(*found)
-        # A vector without a length has no direction: it is taken as neither near nor opposite.
+        # A vector of length 0 has no direction, so it counts as neither near nor opposite.
         return _at_32_bits(1.0 - product / length) if length else 1.0
 
 

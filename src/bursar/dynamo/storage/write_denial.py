@@ -1,7 +1,7 @@
 """Whether a table's resource policy closes the table: it denies every write to everyone, without a condition.
 
 Amazon enforces whole resource policies. The engine enforces only this statement of a policy, under the write lock, so
-that it is in force for every write after the commit that stores it, in every process:
+it is in force in every process for every write after the commit that stores it:
 
     {"Effect": "Deny", "Principal": "*", "Action": [PutItem, UpdateItem, DeleteItem, …], "Resource": "<table's ARN>"}
 """

@@ -74,7 +74,7 @@ def branch(source: Path, target: Path, progress: CopyProgress, *, clone: Clone =
 def _cloned(source: Path, partial: Path, clone: Clone) -> bool:
     try:
         with closing(apsw.Connection(str(source), flags=apsw.SQLITE_OPEN_READWRITE)) as lock:
-            lock.set_busy_handler(wait_while_busy)  # SQLite's own waits of 100 ms miss the gaps of a busy writer
+            lock.set_busy_handler(wait_while_busy)  # SQLite's own waits of 100 ms miss a busy writer's pauses
             lock.execute("BEGIN IMMEDIATE")
             if not clone(source, partial):
                 return False

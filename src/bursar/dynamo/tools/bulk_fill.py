@@ -43,7 +43,7 @@ class RowMaker:
     """Makes rows for one table."""
 
     def __init__(self, definition: TableDefinition) -> None:
-        # The rows need the table's keys and indexes, and no file.
+        # Making rows needs the table's keys and indexes, but no file.
         table_id, self.name, document, rules = definition
         self._storage = Storage(MEMORY)
         self._table = Table(self._storage, table_id, self.name, orjson.loads(document), rules)

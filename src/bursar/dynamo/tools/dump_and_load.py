@@ -136,7 +136,8 @@ def load(
             got = ", ".join(document) or "an empty object"
             raise DumpError(f"line {number}: must be a CreateTable, or an Item after one; got {got}")
     put_items(execute, table, batch, progress)
-    # Last: the items obeyed the rules when they were dumped, and an engine that cannot read rules accepts no write.
+    # The rules come last: the items obeyed the rules when they were dumped, and an engine that cannot read rules
+    # accepts no write.
     for ruled, text in rules.items():
         assert put_rules is not None  # checked where the rules were read
         put_rules(ruled, text)

@@ -90,7 +90,7 @@ def parse_instant(text: str, now: float) -> float:
     except ValueError:
         moment = datetime.fromisoformat(text)
         return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    if not 0 <= seconds <= LATEST_S:  # so is no number, which is written as nan
+    if not 0 <= seconds <= LATEST_S:  # this includes nan, which is not a number
         raise ValueError(text)
     return seconds
 

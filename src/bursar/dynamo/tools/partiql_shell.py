@@ -207,7 +207,7 @@ def _run_all(shell: Shell, read: Callable[[bool], str]) -> bool:
         except EOFError:
             break
         except KeyboardInterrupt:
-            continue  # Ctrl-C discards the line; the shell goes on
+            continue  # Ctrl-C discards the line; the shell continues
         succeeded = shell.run(line) and succeeded
     return succeeded
 

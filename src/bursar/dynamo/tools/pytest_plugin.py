@@ -85,7 +85,7 @@ def dynamodb_server(
         monkeypatch.delenv(name, raising=False)
     for name, value in _dynamodb_process.environment.items():
         monkeypatch.setenv(name, value)
-    _dynamodb_process.clear()  # what a thread of the test before may have left
+    _dynamodb_process.clear()  # collects what a thread of the previous test may have left
     _dynamodb_process.seed(*_files(request))
     yield _dynamodb_process.url
     _dynamodb_process.clear()

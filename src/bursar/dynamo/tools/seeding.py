@@ -58,9 +58,9 @@ def seed(
 ) -> dict[str, int]:
     """Make the tables of files that do not exist, and put their items; return the number of items of each.
 
-    With ``keep``, a table that existed before is left as it is, and its items in the files are passed over: the same
-    files may be given at every start. ``put_rules`` gives a table its rules, where the store keeps any; ``region`` is
-    that of a template. Raises :class:`SeedError`; the tables that this call has made are deleted.
+    With ``keep``, a table that existed before is not changed, and its items in the files are ignored, so the same files
+    may be given at every start. ``put_rules`` gives a table its rules, where the store keeps any; ``region`` is that of
+    a template. Raises :class:`SeedError`; the tables that this call has made are deleted.
     """
     kept = set(table_names(execute)) if keep else set()
     counts: dict[str, int] = {}

@@ -38,7 +38,7 @@ def partial_file(final: Path) -> Iterator[Path]:
     """
     refuse_existing(final)
     partial = final.with_name(final.name + PARTIAL_ENDING)
-    _remove(partial)  # of a copy that was killed
+    _remove(partial)  # left by a copy that was killed
     try:
         create_private(partial)
         yield partial

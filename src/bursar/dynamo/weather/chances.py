@@ -26,7 +26,7 @@ class Chances:
         """Return the random numbers of one kind of event of one table."""
         found = self._sequences.get((table, kind))
         if found is None:
-            # A text: its seed does not depend on the process, as a tuple's hash would.
+            # A text, because its seed is the same in every process, unlike a tuple's hash.
             found = self._sequences[table, kind] = random.Random(f"{self._seed}/{kind}/{table}")
         return found
 

@@ -39,7 +39,7 @@ Layer = Callable[[CalmRun, Core, Mapping[str, Any]], dict[str, Any]]
 
 
 def _wait(seconds: float) -> None:
-    time.sleep(seconds)  # found when it is called: tests replace it
+    time.sleep(seconds)  # looked up at each call, because tests replace it
 
 
 class WeatherEngine(Engine):
@@ -102,7 +102,8 @@ class WeatherEngine(Engine):
             self.conditions.forget()
 
     def _in_weather(self, operation: Operation) -> Operation:
-        # An operation that is in the weather already is not in the table: the engine repeats a failed group.
+        # An operation that has its layer already is not in the table. This happens when the engine repeats a failed
+        # group.
         return self._operations.get(id(operation), operation)
 
     def pause_s(self, operation: str, request: Mapping[str, Any]) -> float:
@@ -172,4 +173,4 @@ def _first_table(operation: str, request: Mapping[str, Any], arn_prefix: str) ->
             name = (statement.select if isinstance(statement, ExistsStatement) else statement).table
         return str(name).removeprefix(arn_prefix)
     except (DynamoError, KeyError, IndexError, TypeError, AttributeError, StopIteration):
-        return None  # the operation reports the fault
+        return None  # the operation reports the error

@@ -61,7 +61,7 @@ class Past:
             if change.partition not in chosen:
                 chosen[change.partition] = lags(change.partition)
             if chosen[change.partition]:
-                first[change.key] = change  # the earliest is seen last
+                first[change.key] = change  # the loop goes back in time, so the earliest change is last
         return first
 
 

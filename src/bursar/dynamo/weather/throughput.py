@@ -91,7 +91,7 @@ class Throughput:
             found.append((PROVISIONED, bucket, 1.0))
         rate = weather.partition_read_units_per_s if kind == "Read" else weather.partition_write_units_per_s
         if rate:
-            # A Scan reads all partitions, one after another: it cannot exceed the limit of one of them alone.
+            # A Scan reads all partitions, one after another, so it does not exceed the limit of a single one.
             numbers = (
                 range(weather.partitions)
                 if partitions is None

@@ -94,7 +94,7 @@ class Writes:
         try:
             actions = [_action(core, element) for element in request["TransactItems"]]
         except (DynamoError, KeyError):
-            return run(core, request)  # which reports the fault
+            return run(core, request)  # which reports the error
         tables = {table.id: table for table, *_ in actions}
         for table in tables.values():
             conditions.contention.begin(table)

@@ -172,7 +172,7 @@ class OperatorEndpoints:
         )
 
     async def add_misbehaviours(self, request: Request) -> Response:
-        """Answer ``POST /misbehave``: add the misbehaviour, or all or none of a list of them, in the JSON body."""
+        """Answer ``POST /misbehave``: add the misbehaviour, or the list of them, in the JSON body; all or none."""
         if refused := self._refusal_unless_admitted(request):
             return refused
         body = await bounded_body(request, CONTROL_BYTES_MAX)

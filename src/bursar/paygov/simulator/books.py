@@ -169,7 +169,8 @@ class Books:
             return
         whole = orjson.dumps(line) + b"\n"
         if os.write(self._journal, whole) != len(whole):
-            # A full disk may accept part of a line. A part in the middle would damage the journal: remove it.
+            # A full disk may accept a part of a line, which would damage the journal if lines followed it. So it is
+            # removed.
             os.ftruncate(self._journal, self._journal_bytes)
             raise OSError("the disk that holds the simulator's books is full")
         self._journal_bytes += len(whole)

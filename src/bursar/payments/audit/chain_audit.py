@@ -24,7 +24,7 @@ SEGMENTS: Final = 4
 FINDINGS_MAX: Final = 10_000
 """The most findings that a report lists; later ones are only counted."""
 CONFIRM_PAUSE_S: Final = 0.2
-"""Time between two reads of a suspicious partition: a transaction is completely visible by then."""
+"""The time between two reads of a suspicious partition: a transaction is completely visible by then."""
 CONFIRM_READS_MAX: Final = 10
 _OBLIGATIONS: Final = "o#"
 """The beginning of the partition key of every obligation, and of no other item."""

@@ -180,7 +180,7 @@ class _ObligationCheck:
             if held != CHAIN_BEGINS:
                 self._add("removed", chain, seq, f"the event that its {PREVIOUS_HASH} names is not there")
             return
-        # An event may follow the previous attempt's last one later (an erasure), so any of its events will do.
+        # The previous attempt may have got a later event (an erasure), so the hash of any of its events is accepted.
         known = {CHAIN_BEGINS} if not _is_chained(before) else {_text(before.attempt or {}, EVENT_HASH)}
         known |= {before.hashes[n] for n, event in before.events.items() if PREVIOUS_HASH in event}
         missing = before.attempt is not None and _number(before.attempt, "eventSeq") > len(before.events)

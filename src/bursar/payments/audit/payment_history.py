@@ -36,7 +36,7 @@ class PaymentHistory:
     async def root(self, day: str = YESTERDAY) -> Mapping[str, Any]:
         """Return the root of ``day`` (``2026-11-28``, UTC) from the events in the table.
 
-        ``stored`` is "equal", "another one" or "absent". Raises ``ValueError`` for a text that is no date.
+        ``stored`` is "equal", "another one" or "absent". Raises ``ValueError`` for a text that is not a date.
         """
         chosen = day_of(self._clock()) - timedelta(days=1) if day == YESTERDAY else _parsed(day)
         stored = {root.date: root.root for root in await self._roots.stored()}

@@ -29,7 +29,7 @@ from bursar.rules import Contention, Put, RuledTable, RuleRefused
 PARTITION: Final = "daily-roots"
 KIND: Final = "daily-root"
 EVENTS_BEFORE_OTHERS_RUN: Final = 200
-"""Events that are hashed before the event loop runs other work."""
+"""The number of events that are hashed before the event loop runs other work."""
 
 EventItems = Callable[[float, float], AsyncIterator[Item]]
 """Yields the items of the events in since ≤ t < until (Unix seconds), by time, attempt and number."""
@@ -94,7 +94,7 @@ class DailyRoots:
         except (Contention, RuleRefused) as refusal:
             stored = await self._ruled.get(key)
             if stored is not None:
-                return _LAYOUT.decode(stored)  # another process was first
+                return _LAYOUT.decode(stored)  # another process has stored it first
             if isinstance(refusal, RuleRefused):
                 raise
             raise LedgerBusy(str(refusal)) from refusal

@@ -4,8 +4,8 @@
     attempt 1    metadata ✘   metadataErasedAt   ◄── event metadata_erased (by, reason)
     attempt 2    metadata ✘   metadataErasedAt   ◄── event metadata_erased (by, reason)      one transaction
 
-Nothing else changes: amounts, statuses and the times of the payment stay, and so does the chain of events, which never
-held metadata. The rules allow an erasure of final attempts only, and never let metadata come back.
+Nothing else changes: amounts, statuses and times are kept, and so is the chain of events, which never contains
+metadata. The rules allow an erasure of final attempts only, and never let metadata come back.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ from bursar.rules.language.writes import LogicalWrite
 
 METADATA_ERASED: Final[EventName] = "metadata_erased"
 ERASE_TRIES_MAX: Final = 4
-"""Tries of one erasure while other writers change the obligation."""
+"""The most tries of one erasure while other writers change the obligation."""
 
 ErasureResult = Literal["erased", "erased before", "live", "too recent"]
 
@@ -87,7 +87,7 @@ def _result(attempts: Sequence[Attempt], pending: Sequence[Attempt], ended_befor
 def _erasing(attempt: Attempt, now: float, by: str, reason: str) -> list[LogicalWrite]:
     """Return the writes that erase one attempt's metadata: its next version, and the event."""
     step = edge(attempt.status, METADATA_ERASED)
-    assert attempt.stored_item is not None  # it was read
+    assert attempt.stored_item is not None  # it was read from the store
     changed = replace(
         attempt, metadata={}, metadata_erased_at=now, version=attempt.version + 1, event_seq=attempt.event_seq + 1
     )

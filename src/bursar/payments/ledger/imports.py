@@ -2,7 +2,7 @@
 
 The other portal has only the last state and no history. So an imported attempt begins in that state, with the event
 ``imported`` of an operator. Its creation and its last change are the other portal's. The event's time is the import's,
-so that the events of past days, and their daily roots, stay as they are.
+so that the events of past days, and their daily roots, do not change.
 
 Attempts at one obligation are imported in the order of their creation, because each continues the chain of the one
 before.
@@ -172,7 +172,7 @@ class Imports:
 def _facts(record: ImportRecord) -> dict[str, Any]:
     """Return the facts that a stored attempt must share to be the same record.
 
-    The status is none of them: it may have changed.
+    The status is not one of them, because it may have changed.
     """
     paid = {} if record.paygov_tracking_id is None else {"paygov_tracking_id": record.paygov_tracking_id}
     return {"fee": record.fee.key, "amount": money(record.amount), **paid}

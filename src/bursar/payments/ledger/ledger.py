@@ -8,8 +8,8 @@
     Ledger.take_lease ─► Journal.record ─► RuledTable.write ─► CompareAndSwap.swap (embedded) or TransactWriteItems
 
 :mod:`bursar.payments.status` defines which steps exist, and the journal checks each one before it is sent.
-:mod:`bursar.payments.rules` defines what the database enforces. This module only decides which step a call is.
-Errors: :mod:`bursar.payments.errors`.
+:mod:`bursar.payments.rules` defines what the database enforces. This module only maps each call to a step. Errors:
+:mod:`bursar.payments.errors`.
 """
 
 import random
@@ -132,7 +132,7 @@ class Ledger(Starts):
     ) -> Attempt:
         """Fail the attempt by ``event``: start_failed, expired, refused, never_charged or another that leads to failed.
 
-        Call this only for a definite no (law 2). An attempt that failed with the same code stays as it is. Raises
+        Call this only for a definite no (law 2). An attempt that failed with the same code is not changed. Raises
         ``AttemptMoved``, and ``NoSuchEdge`` for an event that cannot end this attempt.
         """
         refusal: dict[str, Any] = {"return_code": return_code, "return_detail": return_detail}
@@ -209,8 +209,8 @@ class Ledger(Starts):
         """Record that the outcome of a processing attempt is unknown because of ``reason``, and end its lease.
 
         ``repeat_used`` means that the one repeated complete may have been sent; once true, it stays true.
-        ``return_code`` and ``return_detail`` keep a refusal by Pay.gov that decides nothing. A repeated reason writes
-        no event and keeps ``updated_at``. Raises ``AttemptMoved``.
+        ``return_code`` and ``return_detail`` store a refusal by Pay.gov that does not show the outcome. A repeated
+        reason writes no event and keeps ``updated_at``. Raises ``AttemptMoved``.
         """
         if attempt.status != PROCESSING:
             raise AttemptMoved(attempt)
@@ -255,7 +255,7 @@ class Ledger(Starts):
         """Record what Pay.gov reports of the collection: processing or pending → processed, pending or failed.
 
         A collection is a fact, no matter which caller holds the lease: if the attempt has changed, it is read again and
-        the outcome recorded. A refusal names no collection. It only means that *this* complete charged nothing, so it
+        the outcome recorded. A refusal names no collection. It only means that *this* complete charged no payer, so it
         is not recorded if another caller has the lease by then. An outcome that is recorded already changes nothing.
 
         ``others`` are further collections that charge the payer for the same attempt. An attempt records one
@@ -321,7 +321,7 @@ class Ledger(Starts):
             "return_detail": reason,
         }
         if settled_as == PROCESSED:
-            values["return_code"] = None  # an earlier refusal decided nothing and does not explain the payment
+            values["return_code"] = None  # an earlier refusal does not explain the payment
         event = _RESOLUTION_EVENTS[settled_as]
         return await self._journal.record(
             attempt, event, "operator", settled_as, detail=detail, **values, **_OUTCOME_KNOWN

@@ -64,7 +64,7 @@ BUCKET_S: Final = 3600
 CHANGES_SPAN_MAX_S: Final = 400 * 24 * 3600
 """The longest span of one read of changes: a little more than a fiscal year (9,600 queries)."""
 OBLIGATIONS_AT_ONCE_MAX: Final = 16
-"""Obligations whose attempts are read side by side."""
+"""The most obligations whose attempts are read concurrently."""
 
 
 class Lookups:
@@ -176,7 +176,7 @@ class Lookups:
     async def event_items(self, since: float, until: float) -> AsyncIterator[Item]:
         """Yield the items of the events in ``since`` ≤ t < ``until``, in order of time, attempt and number.
 
-        The items are as they are stored, also if they are no valid events. Raises ``ValueError`` as :meth:`changes`.
+        The items are those in the store, also if they are not valid events. Raises ``ValueError`` as :meth:`changes`.
         """
         async for page in self._change_pages(since, until):
             for item in page:

@@ -29,8 +29,9 @@ def adds_nothing(recorded: Attempt, outcome: Outcome) -> bool:
         raise OutcomeContradicts(recorded, "another Pay.gov tracking id")
     if recorded.status in FINAL:
         if outcome.status == FAILED and reported is None:
-            return True  # the refusal of a superseded complete: it took nothing, and says nothing about the collection
-        # The attempt failed because Pay.gov had no collection of it, and now has one: the payer may be charged.
+            return True  # a superseded complete was refused: this says nothing about the collection
+        # The attempt failed because Pay.gov had no collection of it. Now Pay.gov has one, so the payer may have been
+        # charged.
         is_new_collection = recorded.status == FAILED and known is None and reported is not None
         if outcome.status == recorded.status or (outcome.status == PENDING and not is_new_collection):
             return True

@@ -29,7 +29,7 @@ RECONCILIATION_PART: Final = "reconciliation-part"
 """The ``kind`` of each item."""
 PARTITION: Final = "reconciliations"
 PART_ROWS: Final = 200
-"""Rows of one part: a row has at most some 600 bytes, and an item of DynamoDB at most 400 KB."""
+"""The most rows of one part: a row has at most about 600 bytes, and an item of DynamoDB at most 400 KB."""
 DIFFERENCES_KEPT_MAX: Final = 20_000
 """The most differences that a run stores. The totals count all of them."""
 _ID_BITS: Final = 32

@@ -27,7 +27,7 @@ LOST_COLLECTION: Final = "lost-collection"
 GENERATION: Final = "generation"
 """The ``kind`` of each item. The last one is also the sort key of its item."""
 WRITES_AT_ONCE_MAX: Final = 50
-"""Lost collections in one transaction, which may have 100 actions."""
+"""The most lost collections in one transaction, which may have 100 actions."""
 GENERATION_TRIES_MAX: Final = 4
 
 LOST_SPAN_S: Final = 1.0
@@ -170,8 +170,8 @@ class RestoreRecords:
     async def clear(self, *, by: str, reason: str, lost: Iterable[tuple[str, str | None]] = ()) -> list[RestoreMark]:
         """Clear all open marks, after recording the ``lost`` collections, and return the marks.
 
-        ``lost``: (agency tracking id, Pay.gov tracking id). One that is recorded already stays as it is. Raises
-        ``LedgerBusy``.
+        ``lost``: (agency tracking id, Pay.gov tracking id). A collection that is recorded already is not changed.
+        Raises ``LedgerBusy``.
         """
         now = whole_ms(self._clock())
         known = (await self.read()).lost

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
 
 START_TRIES_MAX: Final = 4
-"""Tries of a start that loses races, before the obligation counts as taken."""
+"""The most tries of a start that loses races. After these, the obligation counts as taken."""
 _IDENTITY: Final = (
     "client",
     "reference",
@@ -70,9 +70,10 @@ class Starts(Lookups):
 
         ``amount`` is in dollars.
 
-        Raises ``MetadataDiffers`` (checked first, so that a caller with other metadata learns nothing about the live
-        attempt), ``ObligationTaken`` with the blocking attempt, ``MetadataErased`` and ``FeeRetired`` if no attempt
-        blocks, ``AttemptsExhausted``, ``LedgerBusy``, and ``ValueError`` for an amount that is not the fee's.
+        Raises ``MetadataDiffers``, ``ObligationTaken`` with the blocking attempt, ``MetadataErased`` and ``FeeRetired``
+        if no attempt blocks, ``AttemptsExhausted``, ``LedgerBusy``, and ``ValueError`` for an amount that is not the
+        fee's. ``MetadataDiffers`` is checked first, so that a caller with other metadata learns nothing about the live
+        attempt.
         """
         if fee.amount is not None and money(amount) != fee.amount:
             raise ValueError(f"amount: must be {fee.amount}, the price of {fee.key}; got {amount}")
@@ -170,7 +171,8 @@ class Starts(Lookups):
             except Contention:
                 continue
             except RuleRefused:
-                # Two starts at once write the same keys, so any rule can refuse the second one. It has lost a race.
+                # Two concurrent starts write the same keys, so any rule can refuse the second one, which has lost the
+                # race.
                 if await self.obligation(client, reference, events=False) == view:
                     raise
         raise ObligationTaken(None)

@@ -19,7 +19,7 @@ ACTIVE_POLLS_MAX: Final = 300
 def table_definition(name: str) -> dict[str, Any]:
     """Return the CreateTable request.
 
-    ``due`` projects the keys alone: recording a token, which does not move the entry, then writes no entry. Tables of
+    ``due`` projects only the keys: recording a token, which does not move the entry, then writes no entry. Tables of
     earlier versions project all attributes, and no request can change that. ``changes`` projects all attributes: its
     readers need them, and an event is written once and fits in 1 KB.
     """

@@ -112,7 +112,10 @@ class ClientLimits:
             self._own[slot] += 1
 
     def leave(self, client: str) -> None:
-        """Count a request of ``client`` out that :meth:`enter` counted in. The count is this worker's: no lock."""
+        """Count a request of ``client`` out that :meth:`enter` counted in.
+
+        Only this worker writes the count, so no lock is needed.
+        """
         self._own[self._slot_of(client)] -= 1
 
 

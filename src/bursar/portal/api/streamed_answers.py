@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 FORMAT: Final = "format"
 JSON: Final = "json"
 WORKBOOK_ROWS_MAX: Final = 100_000
-"""Rows of a workbook over HTTP: making it takes CPU time of the process that takes payments."""
+"""The most rows of a workbook over HTTP: making it uses CPU time of the process that serves payments."""
 CHUNK_BYTES: Final = 256 * 1024
 _TYPES: Final = {
     JSON: "application/json",

@@ -99,7 +99,7 @@ class StatusCounts(Protocol):
 
     @property
     def pending(self) -> int:
-        """The attempts that are under way."""
+        """The attempts that have not ended."""
         ...
 
     @property

@@ -1,7 +1,7 @@
 """The catalogue of errors: every code that a caller can get, its HTTP statuses and meaning, and what to do about it.
 
-A code is stable, and programs branch on it. The message is for people; its text stays the same too, because clients of
-the portal that Bursar replaces compare it. docs/errors.md and OpenAPI are generated from :data:`CATALOGUE`.
+A code is stable, and programs branch on it. The message is for people; its text does not change either, because clients
+of the portal that Bursar replaces compare it. docs/errors.md and OpenAPI are generated from :data:`CATALOGUE`.
 
     raise Conflict(ALREADY_PAID)                          # a row of the catalogue
     raise Conflict(ALREADY_PAID.saying("another text"))   # the same code with another message
@@ -145,7 +145,7 @@ ORIGIN_NOT_ALLOWED: Final = ErrorCode(
     "Ask the operator of the portal to add the page's origin to `BURSAR_CORS_ORIGINS`",
 )
 
-# 404 and 405: the address leads nowhere.
+# 404 and 405: there is no such address.
 ROUTE_NOT_FOUND: Final = ErrorCode("route_not_found", (404,), "Not found", "There is no such path", CORRECT)
 TOKEN_NOT_FOUND: Final = ErrorCode(
     "token_not_found",

@@ -144,7 +144,7 @@ class TooSlow(PortalError):
 
 
 class Conflict(PortalError):
-    """Another call or attempt is under way: 409."""
+    """Another call or attempt is in progress: 409."""
 
     status = 409
 
@@ -232,8 +232,8 @@ class InDoubt(GatewayTimeout):
         self.until = until
 
 
-# The exception of a room below → the portal's error and its code. A use case that knows more raises a PortalError
-# itself. The message of a room below never reaches a caller: it may name tables, keys or other payments.
+# The exception of a room below → the portal's error and its code. A use case that knows a better error raises a
+# PortalError itself. The message of a room below never reaches a caller: it may name tables, keys or other payments.
 LOWER_LAYERS: Final[tuple[tuple[type[BaseException], type[PortalError], ErrorCode], ...]] = (
     (ObligationTaken, Conflict, LOST_RACE),
     (MetadataDiffers, Conflict, DIFFERS),

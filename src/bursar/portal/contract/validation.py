@@ -189,7 +189,7 @@ _REQUESTS: Final[Mapping[str, Schema]] = {"init": INIT_REQUEST, "process": PROCE
 
 @cache
 def _validator(request: str) -> Any:
-    import jsonschema_rs  # here: commands that validate no request do not need it
+    import jsonschema_rs  # imported here: commands that validate no request do not need it
 
     return jsonschema_rs.Draft202012Validator(_REQUESTS[request], validate_formats=True)
 

@@ -33,14 +33,14 @@ A larger one, such as a sum of a HUGEINT, is sent as text: many readers of JSON 
 RETURN_CODE_DIGITS_MAX: Final = 9
 """Pay.gov's return codes have fewer digits, so a longer text is not converted to a number."""
 
-# Pay.gov's payment_type → the label that callers know. A type that is not here is shown as Pay.gov names it.
+# Pay.gov's payment_type → the label that callers know. Any other type is shown with Pay.gov's name.
 PAYMENT_METHOD_LABELS: Final[Mapping[str, str]] = {
     "PLASTIC_CARD": "Credit/Debit Card",
     "ACH": "ACH",
     "PAYPAL": "PayPal",
 }
 
-# A detail's name in the record → its name in JSON. A name that is not here is the same in both.
+# A detail's name in the record → its name in JSON. Any other name is the same in both.
 DETAIL_NAMES: Final[Mapping[str, str]] = {
     "paygov_tracking_id": "payGovTrackingId",
     "transaction_status": "payGovTransactionStatus",  # Pay.gov's status: `transactionStatus` is the attempt's

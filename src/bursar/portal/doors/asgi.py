@@ -81,7 +81,7 @@ class PortalApp:
         self.application = application
         self._for_browsers: AsgiApp | None = None
         if cors_origins:
-            from bursar.portal.doors.cors import Cors  # here: a Lambda function has no CORS and no Starlette
+            from bursar.portal.doors.cors import Cors  # imported here: a Lambda function has no CORS and no Starlette
 
             self._for_browsers = Cors(self._http, cors_origins)
         self._others = others
@@ -114,7 +114,7 @@ class PortalApp:
             reply = await self.application.handle(call)
         except (HeadTooLarge, TooLarge, TooSlow) as error:
             refused = self.application.refuse(call, error)
-            reply = refused._replace(headers={**refused.headers, "connection": "close"})  # its body may still arrive
+            reply = refused._replace(headers={**refused.headers, "connection": "close"})  # the body may still arrive
         except CallerLeft:
             return
         if reply.stream is None:

@@ -194,7 +194,7 @@ def _body(event: Mapping[str, Any]) -> bytes:
         return body.encode("utf-8", LONE_SURROGATES)
     try:
         return base64.b64decode(body, validate=True)
-    except ValueError:  # binascii.Error is one
+    except ValueError:  # binascii.Error is a ValueError
         raise _unreadable("invalid base64 in request body") from None
 
 

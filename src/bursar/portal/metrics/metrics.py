@@ -282,7 +282,10 @@ class ObservedCompareAndSwap:
         return await _observed(self._metrics, self._clock, "Query", self._behind.partition(table, value, begins))
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
-        """Swap items. Only a success is counted: a refused swap is repeated as a transaction, which counts."""
+        """Swap items.
+
+        Only a success is counted, because a refused swap is repeated as a transaction, which is counted.
+        """
         began = self._clock()
         await self._behind.swap(table, swaps, rules)
         self._metrics.store_answered("TransactWriteItems", "ok", self._clock() - began)

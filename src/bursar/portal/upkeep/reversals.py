@@ -107,7 +107,7 @@ async def reverse(portal: Portal, agency_tracking_id: str, report: ReversalRepor
 
 
 async def amount_left(portal: Portal, agency_tracking_id: str) -> Decimal:
-    """Return how much of an attempt's amount has not gone back, in dollars. Raises ``NotFound``, ``Conflict``."""
+    """Return an attempt's amount less its reversals, in dollars. Raises ``NotFound``, ``Conflict``."""
     attempt = await known_attempt(portal, agency_tracking_id)
     left = attempt.amount - (attempt.reversed_amount or ZERO)
     if not left:

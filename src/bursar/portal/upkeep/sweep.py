@@ -9,8 +9,8 @@
     pending                       asks whether it has settled                                always
     processed, an ACH debit       asks whether it was returned, for 61 days                  always
 
-The reasons of the first three rows hold for what the store knows. After a restore from a backup the store may be behind
-Pay.gov, so Pay.gov is asked first. While Pay.gov cannot be reached, none of the three is failed.
+The reasons of the first three rows are true only if the store is complete. After a restore from a backup the store may
+be behind Pay.gov, so Pay.gov is asked first. While Pay.gov cannot be reached, none of the three is failed.
 
 A restore makes every live attempt due. Its obligation is checked first (after_restore.py).
 
@@ -47,11 +47,11 @@ from bursar.portal.use_cases.resolution import (
 )
 
 SWEEP_LIMIT: Final = 200
-"""Attempts in one pass."""
+"""The most attempts in one pass."""
 LOOKUPS_AT_ONCE_MAX: Final = 8
-"""Questions that one pass has under way at once, so that a burst does not hit Pay.gov after an outage."""
+"""The most concurrent questions of one pass, so that Pay.gov gets no burst after an outage."""
 COOL_DOWN_SPREAD_S: Final = 60.0
-"""Time after the breaker's cool-down over which the postponed attempts are spread."""
+"""The time after the breaker's cool-down over which the postponed attempts are spread."""
 
 ENDED: Final[frozenset[SweepResult]] = frozenset({"settled", "failed", "expired", "abandoned"})
 
@@ -80,7 +80,7 @@ async def sweep(portal: Portal, limit: int = SWEEP_LIMIT) -> SweepReport:
     """
     began = portal.clock()
     due = await portal.ledger.due(began, limit)
-    if len(due) < limit:  # live attempts come first
+    if len(due) < limit:  # live attempts have priority
         due += await portal.ledger.due_returns(began, limit - len(due))
     results: Counter[SweepResult] = Counter()
     attention: list[str] = []

@@ -12,9 +12,9 @@ While a restore mark is open, this is done for each obligation without an attemp
         └─ no answer ─────────────────────────► InDoubt: no token, no complete, no failure
     no lookup can say "none" ──► a live attempt is put in doubt and blocks; without a live attempt, InDoubt
 
-The answer "none" counts only ``restore_grace_s`` after the restore: until then, a complete that was sent before the
-restore may arrive at Pay.gov, or has arrived and no lookup shows it yet. When the mark is cleared, the lost collections
-that an operator has recorded remain.
+The answer "none" counts only ``restore_grace_s`` after the restore: a complete from before the restore may arrive at
+Pay.gov later, or may have arrived without being shown by a lookup. When the mark is cleared, the lost collections that
+an operator has recorded remain.
 
 Lost ids can be derived (:mod:`bursar.payments.attempt_ids`). The attempts that the check starts again count as begun
 before the restore, so that the check is repeated if the process dies in the middle of it.
@@ -78,7 +78,7 @@ async def check_obligation(portal: Portal, like: Attempt, *, actor: Actor) -> bo
     if any(each.status == PROCESSED for each in attempts):
         return True
     if view is not None and view.obligation.differences(like.fee, like.metadata):
-        return True  # a start refuses it, also without this check
+        return True  # starting the attempt refuses it even without this check
     live = None if view is None else view.blocking
     for lost in listed:
         if not any(each.agency_tracking_id == lost.agency_tracking_id and not each.live for each in attempts):
@@ -109,7 +109,7 @@ async def _ask(
     portal: Portal, mark: RestoreMark, live: Attempt | None, like: Attempt, attempts: Sequence[Attempt], actor: Actor
 ) -> None:
     if live is not None and live.status == PENDING:
-        return  # it blocks every other attempt, and Pay.gov is asked about it by Pay.gov's own id
+        return  # it blocks every other attempt, and Pay.gov is asked about it by its Pay.gov tracking id
     ids = possible_attempt_ids(like.client, like.reference, (each.agency_tracking_id for each in attempts))
     lost = [portal.ledger.lost_attempt(like, each) for each in ids]
     try:
@@ -210,7 +210,7 @@ async def _record_lost(
     try:
         attempt = await portal.ledger.start_lost_attempt(lost, mark.restored_at)
     except ObligationTaken as taken:
-        # Another attempt was paid too: the lost part of the store, or an operator, has charged the payer twice.
+        # Another attempt was paid too: the payer was charged twice, by the lost part of the store or by an operator.
         outcome = judge_collections(lost, collections).outcome
         if taken.attempt is None:
             raise
@@ -230,7 +230,7 @@ async def _record_listed(
     """Record a lost attempt as charged, as an operator found it in Pay.gov's reports."""
     if live is not None and live.agency_tracking_id != listed.agency_tracking_id:
         if live.status == PENDING:
-            return  # its own collection decides first
+            return  # its recorded collection has priority
         await _fail_superseded(portal, live, actor)
     lost = portal.ledger.lost_attempt(like, listed.agency_tracking_id)
     attempt = await portal.ledger.start_lost_attempt(lost, mark.restored_at)

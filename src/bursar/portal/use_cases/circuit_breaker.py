@@ -40,7 +40,10 @@ class Breaker:
         return 0.0 if self._open_until is None else max(0.0, self._open_until - self._clock())
 
     def admit(self) -> bool:
-        """Return whether the caller may ask now. After the cool-down one caller may, until it reports its result."""
+        """Return whether the caller may ask now.
+
+        After the cool-down, only one caller may ask until it reports its result.
+        """
         if self.is_open:
             return False
         self._probing = self._open_until is not None

@@ -11,8 +11,8 @@ a collection that does not fit the attempt. Pay.gov is then asked for the collec
 is judged. Without one the outcome is unknown, also when Pay.gov answers that it has none: a complete that was delivered
 twice may be too fresh for the lookup to show it.
 
-After a lost reply the unknown outcome is recorded first, so that a process that is killed while it asks again leaves
-the attempt to the sweeper, and no lease blocks others meanwhile. After a lost reply, only a collection that Pay.gov has
+After a lost reply, the unknown outcome is recorded before Pay.gov is asked again. So no lease blocks others meanwhile,
+and if the process is killed, the sweeper resolves the attempt. After a lost reply, only a collection that Pay.gov has
 is accepted as an answer.
 
 Callers run this inside ``Portal.finish``, so a completion that has begun continues if its caller disconnects. A process
@@ -173,7 +173,8 @@ async def judged_twice(
 async def _ask(portal: Portal, attempt: Attempt, first: bool) -> Judgement:
     answer: Collection | Exception
     failure: Exception | None = None
-    # Taking the lease can be slow. A complete must not be under way after its lease, when another caller may send one.
+    # Taking the lease can be slow. A complete must not be in progress after its lease, because another caller may send
+    # one then.
     if not attempt.leased(portal.clock() + portal.settings.paygov_timeout_s):
         return Judgement(OUTCOMES["not sent"])
     try:

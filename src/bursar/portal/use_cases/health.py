@@ -101,7 +101,10 @@ async def _ask_paygov(portal: Portal) -> None:
 
 
 async def _secrets(portal: Portal) -> Mapping[str, bool]:
-    """Return which credentials for Pay.gov are configured. The portal does not start with one that it cannot load."""
+    """Return which credentials for Pay.gov are configured.
+
+    A portal whose credentials cannot be loaded does not start.
+    """
     if not portal.settings.paygov_certificate:
         return {"mtlsEnabled": False}
     return {"certificate": True, "privateKey": True, "passphraseConfigured": False}

@@ -190,14 +190,15 @@ async def _received(portal: Portal, attempt: Attempt, request: InitRequest) -> b
 async def _end(portal: Portal, attempt: Attempt, event: EventName, code: str | None, detail: str) -> bool:
     """Fail an attempt whose time is over, unless Pay.gov has a collection of it. Return True: start again.
 
-    Raises ``Conflict`` if Pay.gov cannot be asked. Until then the outcome is unknown, so the attempt blocks.
+    Raises ``Conflict`` if Pay.gov cannot be asked. While Pay.gov cannot be asked, the outcome is unknown, so the
+    attempt blocks.
     """
     try:
         await end_uncompleted(portal, attempt, event=event, actor="portal", return_code=code, return_detail=detail)
     except PayGovError:
         raise Conflict(ALREADY_PROCESSING) from None
     except AttemptMoved:
-        pass  # the next start finds the attempt as it is now
+        pass  # the next start reads the present attempt
     return True
 
 

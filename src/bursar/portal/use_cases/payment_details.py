@@ -67,7 +67,7 @@ async def _own(portal: Portal, client: Client, reference: str, *, events: bool) 
     normal = read_reference(reference)
     if normal is None:
         raise InvalidRequest(VALIDATION_ERROR, [not_a_reference()])
-    if portal.is_closed():  # the payment may have gone on in the store that has taken its place
+    if portal.is_closed():  # the payment may have changed in the store that replaced this one
         raise Unavailable(STORE_CLOSED)
     view = await portal.ledger.obligation(client.name, normal, events=events)
     if view is None:

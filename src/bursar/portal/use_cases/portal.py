@@ -57,7 +57,7 @@ class PortalSettings:
     token an attempt may be failed because Pay.gov has no collection of it. restore_grace_s: how long after a restore
     Pay.gov's answer "none" is not final.
 
-    The last three are no bounds; /health reports them. development_client: whether the portal accepts the development
+    The last three are not bounds, but facts for /health. development_client: whether the portal accepts the development
     client, whose key is public. environment: the name of the deployment. paygov_certificate: whether a client
     certificate for Pay.gov, with its key, is configured.
     """

@@ -42,7 +42,7 @@ PROCESS_TRIES_MAX: Final = 4
 
 
 async def process_payment(portal: Portal, client: Client, token: str) -> Payment:
-    """Complete the attempt that has ``token``, and return the payment after it.
+    """Complete the attempt that has ``token``, and return the payment in its new state.
 
     Raises:
         NotFound: no attempt of this client has the token.
@@ -126,7 +126,8 @@ async def _complete_first(portal: Portal, attempt: Attempt) -> None:
 async def _expire(portal: Portal, attempt: Attempt, event: EventName, detail: str = TOKEN_EXPIRED_DETAIL) -> None:
     """Fail an attempt that was never completed, unless Pay.gov has a collection of it: then record the collection.
 
-    Raises ``Gone`` if the attempt failed, ``GatewayTimeout`` if Pay.gov cannot be asked or its answer decides nothing.
+    Raises ``Gone`` if the attempt failed, ``GatewayTimeout`` if Pay.gov cannot be asked or its answer does not show the
+    outcome.
     """
     try:
         ended = await end_uncompleted(

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bursar.reports.sql.answer import AnswerStream, Question, SqlAnswer
 
 ANSWER_ROWS_MAX: Final = 10_000
-"""Rows of an answer over HTTP; an answer that has more says so."""
+"""The most rows of an answer over HTTP. An answer that was cut has a mark."""
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)

@@ -96,9 +96,9 @@ def returned_unsent(attempt: Attempt) -> bool:
 def may_complete_again(portal: Portal, attempt: Attempt) -> bool:
     """Return whether the one repeated complete is unused, and its token lives long enough for an answer.
 
-    A repeated complete that was not sent does not count as used, nor does one that Pay.gov refused with fault 4117 as
-    it refused every one before (completion.py), but the number of tries is bounded. None is sent for an attempt in
-    doubt since a restore: the lost part of the store may have had a later attempt that was paid.
+    A repeated complete does not count as used if it was not sent, or if Pay.gov refused it and every earlier one with
+    fault 4117 (completion.py). The number of tries is bounded. None is sent for an attempt in doubt since a restore:
+    the lost part of the store may have had a later attempt that was paid.
     """
     if attempt.repeat_used or attempt.token is None or attempt.unknown_reason == RESTORED_IN_DOUBT:
         return False

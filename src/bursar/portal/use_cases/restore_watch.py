@@ -13,9 +13,9 @@ from bursar.payments.records import partition_key
 READ_AGAIN_AFTER_S: Final = 10.0
 """How soon a process notices that an operator has cleared the mark."""
 LOST_LOOKUPS_AT_ONCE_MAX: Final = 16
-"""Questions about lost attempts that one process has under way at once."""
+"""The most concurrent questions of one process about lost attempts."""
 CHECKED_MAX: Final = 100_000
-"""Obligations that a process remembers as checked."""
+"""The most obligations that a process remembers as checked."""
 
 
 class RestoreWatch:

@@ -6,8 +6,8 @@
                                                                                     └──► dead letter; the next one
 
 If a process dies after sending and before noting the delivery, another one sends it again: events are delivered at
-least once, and in order per attempt. The body depends on the event alone, which never changes, so that every delivery
-of an event is the same.
+least once, and in order per attempt. The body depends only on the event, which never changes, so all deliveries of an
+event are equal.
 """
 
 import asyncio
@@ -203,7 +203,7 @@ class Dispatcher:
         subscription = self._subscriptions.get(item.subscription)
         delivered = died = 0
         try:
-            if subscription is None:  # the subscription was removed: deliver nothing more
+            if subscription is None:  # the subscription was removed: no further delivery
                 await self._queue.save(replace(item, delivered=item.known))
                 return 0, 0, 0
             events = await self._events(item.client, item.reference, item.agency_tracking_id)

@@ -25,7 +25,7 @@ class ReceiverReply(NamedTuple):
 
 
 class NotDelivered(Exception):
-    """A delivery failed. The text gives the reason, and holds nothing of the delivery.
+    """A delivery failed. The text gives the reason, and contains no part of the delivery.
 
     ``reply``: the answer that is not 2xx; None if the receiver did not answer.
     """

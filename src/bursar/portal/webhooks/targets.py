@@ -45,7 +45,7 @@ class AllowedTargets:
 async def refused_targets(subscriptions: Iterable[Subscription], allowed: AllowedTargets) -> list[str]:
     """Return one problem for each subscription whose host has an address that is not allowed.
 
-    A host name that cannot be resolved now is logged and is no problem: its receiver may come later.
+    A host name that cannot be resolved now is only logged, because its receiver may start later.
     """
     each = list(subscriptions)
     found = await asyncio.gather(*(_refusal(subscription, allowed) for subscription in each))

@@ -96,7 +96,7 @@ class AthenaEngine:
         Raises :class:`AthenaFailed` and :class:`QueryTooLong`.
         """
         if self._as_of is None:
-            # Once and first: the rows of every later statement are at least as new.
+            # Read once, and first, so the rows of every later statement are at least as new.
             watermark = (await self._rows(watermark_statement()))[0][0]
             self._as_of = self.clock() if watermark is None else from_iso_ms(watermark)
         columns, batches = await self._opened(statement)

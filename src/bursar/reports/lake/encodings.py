@@ -2,8 +2,8 @@
 
 A dictionary of ids that occur once costs more than the ids, so only other columns have one. The characters of ids are
 stored without a length before each, so that their compression sees few different bytes. Times are differences to the
-row before. An attempt's events are side by side, and their ids are stored as the part that differs from the row
-before: nothing but at the first one. Rows that look alike are side by side too: attempts with equally many events, and
+row before. An attempt's events are side by side, and their ids are stored as the part that differs from the row before:
+so only the first one is stored whole. Rows that look alike are side by side too: attempts with equally many events, and
 payments of one method, which settle after about the same time. That is less than two thirds of the bytes of Parquet's
 defaults, and a quarter of the time to write them. DuckDB, Arrow and Trino read these encodings.
 """

@@ -46,9 +46,9 @@ COLUMNS: Final = "bursar.columns"  # in a snapshot's summary: the number of colu
 _FORMAT_PROPERTY: Final = "bursar.format"
 _METADATA_VERSIONS_MAX: Final = 20
 _loading: Final = threading.Lock()
-"""The lock for loading SQLAlchemy, which the first catalog does.
+"""The lock for opening the first catalog, which loads SQLAlchemy.
 
-Its modules import each other, so two threads that load it at once fail.
+Its modules import each other, so loading it in two threads at the same time fails.
 """
 
 _TABLE_PROPERTIES: Final = {

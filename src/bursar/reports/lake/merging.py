@@ -11,7 +11,7 @@ from typing import Any, Final
 
 CLASS_FACTOR: Final = 8
 MERGE_ROWS_MAX: Final = 200_000
-"""Rows that one merge reads into memory."""
+"""The most rows that one merge reads into memory."""
 
 
 def to_merge(files: Sequence[Any], *, is_newest: bool) -> list[Any]:

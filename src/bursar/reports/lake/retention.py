@@ -6,7 +6,7 @@
 
 A row leaves with the month of its partition, so a final attempt leaves by the month in which it became final, and a
 live attempt stays. The state at an instant is made from events, and an attempt has events from before the month in
-which it became final. So events stay longer, and the state at any instant since the horizon is exact.
+which it became final. So events are kept longer, and the state at any instant since the horizon is exact.
 """
 
 import re
@@ -25,7 +25,7 @@ from bursar.reports.lake.schema import PAYMENT_EVENTS, TABLES, TableSchema
 
 RETENTION_YEARS: Final = 7
 EVENTS_LONGER_MONTHS: Final = 12
-"""Events stay this much longer than final attempts. An attempt that was live for longer loses its first events."""
+"""Events are kept this much longer than final attempts. An attempt that was live for longer loses its first events."""
 _COURT: Final = ZoneInfo(COURT_ZONE)
 _MONTH_OF_FILE: Final = re.compile(r"_month=([0-9]{4})-([0-9]{2})/")
 

@@ -52,7 +52,7 @@ def public_detail(detail: dict[str, Any]) -> str:
 
 
 def reported_day(text: str | None) -> date | None:
-    """Return the day that a report names; None if it names none, or a text that is no day."""
+    """Return the day that a report names; None if it names no day, or an invalid one."""
     if text is None:
         return None
     try:

@@ -117,7 +117,7 @@ def _new_twin(old: Path | None, part: Path) -> "Iterator[DuckDBPyConnection]":
     with duckdb.connect(str(part)) as connection:
         connection.execute(f"SET memory_limit = '{MEMORY_MAX}'")
         connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET threads = 1")  # the writer runs beside payments
+        connection.execute("SET threads = 1")  # the writer shares the machine with payments
         if old is None:
             for schema in TABLES:
                 columns = ", ".join(f"{column.name} {column.sql_type}" for column in schema.columns)

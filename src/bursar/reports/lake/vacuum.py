@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pyiceberg.table import Table
 
 SNAPSHOTS_MAX: Final = (
-    20  # up to this number nothing is done; each kept snapshot makes pyiceberg's commits a little slower
+    20  # up to this number no snapshot is expired; each kept snapshot makes pyiceberg's commits a little slower
 )
 READER_GRACE_S: Final = 180.0
 

@@ -49,7 +49,7 @@ class Batch:
     """The rows of one commit: final rows by table name, and all live attempts.
 
     ``replaced`` are the keys of final attempts whose rows in the lake are wrong and must be removed. ``live`` is None
-    if the live partition stays as it is.
+    if the live partition does not change.
     """
 
     rows: "Mapping[str, pa.Table]"

@@ -12,7 +12,7 @@ from bursar.reports.output.values import duration, plain
 from bursar.reports.sql.answer import SqlAnswer
 
 TABLE_ROWS_MAX: Final = 10_000
-"""Rows of a table for people; the other forms have all rows."""
+"""The most rows of a table for people. The other forms have all rows."""
 TOTAL: Final = "Total"
 _GAP: Final = "  "
 NUMBERS: Final = ("DECIMAL", "BIGINT", "INTEGER", "DOUBLE", "HUGEINT", "FLOAT", "SMALLINT", "TINYINT")

@@ -50,7 +50,7 @@ class XlsxWriter:
         self._head = head
         self._totals = Totals(head)
         self._zone = head.zone or _UTC
-        folder = tempfile.mkdtemp(prefix="bursar-xlsx-")  # of the rows until the end; they may be personal data
+        folder = tempfile.mkdtemp(prefix="bursar-xlsx-")  # holds the rows until the end, which may be personal data
         options = {"tmpdir": folder, "constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
         self._book: Workbook = Workbook(file, {**options, "default_date_format": "yyyy-mm-dd"})
         self._discard = weakref.finalize(self, _discard, self._book, folder)
@@ -131,7 +131,7 @@ class XlsxWriter:
     def _write_total(self, place: int, total: Decimal | int, summed: "Format") -> None:
         """Write a formula that sums a column, with its value now.
 
-        If there are several sheets, write the number alone.
+        If there are several sheets, write only the number.
         """
         from xlsxwriter.utility import xl_range
 

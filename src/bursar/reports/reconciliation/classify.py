@@ -142,7 +142,7 @@ def _differences(found: GroupLine, ours: PaymentRow) -> dict[LineClass, str]:
 
 
 def _is_another_failure(line: ActivityLine, ours: PaymentRow) -> bool:
-    """Return whether the line is another collection than the recorded one, which failed and so charged no payer."""
+    """Return whether the line is a failed collection other than the recorded one, which charged no payer."""
     is_other = line.paygov_id is not None and ours.paygov_id is not None and line.paygov_id != ours.paygov_id
     return is_other and line.status in ("failed", "returned")
 
@@ -217,7 +217,7 @@ def _reversals(group: Sequence[GroupLine], verdicts: list[ClassifiedLine]) -> It
 
 
 def reversal_kind(line: ActivityLine) -> str:
-    """Return the kind of reversal that a line of money that went back is."""
+    """Return the kind of reversal of a line of money that went back."""
     return line.kind if line.kind and line.kind != "charge" else "returned"
 
 

@@ -256,7 +256,7 @@ class Scratch:
             yield [attempt for (attempt,) in rows]
 
     def classify_plain(self) -> None:
-        """Classify the lines that are alone in their group and agree with their attempt in everything.
+        """Classify the lines that are the only one of their group and agree completely with their attempt.
 
         The result is that of :func:`bursar.reports.reconciliation.classify.classify`. Nearly all lines are of this
         kind, so few are left for :meth:`groups`.

@@ -23,7 +23,7 @@ def limit_memory(more_bytes: int = MORE_BYTES_MAX) -> int | None:
     """Limit this process's data to its present size and ``more_bytes``, and return the limit in bytes.
 
     Linux counts private writable memory (RLIMIT_DATA). RLIMIT_AS would count address space that allocators reserve and
-    do not use. Returns None, and limits nothing, where the present size is not known (macOS).
+    do not use. Returns None and sets no limit if the present size is not known (macOS).
     """
     if not _STATUS.exists():
         return None

@@ -55,7 +55,7 @@ class ReportsServer:
             await work
         writer.close()
         if self._reports.has_runaway:
-            await asyncio.sleep(REPLY_GRACE_S)  # replies under way reach their callers
+            await asyncio.sleep(REPLY_GRACE_S)  # replies in progress are completed
             self._end()
 
     async def _answer(self, request: dict[str, Any], writer: asyncio.StreamWriter) -> None:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 ROWS_MAX: Final = 100_000
-"""Rows of an answer, unless the question has another limit."""
+"""The most rows of an answer, unless the question has another limit."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ changes; its row is made from its events up to then:
     token_at                                     the present row, if the token had been given
     what Pay.gov said, and what is unknown       the last event that says so, from its detail
 
-Metadata that were erased since are empty at every instant: they are gone.
+Metadata that were erased since are empty at every instant, because no copy exists.
 """
 
 from typing import Final

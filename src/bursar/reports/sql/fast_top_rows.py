@@ -7,7 +7,7 @@
     the tail      ─ its first     ┘
 
 The parts are disjoint, so the first rows of all are among the first rows of each. DuckDB reads only the columns of the
-order to find the first rows of one table, and reads the other columns of these rows alone; over a UNION ALL it reads
+order to find the first rows of one table, and reads the other columns only of these rows; over a UNION ALL it reads
 every column of every row. The plain twin is the statement itself; tests/reports/sql/test_fast_top_rows.py holds the
 answers equal.
 """

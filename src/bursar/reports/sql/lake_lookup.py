@@ -41,7 +41,7 @@ class LakeLookup(Session):
         snapshot_id = self.state[name].snapshot_id
         if snapshot_id is None:
             return {}
-        # The smallest start lets Iceberg skip the older files; it never changes.
+        # The earliest start time lets Iceberg skip older files; a row's start time never changes.
         started = schema.start_time
         since = _EPOCH + timedelta(microseconds=min(row[schema.position(started)] for row in rows))
         places = [schema.position(column) for column in schema.key]

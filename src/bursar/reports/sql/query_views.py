@@ -67,7 +67,7 @@ class QueryViews:
         self._cursor = cursor
         self._tail = tail
         self._client = client
-        self._made: set[str] = set()  # tables of now, under their names that statements cannot use
+        self._made: set[str] = set()  # the present tables, under names that statements cannot use
         self._shown: set[str] = set()
 
     def show(self, names: Iterable[str], instant: float | None = None) -> None:

@@ -169,7 +169,7 @@ class Session:
         cursor = self.cursor()
         same = " AND ".join(f"lake.{column} = wanted.{column}" for column in schema.key)
         columns = ", ".join(f"lake.{column}" for column in schema.column_names)
-        started = schema.start_time  # the smallest one lets DuckDB skip the older rows
+        started = schema.start_time  # the earliest start time lets DuckDB skip older rows
         try:
             cursor.register("wanted", arrow_table(schema, rows))
             found = cursor.sql(

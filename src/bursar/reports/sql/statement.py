@@ -119,7 +119,7 @@ def _refuse(name: str) -> None:
 def _nodes(tree: Any) -> Iterator[tuple[dict[str, Any], frozenset[str]]]:
     """Yield every JSON object in the tree with the common table expressions that are visible there, in lower case.
 
-    There is no recursion: a statement may be nested to any depth.
+    It does not recurse, because a statement may be nested to any depth.
     """
     waiting: list[tuple[Any, frozenset[str]]] = [(tree, frozenset())]
     while waiting:

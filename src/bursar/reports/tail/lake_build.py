@@ -14,7 +14,7 @@ from bursar.reports.tail.sources import ChangeSource
 from bursar.reports.tail.tail import Tail
 
 BATCH_ROWS_MAX: Final = 50_000
-"""Rows in memory before they go to the lake."""
+"""The most rows in memory before they are moved to the lake."""
 
 Relieve = Callable[[Tail], Awaitable[None]]
 """A function that moves the rows of a tail to the lake that is being built."""
@@ -39,7 +39,7 @@ async def build(source: ChangeSource, relieve: Relieve, resolve: Resolve) -> Tai
         tail.put_found(page)
         if tail.final_rows > BATCH_ROWS_MAX:
             await relieve(tail)
-    # Until here, a change may be of a row that the scan has read, so none is new for certain.
+    # Until here, a change may be of a row that the scan has read, so it is not known to be new.
     scanned = await source.position()
     tail.positions = dict.fromkeys(tail.positions, scanned)
     async for changes in source.changes(begun):

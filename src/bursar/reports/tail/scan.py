@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bursar.dynamo import Store
 
 PAGE_ITEMS: Final = 500
-"""Items of one page: the event loop of this process runs other work between two pages."""
+"""The items of one page. Between two pages, the event loop of this process runs other work."""
 
 
 async def scan_table(

@@ -146,7 +146,7 @@ class Tail:
         schema = change.schema
         self._in_lake[schema.name, change.key] = stored
         if schema.has_live_rows and stored != change.row and not schema.is_live(change.row):
-            # A final attempt never changes through the ledger: the store itself was changed, and the store is right.
+            # The ledger never changes a final attempt, so the store was changed directly. The store's row counts.
             self._take(change)
             self.replaced.add(change.key[0])
 

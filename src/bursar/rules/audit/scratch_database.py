@@ -1,6 +1,6 @@
 """The scratch database of an audit: a private SQLite file on disk, so that memory stays bounded.
 
-A table is read in parts while other clients write, so one pass can only *suspect*: two items that own one value, a
+A table is read in parts while other clients write, so one pass only finds *suspicions*: two items that own one value, a
 sentinel without its owner, a child without its parent. The audit then checks each suspicion by one transaction that
 reads all the items involved at one instant (:mod:`bursar.rules.audit.table_audit`).
 """
@@ -92,7 +92,7 @@ class ScratchDatabase:
         parents: Iterable[tuple[str, str, bytes]],
         children: Iterable[tuple[str, str, bytes, str]],
     ) -> None:
-        """Store the facts of one page. A page read twice changes nothing for sentinels and parents."""
+        """Store the facts of one page. Storing a page twice has no effect on sentinels and parents."""
         with self._database:
             self._database.executemany("INSERT INTO owned VALUES (?, ?)", owned)
             self._database.executemany("INSERT OR REPLACE INTO sentinels VALUES (?, ?)", sentinels)
@@ -104,7 +104,7 @@ class ScratchDatabase:
     ) -> None:
         """Store (rule, child, parent, amount) and (rule, parent, total) of one page.
 
-        Totals of 0 are not stored. A page read twice changes nothing.
+        Totals of 0 are not stored. Storing a page twice has no effect.
         """
         with self._database:
             self._database.executemany(

@@ -215,7 +215,7 @@ class _Audit:
     # --- suspicions, checked again ---------------------------------------------------------------------------------
 
     async def _report_violations(self, key: Item) -> bool:
-        """Read an item again and report the rules that it breaks by itself; return whether there were any."""
+        """Read an item again and report the local rules that it breaks; return whether there were any."""
         (item,) = await self._read_together([key])
         found = [] if item is None else self.plan.state_violations(item)
         for violation in found:

@@ -20,14 +20,14 @@ class SumRule(ParentRule):
         self.rule: BoundedSum = rule
 
     def verdict(self, _old: Item | None, new: Item) -> str | None:
-        """Judge a child by itself: its amount must be a number greater than 0."""
+        """Judge a child: its amount must be a number greater than 0."""
         amount = _number(new.get(self.rule.amount))
         if amount is None or amount <= 0:
             return f"{self.rule.amount} must be a number greater than 0"
         return super().verdict(_old, new)
 
     def parent_verdict(self, _old: Item | None, new: Item) -> str | None:
-        """Judge a parent by itself: its total, if present, must be from 0 to its limit."""
+        """Judge a parent: its total, if present, must be from 0 to its limit."""
         if self.rule.total not in new:
             return None
         total, limit = _number(new[self.rule.total]), _number(new.get(self.rule.limit))

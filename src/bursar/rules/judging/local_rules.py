@@ -155,7 +155,7 @@ def canonical_item(item: Item) -> Item:
     Text is not validated. An item that needs no change is returned, not copied.
     """
     found: dict[str, Any] | None = None
-    # Most attributes are text, which has one representation; most others are numbers seen before.
+    # Most attributes are text, which has one representation; most others are repeated numbers.
     for name in [name for name, value in item.items() if "S" not in value]:
         value = item[name]
         number = value.get("N")

@@ -113,7 +113,7 @@ class KindPlan:
         self.touched_by = lru_cache(TOUCHED_CACHED)(self._rules_touched_by)
 
     def _rules_touched_by(self, changed: frozenset[str]) -> TouchedRules:
-        """Return the rules that read any of the attributes ``changed`` of an item that stays."""
+        """Return the rules that read any of the attributes ``changed`` of an item that is not removed."""
         return TouchedRules(
             tuple(
                 one for one in self.on_change if (changed if one.reads is None else not changed.isdisjoint(one.reads))
@@ -189,7 +189,7 @@ class RulesPlan:
         A removal concerns the same rules as a creation, because it gives up unique values.
         """
         item = old if new is None else new
-        assert item is not None  # a change has at least one of the two
+        assert item is not None  # at least one of the two is not None
         kind = self.kind_of(item)
         if kind is None:
             return self._kind_violation(old, new)

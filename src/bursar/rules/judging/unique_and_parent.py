@@ -33,7 +33,7 @@ class UniqueValue:
         return None if values is None else self.prefix + value_text(values)
 
     def given_up_and_taken(self, old: Item | None, new: Item | None) -> tuple[str | None, str | None]:
-        """Return (given up, taken): the sentinel partition that only ``old`` owns, and the one that only ``new`` owns.
+        """Return (given up, taken): the sentinel partitions that only ``old`` and that only ``new`` owns.
 
         Only for items that passed ``verdict``.
         """

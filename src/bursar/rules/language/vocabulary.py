@@ -213,8 +213,9 @@ class Check(NamedRule):
 class References(NamedRule):
     """The parent exists: an item of kind ``parent`` at ``key``.
 
-    ``key`` gives the parent's key in the child's attributes: ``{"pk": "{pk}", "sk": "obligation"}``. ``"{pk}"`` alone
-    copies the attribute with its type; inside longer text the attribute must be text. Parents are never removed.
+    ``key`` gives the parent's key in the child's attributes: ``{"pk": "{pk}", "sk": "obligation"}``. ``"{pk}"`` without
+    other text copies the attribute with its type. Inside longer text the attribute must be text. Parents are never
+    removed.
     """
 
     parent: str = ""

@@ -136,7 +136,7 @@ def _given_up_by_another(
     plan: RulesPlan, action: CompiledAction, actual: Item | None, moved: Moved
 ) -> Violation | None:
     change, unique = action.change, action.unique
-    if id(change) in moved:  # another item may own by now what this one owned when it was read
+    if id(change) in moved:  # another item may now own a value that this one owned when it was read
         return None
     assert unique is not None
     owner = None if actual is None else actual.get(OWNER, {}).get("M")

@@ -9,10 +9,10 @@
                                                    parent: does it exist, and does it agree?
                                                    all yes → everything is written; one no → nothing is
 
-A verdict reached here on ``old`` is therefore true of the item at the instant of the write: another writer that changed
-a judged attribute in between makes the first condition fail, and the caller gets ``Contention``. Attributes that
-neither changed nor were judged are neither compared nor written, so writers of different attributes do not disturb each
-other. Each item gets one action, because DynamoDB refuses two for one item.
+So a verdict on ``old`` is still true at the instant of the write. If another writer has changed a judged attribute in
+between, the first condition fails, and the caller gets ``Contention``. Attributes that neither changed nor were judged
+are neither compared nor written, so writers of different attributes do not disturb each other. Each item gets one
+action, because DynamoDB refuses two for one item.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -86,7 +86,7 @@ def compile_writes(plan: RulesPlan, table: str, writes: Sequence[LogicalWrite]) 
 
 
 def net_changes(plan: RulesPlan, writes: Sequence[LogicalWrite]) -> dict[Any, ItemChange]:
-    """Return key token → change, in the order in which keys are first named, without changes that change nothing."""
+    """Return key token → change, in the order in which keys are first named, without changes that have no effect."""
     ends: dict[Any, tuple[Item | None, Item | None]] = {}
     for write in writes:
         old, new = _old_and_new(write)
@@ -224,7 +224,7 @@ def _check_parents(
         found = plan.parent_violation(parent, change.old, change.new, changed_parent.new)
         if found is not None:
             raise RuleRefused.by(found)
-        if changed_parent.old is not None:  # the verdict rests on the parent as its caller read it
+        if changed_parent.old is not None:  # the verdict depends on the parent as the caller read it
             also_compared.setdefault(token, set()).update(parent.attributes)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def swaps_of(writes: Sequence[LogicalWrite]) -> "list[Swap]":
-    """Return (old, new) of each item that ``writes`` change; empty when nothing changes.
+    """Return (old, new) of each item that ``writes`` change; an empty list without changes.
 
     The swap judges everything else: two writes at one key, an item that is not as its caller read it, and every rule.
     """

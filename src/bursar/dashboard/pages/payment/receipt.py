@@ -34,7 +34,7 @@ async def show_receipt(visit: Visit) -> Response:
         "receipt.html",
         payment=payment,
         lines=_lines(visit, payment),
-        code=Markup(await asyncio.to_thread(_code_svg, url)),  # drawn by segno from the URL alone
+        code=Markup(await asyncio.to_thread(_code_svg, url)),  # segno draws it from the URL only
         url=url,
         names={"client": payment.client, "reference": payment.reference},
         section="transactions",
@@ -93,7 +93,7 @@ def _pdf(visit: Visit, payment: PaymentOnPage) -> bytes:
 
     from bursar.reports.output.pdf import fonts_folder
 
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it reports every glyph at INFO
+    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs every glyph at INFO
     text, url = visit.text, payment_url(visit, payment)
     document = FPDF(format="Letter")
     document.set_margin(PDF_MARGIN_MM)

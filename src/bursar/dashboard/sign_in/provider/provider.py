@@ -150,7 +150,7 @@ class IdentityProvider:
     def _check_answer(self, answer: Mapping[str, str], description: Mapping[str, Any]) -> None:
         if "error" in answer:
             raise SignInRefused("provider_refused", problem=answer["error"][:ERROR_CHARS_MAX])
-        issuer = answer.get("iss")  # RFC 9207: against answers of another provider
+        issuer = answer.get("iss")  # RFC 9207: protects against answers of another provider
         named = description.get("authorization_response_iss_parameter_supported") is True
         if issuer != self.config.issuer and (named or issuer is not None):
             raise SignInRefused("provider_token", problem="iss")

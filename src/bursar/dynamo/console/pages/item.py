@@ -39,7 +39,7 @@ async def review_page(visit: ConsoleVisit) -> Response:
     item, seen = item_of_text(visit.form.get("item", "")), item_of_text(visit.form.get("seen", "{}"))
     table = await visit.described()
     if not _same_key(table, item, seen):
-        seen = {}  # the item under the new key must not exist; the one that was read stays
+        seen = {}  # the item under the new key must not exist; the one that was read is kept
     return visit.page("review.html", item=item, seen=seen, changes=changes(seen, item), is_new=not seen)
 
 

@@ -82,7 +82,7 @@ async def export_page(visit: ConsoleVisit) -> Response:
     request = query.request()
     del request["Limit"]
     pages = _pages(visit, query.operation, request)
-    first = await anext(pages)  # an error of the request is a page, and no broken file
+    first = await anext(pages)  # an error of the request gives a page instead of a broken file
     head = {} if query.index else {"CreateTable": create_table_request(table)}
     content = _json_lines(head, first, pages) if form == "jsonl" else _csv(query, first, pages)
     name = f"{table['TableName']}.{form}"
@@ -98,7 +98,7 @@ async def _pages(visit: ConsoleVisit, operation: str, request: dict[str, Any]) -
         if "LastEvaluatedKey" not in answer:
             return
         request["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        await asyncio.sleep(0)  # other clients of the engine go on between two pages
+        await asyncio.sleep(0)  # other clients of the engine continue between two pages
 
 
 async def _json_lines(

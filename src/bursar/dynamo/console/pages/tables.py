@@ -21,7 +21,7 @@ async def tables_page(visit: ConsoleVisit) -> Response:
     for name in listed["TableNames"]:
         try:
             rows.append((name, (await visit.call("DescribeTable", {"TableName": name}))["Table"]))
-        except DynamoError:  # removed since, or not allowed to this access key
+        except DynamoError:  # the table was removed since, or the access key does not allow it
             rows.append((name, None))
     return visit.page("tables.html", rows=rows, after=listed.get("LastEvaluatedTableName"), indexes_of=indexes_of)
 

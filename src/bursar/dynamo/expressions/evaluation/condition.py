@@ -76,7 +76,7 @@ class BoundCondition:
 
 
 class ParsedCondition:
-    """A condition whose syntax, functions and words are valid."""
+    """A condition that has passed the checks of its syntax, functions and reserved words."""
 
     __slots__ = ("kind", "text", "tree")
 
@@ -128,7 +128,8 @@ def compile_condition(root: Condition, operators: int, scope: ExpressionScope) -
         if operators > OPERATORS_MAX:
             raise too_many_operators(scope.kind)
     except DynamoError as error:
-        # Raised by use_compiled: the late checks collected so far are further left in the expression and come first.
+        # use_compiled raises it, because the late checks collected so far are further left in the expression and come
+        # first.
         problem = error.message
     return CompiledCondition(
         test,

@@ -113,7 +113,7 @@ def _check_value(key: str, value: Any) -> None:
     try:
         normalise(value)
     except DynamoError as error:
-        # DynamoDB names the value in its error, except for one that is nested too deep.
+        # DynamoDB names the value in its error, except for a value that is nested too deep.
         if error.code != "ValidationException" or error.message == TOO_DEEP:
             raise
         text = f"ExpressionAttributeValues contains invalid value: {error.message} for key {key}"

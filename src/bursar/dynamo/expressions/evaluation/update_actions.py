@@ -43,7 +43,7 @@ def compile_action(scope: ExpressionScope, section: str, operand: Operand | None
     """Return (the leaf, the new type of the attribute, or None if that depends on the item)."""
     if operand is None:
         return _remove, None
-    if not isinstance(operand, Value):  # only SET has other operands than values
+    if not isinstance(operand, Value):  # only SET has operands other than values
         read, kind = _operand(scope, operand)
         return (lambda _old, item, values: read(item, values)), kind
     name = operand.name

@@ -1,7 +1,8 @@
 """Check expressions before any name or value is looked up.
 
-There are three checks, in DynamoDB's order. First, redundant parentheses anywhere. Second, in reading order and a
-function before its operands, reserved words and functions that are unknown or misplaced. Third, sections opened twice.
+There are three checks, in DynamoDB's order. The first check finds redundant parentheses. The second check finds
+reserved words, and functions that are unknown or misplaced; it goes in reading order, and a function comes before its
+operands. The third finds sections opened twice.
 """
 
 from collections.abc import Iterator
@@ -63,7 +64,7 @@ class _Check:
                 self.operand(operand)
 
     def test(self, node: FunctionCall) -> None:
-        """Check a function that is a condition by itself."""
+        """Check a function that is used as a condition."""
         self.function(node.name)
         if node.name in self.operands:
             raise self.misused(node.name)

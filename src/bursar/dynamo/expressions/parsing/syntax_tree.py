@@ -125,8 +125,8 @@ class Logical(Node):
         self.right = right
 
     def __str__(self) -> str:
-        # AND binds closer than OR, and both lean left. So parentheses are needed around a looser left side, and around
-        # any AND or OR on the right that does not bind closer.
+        # AND has a higher precedence than OR, and both are left-associative. So parentheses are needed around a left
+        # side of lower precedence, and around an AND or OR on the right unless its precedence is higher.
         left, right = str(self.left), str(self.right)
         if isinstance(self.left, Logical) and _RANK[self.left.operator] < _RANK[self.operator]:
             left = f"({left})"

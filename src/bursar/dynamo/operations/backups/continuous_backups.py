@@ -38,7 +38,7 @@ def update_continuous_backups(core: Core, request: Mapping[str, Any]) -> dict[st
     table = table_with_backups(core, request["TableName"])
     before = recovery_of(table)
     if enabled:
-        # With a longer period, what the shorter one removed cannot be restored.
+        # A longer period cannot restore what the shorter one has removed.
         since = core.clock() if before is None else before.earliest(core.clock())
         days = period or (PERIOD_DAYS_MAX if before is None else before.period_days)
         if before is None:

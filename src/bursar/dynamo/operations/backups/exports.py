@@ -113,7 +113,7 @@ def export_table(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         **{member: request[member] for member in _ECHOED if request.get(member) is not None},
         **times,
     }
-    from bursar.dynamo.buckets.export_files import ExportFiles  # not needed by a store that exports nothing
+    from bursar.dynamo.buckets.export_files import ExportFiles  # imported here: not needed by a store without exports
 
     extension = "ion" if description["ExportFormat"] == "ION" else "json"
     files = ExportFiles(
@@ -274,7 +274,7 @@ def _written(core: Core, table: Table, files: "ExportFiles", record: Mapping[str
 def _in_format(form: str, lines: Iterable[bytes]) -> Iterable[bytes]:
     if form != "ION":
         return lines
-    from bursar.dynamo.buckets.ion_lines import ion_line  # of an extra
+    from bursar.dynamo.buckets.ion_lines import ion_line  # it belongs to an extra
 
     return map(ion_line, lines)
 

@@ -156,7 +156,7 @@ def _check_options(request: Mapping[str, Any]) -> None:
     check_ion("InputFormat", form)
     if form != "CSV" and (request.get("InputFormatOptions") or {}).get("Csv") is not None:
         raise invalid_request(f"Unsupported InputFormatOptions for the given input format: {form}.")
-    # Before anything is created.
+    # Checked before anything is created.
     if request.get("InputCompressionType") == "ZSTD" and find_spec("zstandard") is None:
         raise invalid_request("InputCompressionType ZSTD needs the package zstandard in this engine")
 
@@ -174,7 +174,7 @@ class _Import:
             one["AttributeName"]: one["AttributeType"]
             for one in description["TableCreationParameters"]["AttributeDefinitions"]
         }
-        from bursar.dynamo.buckets.import_files import CsvForm  # not needed by a store that imports nothing
+        from bursar.dynamo.buckets.import_files import CsvForm  # imported here: not needed by a store without imports
 
         self._csv = CsvForm(options.get("Delimiter") or ",", options.get("HeaderList"), types)
         self._processed = self._imported = self._bytes = 0
@@ -220,7 +220,7 @@ class _Import:
 
         content = opened(raw, self._compression)
         if self._format == "ION":
-            from bursar.dynamo.buckets.ion_lines import ion_items  # of an extra
+            from bursar.dynamo.buckets.ion_lines import ion_items  # it belongs to an extra
 
             return ion_items(content)
         return csv_items(content, self._csv) if self._format == "CSV" else json_items(content)

@@ -229,7 +229,7 @@ def set_stream(
 
 
 def set_encryption(core: Core, document: dict[str, Any], encryption: Mapping[str, Any] | None) -> None:
-    """Store the requested encryption at rest; the engine does not encrypt; only the disk may."""
+    """Store the requested encryption at rest. The engine does not encrypt; only the disk may."""
     if encryption is None:
         return
     if not encryption.get("Enabled"):
@@ -268,7 +268,7 @@ def describe(core: Core, table: Table, *, status: str = "ACTIVE") -> dict[str, A
     }
     description["WarmThroughput"] = {**warm(document), "Status": "ACTIVE"}
     if document["BillingMode"] == "PAY_PER_REQUEST" or "OnDemandSince" in document:
-        # A table that never was on demand has no summary.
+        # A table that was never on demand has no summary.
         since = document.get("OnDemandSince", document["CreationDateTime"])
         description["BillingModeSummary"] = {
             "BillingMode": document["BillingMode"],

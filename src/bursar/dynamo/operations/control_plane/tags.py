@@ -56,7 +56,7 @@ def list_tags_of_resource(core: Core, request: Mapping[str, Any]) -> dict[str, A
     except DynamoError as error:
         if error.code != "ResourceNotFoundException":
             raise
-        # Account 000000000000 has no owner: for Amazon, a missing table of it belongs to another account.
+        # Amazon answers so for a missing table of another account, and account 000000000000 belongs to no caller.
         raise access_denied("ListTagsOfResource", arn) from None
     if request.get("NextToken") is not None:
         raise invalid("Invalid NextToken")

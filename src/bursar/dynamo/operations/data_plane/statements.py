@@ -136,7 +136,7 @@ def _reading(core: Core, select: SelectStatement, request: Mapping[str, Any]) ->
     if index is not None and index.projected is not None and reads.condition is not None:
         missing = sorted(reads.condition.heads - index.projected)
         if not reads.keyed:
-            # A scan of the index does not look into the table: it filters by what the index has.
+            # A scan of the index does not read the table: it filters by the attributes in the index.
             heads = () if reads.projection is None else reads.projection.heads
             read.fetches = not index.is_global and not index.projected.issuperset(heads)
         elif missing:
@@ -437,7 +437,7 @@ def _transactional(core: Core, step: tuple[int, PartiqlStatement, Mapping[str, A
         return _action(core, statement, request)
     except DynamoError as error:
         if error.code == "ValidationException":
-            # A parameter that cannot be read is a fault of the whole request.
+            # A parameter that cannot be read is an error of the whole request.
             for parameter in request.get("Parameters") or ():
                 normalise(parameter)
             raise DoesNotFitTable(error.message) from None

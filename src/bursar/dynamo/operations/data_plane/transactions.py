@@ -314,7 +314,7 @@ def _decide(actions: list[ItemAction]) -> list[ItemWrite]:
 
 def _reason_of(error: DynamoError) -> dict[str, Any]:
     if error.code != "ConditionalCheckFailedException":
-        # The result of an update of the current item can be invalid: that is this action's reason.
+        # An update can make the current item invalid, which is the cancellation reason of this action.
         return _reason("DuplicateItem" if error.code == DUPLICATE_ITEM else "ValidationError", error.message)
     reason: dict[str, Any] = _reason("ConditionalCheckFailed", error.message)
     if error.item is not None:

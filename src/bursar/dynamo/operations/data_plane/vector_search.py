@@ -121,7 +121,7 @@ def _condition(text: str | None, index: VectorIndex, binding: Binding | None) ->
 
 
 def _only_joined(root: Condition) -> bool:
-    """Return whether the tests of a condition are joined by nothing but AND."""
+    """Return whether the tests of a condition are joined only by AND."""
     waiting = [root]
     while waiting:
         node = waiting.pop()

@@ -55,7 +55,8 @@ class ExpressionParameters:
 
     def _check_mixture(self, legacy: list[str], given: Sequence[str]) -> None:
         if KEY_CONDITIONS in legacy and KEY_CONDITION not in given:
-            # Filters and projections became expressions before key conditions: KeyConditions goes with the new ones.
+            # Filters and projections became expressions earlier than key conditions, so KeyConditions may be used with
+            # those expressions.
             legacy = [name for name in legacy if name != KEY_CONDITIONS]
         if legacy:
             raise self.mixture(legacy, given)

@@ -2,9 +2,9 @@
 
     rows ─► working file, sorted by obligation and creation ─► plan of an obligation ─► a transaction for each attempt
 
-A row whose payer may have been charged is imported as an attempt in doubt, if nothing else blocks its obligation and no
-later attempt follows: the sweeper asks Pay.gov about it, and until then it blocks. Otherwise it is imported as failed,
-and listed for a person to compare with Pay.gov's reports.
+If the payer of a row may have been charged, the row is imported as an attempt in doubt: the sweeper asks Pay.gov about
+it, and until then it blocks. This needs an obligation without another blocking attempt and without a later attempt.
+Otherwise it is imported as failed, and listed for a person to compare with Pay.gov's reports.
 """
 
 import asyncio
@@ -57,8 +57,8 @@ async def import_rows(
 
     ``fees`` is the catalogue with which the rows were read.
 
-    A row that is imported already is left as it is. Raises the store's errors; a run that was stopped continues when
-    it is started again.
+    A row that is imported already is not changed. Raises the store's errors; a run that was stopped continues when it
+    is started again.
     """
     report = ImportReport()
     with _sorted(rows, fees, report) as obligations:
