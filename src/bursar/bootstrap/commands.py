@@ -115,7 +115,7 @@ def dashboard(**flags: Any) -> None:
 @click.command()
 @_data
 @click.option(
-    "--until-stdin-closes", is_flag=True, help="End when standard input is closed, as by a parent that ended."
+    "--until-stdin-closes", is_flag=True, help="End when standard input is closed, such as by the end of the parent."
 )
 @click.option(
     "--log", type=click.Choice(["text", "json"]), default="text", show_default=True, help="The form of the log."

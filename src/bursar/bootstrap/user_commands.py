@@ -13,9 +13,11 @@ from bursar.startup import CannotStart
 
 NO_LIMIT: Final = "all"
 _roles = click.option(
-    "--role", "roles", multiple=True, required=True, type=click.Choice(ROLES), help="May be repeated."
+    "--role", "roles", multiple=True, required=True, type=click.Choice(ROLES), help="A role; may be repeated."
 )
-_client = click.option("--client", "clients", multiple=True, metavar="NAME", help="Sees only this client; repeatable.")
+_client = click.option(
+    "--client", "clients", multiple=True, metavar="NAME", help="Sees only this client; may be repeated."
+)
 _fee = click.option("--fee", "fees", multiple=True, metavar="KEY", help="Sees only this fee; may be repeated.")
 
 

@@ -30,7 +30,7 @@ data_option = click.option(
     "--data",
     "path",
     metavar="FILE",
-    help="The store's file, created if missing; :memory: for one that ends with the process.",
+    help="The store's file, created if missing; :memory: for a store that ends with the process.",
 )
 
 

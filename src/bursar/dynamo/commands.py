@@ -92,7 +92,7 @@ READ_ONLY_COMMANDS = ("ls", "describe", "check", "dump", "shell", "deliver", "lo
     metavar="FILE",
     multiple=True,
     type=click.Path(path_type=Path),
-    help="Make the tables of this file that do not exist, with their items; may be repeated.",
+    help="Make the missing tables of this file, with their items; may be repeated.",
 )
 @click.option(
     "--region",
@@ -359,7 +359,7 @@ def shell_command(
     metavar="FILE",
     required=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Keeps what TARGET has accepted; made if missing.",
+    help="The file with the last accepted record; made if missing.",
 )
 @click.option(
     "--batch", metavar="N", default=100, show_default=True, type=click.IntRange(1, 1000), help="Records in a POST."

@@ -93,7 +93,7 @@ def attention(ctx: click.Context, limit: int) -> None:
 
 @click.command()
 @click.argument("attempt")
-@click.option("--as", "settled_as", type=click.Choice(["processed", "failed"]), help="Settle it as this.")
+@click.option("--as", "settled_as", type=click.Choice(["processed", "failed"]), help="The status to settle it with.")
 @click.option(
     "--acknowledge", is_flag=True, help="Instead: acknowledge its contradictions, after they have been corrected."
 )
@@ -142,7 +142,7 @@ def resolve(
     required=True,
     type=click.IntRange(0),
     metavar="DAYS",
-    help="Only obligations whose attempts all ended before this many days.",
+    help="Only obligations whose attempts all ended more than this many days ago.",
 )
 @click.option("--client", metavar="NAME", help="Only obligations of this client.")
 @click.option("--fee", metavar="KEY", help="Only obligations of this fee.")

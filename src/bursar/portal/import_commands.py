@@ -29,7 +29,9 @@ REASON = "bursar import"
     metavar="FILE…",
 )
 @click.option("--by", required=True, metavar="NAME", help="The person who imports; each event keeps the name.")
-@click.option("--client", "clients", multiple=True, metavar="THEIRS=OURS", help="Another name of a client; may repeat.")
+@click.option(
+    "--client", "clients", multiple=True, metavar="THEIRS=OURS", help="The other portal's name of a client; may repeat."
+)
 @click.option("--dry-run", is_flag=True, help="Write nothing; report what would be imported.")
 @click.pass_context
 def import_(ctx: click.Context, files: tuple[Path, ...], by: str, clients: tuple[str, ...], dry_run: bool) -> None:

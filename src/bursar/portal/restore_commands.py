@@ -24,9 +24,9 @@ from bursar.portal.use_cases.portal import Portal
     "--activity-file",
     metavar="FILE",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="With --clear: Pay.gov's activity file since the backup; what only Pay.gov has is recorded.",
+    help="With --clear: Pay.gov's activity file since the backup; collections that only Pay.gov has are recorded.",
 )
-@click.option("--mark", is_flag=True, help="Mark a store that was restored by other means, as Amazon's.")
+@click.option("--mark", is_flag=True, help="Mark a store that was restored in another way, such as by Amazon.")
 @click.option("--by", metavar="NAME", help="With --clear and --mark: the person who decides.")
 @click.option("--reason", metavar="TEXT", help="With --clear and --mark: the evidence, or what was done.")
 @click.pass_context

@@ -27,14 +27,14 @@ from bursar.portal.use_cases.portal import Portal
 @click.command()
 @click.argument("attempt")
 @click.option("--kind", required=True, type=click.Choice(REVERSAL_KINDS), help="How the money went back.")
-@click.option("--amount", metavar="USD", help="Dollars; by default all that has not gone back.")
+@click.option("--amount", metavar="USD", help="Dollars.  [default: the amount less its reversals]")
 @click.option("--by", required=True, metavar="NAME", help="The person who records it.")
 @click.option("--reason", required=True, metavar="TEXT", help="The evidence.")
 @click.option("--reason-code", metavar="CODE", help="The bank's or card network's code, such as R01.")
 @click.option("--effective", metavar="DATE", help="The day on which the money went back, such as 2026-11-29.")
 @click.option("--ticket", metavar="NUMBER", help="The deposit ticket (SF-215) that held the payment.")
 @click.option("--voucher", metavar="NUMBER", help="The debit voucher (SF-5515) that took the money back.")
-@click.option("--report-id", metavar="ID", help="The id of the case: the same id is the same reversal.")
+@click.option("--report-id", metavar="ID", help="The id of the case; reports with the same id are one reversal.")
 @click.pass_context
 def reverse(
     ctx: click.Context,
@@ -103,7 +103,7 @@ def refunds(ctx: click.Context, limit: int) -> None:
 
 
 _DECIDED_BY = click.option("--by", required=True, metavar="NAME", help="The person who decides.")
-_DECIDED_BECAUSE = click.option("--reason", required=True, metavar="TEXT", help="Why.")
+_DECIDED_BECAUSE = click.option("--reason", required=True, metavar="TEXT", help="The reason.")
 
 
 @refunds.command()

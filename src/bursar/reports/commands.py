@@ -119,14 +119,14 @@ async def _prompt(reports: PaymentReports, instant: float | None) -> None:
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the report: FILE.svg or FILE.png."
 )
 @click.option(
-    "--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True, help="The chart's colours."
+    "--theme", type=click.Choice(["light", "dark"]), default="light", show_default=True, help="The chart's colors."
 )
 @click.option(
     "--engine",
     type=click.Choice(["duckdb", "athena"]),
     default="duckdb",
     show_default=True,
-    help="The engine that answers: Amazon Athena sees the lake alone.",
+    help="The engine that answers: Amazon Athena sees only the lake.",
 )
 @_as_of
 @_form

@@ -28,9 +28,9 @@ MONTHS_MAX: Final = 120
 def generate(payments: int, months: int, seed: int, until: datetime | None, data: str | None) -> None:
     """Make a new store with a made-up history of payments, for demos, tests and benchmarks.
 
-    Payments go through the real ledger: cards, ACH debits and PayPal, declines, retries, payers that walk away,
-    returns, chargebacks and refunds, more on weekdays and in office hours. The store must not exist yet. `bursar up`
-    and every report then work on it.
+    Payments go through the real ledger: cards, ACH debits and PayPal, declines, retries, payers that leave without
+    paying, returns, chargebacks and refunds, more on weekdays and in office hours. The store must not exist yet.
+    `bursar up` and every report then work on it.
     """
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

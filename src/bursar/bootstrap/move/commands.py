@@ -16,7 +16,9 @@ from bursar.dynamo.tools.moving.changed_keys import ChangesLost
 @click.argument("target", metavar="TO")
 @click.option("--copy-only", is_flag=True, help="Copy and catch up, but do not close FROM; run again to switch over.")
 @click.option("--reopen", is_flag=True, help="Open FROM again, if TO is not open yet. TO keeps the copy.")
-@click.option("--writers-stopped", is_flag=True, help="For a FROM that cannot refuse writes: nothing writes to it now.")
+@click.option(
+    "--writers-stopped", is_flag=True, help="Every writer of FROM is stopped; for a store that cannot refuse writes."
+)
 @click.option(
     "--settle-s",
     type=click.FloatRange(min=0),
