@@ -6,8 +6,6 @@ import runpy
 import sys
 from pathlib import Path
 
-from bursar.settings import settings_table
-
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 
@@ -18,6 +16,7 @@ PAGES = {
     "errors.md": "tools.pages.errors_page",
     "return-codes.md": "tools.pages.return_codes_page",
     "acr.yaml": "tools.pages.acr_page",
+    "settings.md": "tools.pages.settings_page",
 }
 
 
@@ -30,9 +29,6 @@ def main() -> None:
             runpy.run_module(module, run_name="__main__")
         if printed.getvalue():  # a module that writes its page itself prints nothing
             (DOCS / page).write_text(printed.getvalue(), encoding="utf-8")
-    settings = DOCS / "settings.md"
-    introduction, _, _ = settings.read_text(encoding="utf-8").partition("| variable")
-    settings.write_text(f"{introduction}{settings_table()}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -413,15 +413,6 @@ def load_settings(flags: Mapping[str, Any], environ: Mapping[str, str], folder: 
     return Settings(**chosen)
 
 
-def settings_table() -> str:
-    """Return the settings as the Markdown table of docs/settings.md."""
-    rows = ["| variable | default | meaning |", "|---|---|---|"]
-    for name, each in SETTINGS.items():
-        default = "" if each.default is None else f"`{setting_text(each.default)}`"
-        rows.append(f"| `{ENVIRONMENT_PREFIX}{name.upper()}` | {default} | {each.metadata['meaning']} |")
-    return "\n".join(rows)
-
-
 def setting_text(value: Any) -> str:
     """Return ``value`` in the form of a BURSAR_* variable."""
     return str(value).lower() if isinstance(value, bool) else str(value)
