@@ -245,7 +245,7 @@ class Composition:
             randomness=self.randomness,
             observer=self._observer,
             # The disk of any other store is monitored where that store runs.
-            write_trouble=None if engine is None else engine.write_error,
+            write_error=None if engine is None else engine.write_error,
             is_closed=None if engine is None else partial(engine.engine.denies_writes, settings.table),
             lake=self._lake_upkeep() if watches_lake else None,
             sealing=DailySealing(ledger.daily_roots, self.root_copies, clock=self.clock, randomness=self.randomness),

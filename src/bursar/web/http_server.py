@@ -71,7 +71,7 @@ class HttpServer(ABC, Generic[OpenConnection]):
         self._listener: asyncio.Server | None = None
         self._adopting: set[asyncio.Task[Any]] = set()
         self._empty = asyncio.Event()
-        self._housekeeping = self.loop.call_later(HOUSEKEEPING_S, self._keep_house)
+        self._housekeeping = self.loop.call_later(HOUSEKEEPING_S, self._run_housekeeping)
 
     @abstractmethod
     def connection(self, *, adopted: bool = False) -> asyncio.Protocol:
@@ -134,8 +134,8 @@ class HttpServer(ABC, Generic[OpenConnection]):
         self._adopting.add(adopting)
         adopting.add_done_callback(self._adopting.discard)
 
-    def _keep_house(self) -> None:
-        self._housekeeping = self.loop.call_later(HOUSEKEEPING_S, self._keep_house)
+    def _run_housekeeping(self) -> None:
+        self._housekeeping = self.loop.call_later(HOUSEKEEPING_S, self._run_housekeeping)
         self.now_s = now_s = self.loop.time()
         self.renew_date()
         for connection in [each for each in self.connections if each.deadline_s < now_s]:

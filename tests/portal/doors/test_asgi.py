@@ -166,7 +166,7 @@ async def test_health_names_each_dependency(stage: Stage) -> None:
 @on_stage
 async def test_a_store_that_cannot_write_is_not_well_until_it_can(stage: Stage) -> None:
     engine = stage.store.engine
-    stage.portal.write_trouble = stage.store.write_error
+    stage.portal.write_error = stage.store.write_error
     init = {
         "transactionReferenceId": stage.reference(),
         "fee": "PETITION_FILING_FEE",

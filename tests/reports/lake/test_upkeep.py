@@ -35,7 +35,7 @@ def test_a_record_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: py
 
 
 @pytest.mark.parametrize(
-    ("upkeep", "now", "trouble"),
+    ("upkeep", "now", "problem"),
     [
         (Upkeep(), 2 * DAY_S, None),
         (Upkeep(), 2 * DAY_S + 1, "the verification is overdue: the last was 48 hours ago"),
@@ -48,8 +48,8 @@ def test_a_record_that_cannot_be_written_is_a_warning(tmp_path: Path, caplog: py
         ),
     ],
 )
-def test_differences_and_a_late_verification_are_trouble(upkeep: Upkeep, now: float, trouble: str | None) -> None:
-    assert upkeep.trouble(now, DAY_S, 0.0) == trouble
+def test_differences_and_a_late_verification_are_problems(upkeep: Upkeep, now: float, problem: str | None) -> None:
+    assert upkeep.problem(now, DAY_S, 0.0) == problem
 
 
 def test_a_verification_is_due_after_the_interval_and_when_the_clock_was_set_back() -> None:

@@ -74,8 +74,8 @@ async def show_transactions(visit: Visit) -> Response:
         link_state=visit.path("transactions", found.query(as_of=AsOf(as_of_text(page.as_of), page.as_of))),
         link_present=visit.path("transactions", found.query(as_of=PRESENT)),
         today=today,
-        next_page=_beside(visit, found, page.next),
-        previous_page=_beside(visit, found, page.previous),
+        next_page=_page_url(visit, found, page.next),
+        previous_page=_page_url(visit, found, page.previous),
         has_filter=bool(found.query(search="", sort="started", order="desc", as_of=PRESENT)),
         payment_path=lambda row: visit.path(
             "payment", found.as_of.query, client=row["client"], reference=row["reference"]
@@ -152,7 +152,7 @@ def _cursor_of(visit: Visit) -> Cursor | None:
     return None
 
 
-def _beside(visit: Visit, found: TransactionFilter, cursor: Cursor | None) -> str | None:
+def _page_url(visit: Visit, found: TransactionFilter, cursor: Cursor | None) -> str | None:
     if cursor is None:
         return None
     place: list[tuple[str, str]] = [(cursor.side, cursor.agency_tracking_id)]

@@ -92,7 +92,7 @@ async def transactions_page(
     rows: SqlAnswer | None = None
     summed: list[SqlAnswer] = []
     for window in [near, None] if near is not None else [None]:
-        beside = all_of([where, _beside(found, cursor), *([] if window is None else [window])])
+        beside = all_of([where, _beyond_cursor(found, cursor), *([] if window is None else [window])])
         listed = _listed(found, beside, PAGE_ROWS + 1, backwards=backwards)
         rows, *summed = await reports.answers([listed, *totals])
         if len(rows.rows) > PAGE_ROWS:
@@ -243,7 +243,7 @@ def _order(found: TransactionFilter, backwards: bool) -> str:
     return f"{column} {direction} NULLS {nulls}, agency_tracking_id {'DESC' if backwards else 'ASC'}"
 
 
-def _beside(found: TransactionFilter, cursor: Cursor | None) -> SqlCondition:
+def _beyond_cursor(found: TransactionFilter, cursor: Cursor | None) -> SqlCondition:
     """Return the condition for the rows after, or before, a cursor. Nulls are last in the list."""
     if cursor is None:
         return SqlCondition("TRUE")

@@ -141,7 +141,7 @@ class Lookups:
 
         They are read through an index that may be behind. A later write checks the attempt's version.
         """
-        return await self._attempts_behind(await self._due_entries(now, limit), now)
+        return await self._attempts_of_entries(await self._due_entries(now, limit), now)
 
     async def due_times(self, now: float, limit: int) -> list[float]:
         """Return when the attempts of :meth:`due` became due, in Unix seconds, without reading the attempts."""
@@ -149,11 +149,11 @@ class Lookups:
 
     async def due_returns(self, now: float, limit: int) -> list[Attempt]:
         """Return at most ``limit`` settled debits that must be asked about at ``now``, longest overdue first."""
-        return await self._attempts_behind(await self._entries_in(RETURNS_SHARD, now, limit), now)
+        return await self._attempts_of_entries(await self._entries_in(RETURNS_SHARD, now, limit), now)
 
     async def open_refunds(self, limit: int) -> list[RefundRequest]:
         """Return at most ``limit`` open requests for refunds, oldest first, from an index that may be behind."""
-        items = await self._behind(await self._entries_in(REFUNDS_SHARD, None, limit))
+        items = await self._items_of_entries(await self._entries_in(REFUNDS_SHARD, None, limit))
         return [refund_from_item(item) for item in items]
 
     async def changes(self, since: float, until: float) -> AsyncIterator[Attempt | Event]:
@@ -279,12 +279,12 @@ class Lookups:
                 break
         return found[:limit]
 
-    async def _attempts_behind(self, entries: Sequence[Item], now: float) -> list[Attempt]:
+    async def _attempts_of_entries(self, entries: Sequence[Item], now: float) -> list[Attempt]:
         """Return the attempts of ``entries`` that are still due at ``now``, longest overdue first."""
         until = iso_ms(now)
-        return [attempt_from_item(item) for item in await self._behind(entries) if _due_at(item) <= until]
+        return [attempt_from_item(item) for item in await self._items_of_entries(entries) if _due_at(item) <= until]
 
-    async def _behind(self, entries: Sequence[Item]) -> list[Item]:
+    async def _items_of_entries(self, entries: Sequence[Item]) -> list[Item]:
         """Return the items of entries of the ``due`` index, in order, without items that have left their entry's shard.
 
         In a table of an earlier version an entry is the item itself.

@@ -248,18 +248,18 @@ def _add_snapshot(counters: Sequence[Counts | Durations], snapshot: bytes) -> No
 class ObservedStore:
     """A store that reports the duration of each request to ``metrics``."""
 
-    def __init__(self, behind: Store, metrics: Metrics, clock: Clock) -> None:
-        self._behind = behind
+    def __init__(self, wrapped: Store, metrics: Metrics, clock: Clock) -> None:
+        self._wrapped = wrapped
         self._metrics = metrics
         self._clock = clock
 
     async def call(self, operation: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """Send the request to the wrapped store."""
-        return await _observed(self._metrics, self._clock, operation, self._behind.call(operation, request))
+        return await _observed(self._metrics, self._clock, operation, self._wrapped.call(operation, request))
 
     async def close(self) -> None:
         """Close the wrapped store."""
-        await self._behind.close()
+        await self._wrapped.close()
 
 
 class ObservedCompareAndSwap:
@@ -268,18 +268,18 @@ class ObservedCompareAndSwap:
     Requests have the names of the operations that other stores get.
     """
 
-    def __init__(self, behind: CompareAndSwap, metrics: Metrics, clock: Clock) -> None:
-        self._behind = behind
+    def __init__(self, wrapped: CompareAndSwap, metrics: Metrics, clock: Clock) -> None:
+        self._wrapped = wrapped
         self._metrics = metrics
         self._clock = clock
 
     async def get(self, table: str, key: WholeItem) -> dict[str, Any] | None:
         """Read one item, counted as GetItem."""
-        return await _observed(self._metrics, self._clock, "GetItem", self._behind.get(table, key))
+        return await _observed(self._metrics, self._clock, "GetItem", self._wrapped.get(table, key))
 
     async def partition(self, table: str, value: WholeItem, begins: str = "") -> list[dict[str, Any]]:
         """Read the items of a partition, counted as Query."""
-        return await _observed(self._metrics, self._clock, "Query", self._behind.partition(table, value, begins))
+        return await _observed(self._metrics, self._clock, "Query", self._wrapped.partition(table, value, begins))
 
     async def swap(self, table: str, swaps: Sequence[Swap], rules: str) -> None:
         """Swap items.
@@ -287,7 +287,7 @@ class ObservedCompareAndSwap:
         Only a success is counted, because a refused swap is repeated as a transaction, which is counted.
         """
         began = self._clock()
-        await self._behind.swap(table, swaps, rules)
+        await self._wrapped.swap(table, swaps, rules)
         self._metrics.store_answered("TransactWriteItems", "ok", self._clock() - began)
 
 

@@ -62,16 +62,16 @@ async def _store(portal: Portal) -> None:
     await portal.ledger.obligation(NO_SUCH_ID, NO_SUCH_ID)
     if portal.is_closed():
         raise Unhealthy("the store is closed to writes: it was moved, or is being moved")
-    trouble = portal.write_trouble()
-    if trouble is not None:
-        raise Unhealthy(f"the last write failed: {trouble}")
+    problem = portal.write_error()
+    if problem is not None:
+        raise Unhealthy(f"the last write failed: {problem}")
 
 
 async def _lake(portal: Portal) -> None:
     """Check that the lake was verified lately, and equalled the table."""
-    trouble = None if portal.lake is None else portal.lake.trouble()
-    if trouble is not None:
-        raise Degraded(trouble)
+    problem = None if portal.lake is None else portal.lake.problem()
+    if problem is not None:
+        raise Degraded(problem)
 
 
 async def _clients(portal: Portal) -> None:

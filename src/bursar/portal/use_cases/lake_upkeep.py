@@ -21,6 +21,6 @@ class LakeUpkeep:
         """Return the present figures."""
         return self._record.read()
 
-    def trouble(self) -> str | None:
+    def problem(self) -> str | None:
         """Return why the lake needs a person, or None."""
-        return self.read().trouble(self._clock(), self._interval_s, self._running_since)
+        return self.read().problem(self._clock(), self._interval_s, self._running_since)

@@ -85,7 +85,7 @@ def _never_closed() -> bool:
     return False
 
 
-def _no_write_trouble() -> None:
+def _no_write_error() -> None:
     """Return None: the store does not report how its last write ended."""
 
 
@@ -103,12 +103,12 @@ class Portal:
         clock: Clock,
         randomness: random.Random,
         observer: Observer | None = None,
-        write_trouble: Callable[[], str | None] | None = None,
+        write_error: Callable[[], str | None] | None = None,
         is_closed: Callable[[], bool] | None = None,
         sealing: DailySealing | None = None,
         lake: "LakeUpkeep | None" = None,
     ) -> None:
-        """Create a portal. ``write_trouble`` returns why the store's last write failed, or None; /health reports it.
+        """Create a portal. ``write_error`` returns why the store's last write failed, or None; /health reports it.
 
         ``is_closed`` returns whether the store is closed to writes: then details are not answered from it either.
         ``sealing``: what the sweeper calls after each pass, so that days that are over get their roots.
@@ -122,7 +122,7 @@ class Portal:
         self.clock = clock
         self.randomness = randomness
         self.observer: Observer = observer or NoObserver()
-        self.write_trouble = write_trouble or _no_write_trouble
+        self.write_error = write_error or _no_write_error
         self.is_closed = is_closed or _never_closed
         self.sealing = sealing
         self.lake = lake

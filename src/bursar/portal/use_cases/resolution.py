@@ -181,7 +181,7 @@ async def _ask_of_pending(portal: Portal, attempt: Attempt, actor: Actor) -> Loo
         if judgement.outcome is not None and judgement.outcome.status == FAILED:
             other = await _other_that_takes_money(portal, attempt)
             if other is not None:
-                return await _keep_other(portal, attempt, other)
+                return await _store_other_collection(portal, attempt, other)
     except PayGovError as error:
         return _not_answered(attempt, error)
     return await _record_found(portal, attempt, judgement, actor)
@@ -216,7 +216,7 @@ async def _other_that_takes_money(portal: Portal, attempt: Attempt) -> Outcome |
     return None
 
 
-async def _keep_other(portal: Portal, attempt: Attempt, other: Outcome) -> LookupResult:
+async def _store_other_collection(portal: Portal, attempt: Attempt, other: Outcome) -> LookupResult:
     """Store as a contradiction that the attempt's collection failed and another one takes the money.
 
     The attempt stays pending.

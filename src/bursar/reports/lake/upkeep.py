@@ -31,7 +31,7 @@ class Upkeep:
     verified_at: float | None = None
     differences: int = 0
 
-    def trouble(self, now: float, interval_s: float, running_since: float) -> str | None:
+    def problem(self, now: float, interval_s: float, running_since: float) -> str | None:
         """Return why the lake needs a person, or None. It is verified every ``interval_s``.
 
         ``running_since``: if the lake was never verified, the interval begins at this time.

@@ -65,7 +65,7 @@ def classify(group: Sequence[GroupLine], reversals: Mapping[str, Sequence[Revers
                 charges.append(_Compared(found, _differences(found, found.ours)))
     money_back += [each for each in _reversals(group, verdicts) if each is not None]
     verdicts += _judge_reversals(money_back, reversals)
-    verdicts += _judge_charges(charges, _gone_back(money_back, reversals))
+    verdicts += _judge_charges(charges, _returned_attempts(money_back, reversals))
     return verdicts
 
 
@@ -255,7 +255,7 @@ def _is_same(recorded: ReversalRow, kind: str, cents: int, day: str | None) -> b
     return kind == "returned" or recorded.day is None or day is None or _within(day, recorded.day, recorded.day)
 
 
-def _gone_back(money_back: list[GroupLine], reversals: Mapping[str, Sequence[ReversalRow]]) -> set[str]:
+def _returned_attempts(money_back: list[GroupLine], reversals: Mapping[str, Sequence[ReversalRow]]) -> set[str]:
     """Return the attempts whose debit was returned, according to the file or the record."""
     there = {found.ours.agency_id for found in money_back if found.ours and reversal_kind(found.line) == "returned"}
     here = {name for name, recorded in reversals.items() if any(each.kind == "returned" for each in recorded)}

@@ -50,7 +50,7 @@ def search(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     index = table.vector_indexes.get(request["IndexName"])
     if index is None:
         raise invalid(f"The table does not have the specified index: {request['IndexName']}")
-    wanted = _wanted(request["SearchVector"], index)
+    wanted = _query_vector(request["SearchVector"], index)
     partition, condition = _condition(request.get(KIND), index, binding)
     projection = _projection(request.get("ProjectionExpression"), index, binding)
     if binding is not None:
@@ -74,7 +74,7 @@ def search(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     return response
 
 
-def _wanted(given: list[Any], index: VectorIndex) -> Vector:
+def _query_vector(given: list[Any], index: VectorIndex) -> Vector:
     elements = [normalise(element) for element in given]
     if wrong_element(elements) is not None:
         raise invalid(NO_VECTOR)
