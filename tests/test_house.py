@@ -144,6 +144,15 @@ def imported(path: Path) -> set[str]:
     return found
 
 
+@pytest.mark.parametrize("path", [path for path in CODE if path.stem.startswith("fast_")], ids=name)
+def test_a_speed_trick_names_its_twin_its_test_and_its_gain(path: Path) -> None:
+    """Check the marks of law 13; the named test holds the trick equal to its twin."""
+    text = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").replace("\n", " ")
+    assert "plain twin" in text
+    assert re.search(r"\b[Gg]ain\b", text)
+    assert [test for test in re.findall(r"\btests/[\w/]+\.py\b", text) if (ROOT / test).is_file()]
+
+
 HTTP_CLIENTS = re.compile(
     r"(http\.client|urllib\.request|urllib3|requests|aiohttp|httpx2?|authlib\.integrations)(\.|$)"
 )

@@ -1,7 +1,7 @@
 """A fast path for keys of short ASCII strings, which most keys are.
 
-Its plain twins are ``Table._key_of`` and ``Table._key_of_item``, which validate and encode any key. Without it a
-GetItem takes a third longer. Property tests in tests/dynamo/storage/test_fast_keys.py hold it equal to them.
+Its plain twins are ``Table._key_of`` and ``Table._key_of_item``, which validate and encode any key. Property tests in
+tests/dynamo/storage/test_fast_keys.py hold it equal to them. Gain: 25 % of a GetItem.
 """
 
 from collections.abc import Iterable, Mapping
