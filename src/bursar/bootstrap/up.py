@@ -24,8 +24,7 @@ from bursar.clock import steady_clock
 from bursar.dashboard.multipart import UPLOADS
 from bursar.dashboard.site import PREFIX
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
-from bursar.paygov.simulator.app import simulator_app
-from bursar.paygov.simulator.server import addresses
+from bursar.paygov.simulator.server import addresses, serving_on
 from bursar.payments.clients import Client
 from bursar.portal.api.authentication import Authenticate, sigv4, without_signatures
 from bursar.portal.api.rate_limits import ClientLimits, TokenBuckets
@@ -88,7 +87,7 @@ async def run_up(settings: Settings, print_line: PrintLine) -> None:
         )
         parts = await stack.enter_async_context(Composition(settings, metrics=Metrics()))
         portal, reports = await parts.portal(watches_lake=True), await _reports(parts)
-        await stack.enter_async_context(serving(simulator_app(_simulator(settings, parts, stack)), paygov_socket))
+        await stack.enter_async_context(serving_on(paygov_socket, _simulator(settings, parts, stack)))
         authenticate = _authentication(settings, parts)
         client = _first_client(parts)
         pages = await development_dashboard(

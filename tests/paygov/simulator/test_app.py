@@ -295,9 +295,23 @@ async def test_a_full_disk_is_a_503_and_nothing_took_place(world: World, monkeyp
     assert await world.paygov.complete(tcs_app_id=APP, token=token)
 
 
+async def test_a_planned_misbehaviour_is_no_error_in_the_log(
+    simulator: Simulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    plan = MisbehaviourPlan(random.Random(1))
+    async with serving(simulator, plan) as at:
+        for kind in ("reset", "cut", "refuse"):
+            plan.add(Misbehaviour(kind=kind, times=1))
+            transport = HttpTransport()
+            with pytest.raises(Lost):
+                await client(at.base, transport).find("query", tcs_app_id=APP, agency_tracking_id="a")
+            await transport.close()
+    assert caplog.records == []
+
+
 @pytest.mark.parametrize("kind", ["reset", "cut", "refuse"])
 async def test_a_server_that_cannot_reset_loses_the_reply_too(simulator: Simulator, kind: str) -> None:
-    """Serve the app with uvicorn's protocol, as `bursar up` does, instead of the simulator's."""
+    """Serve the app with uvicorn's protocol instead of the simulator's."""
     plan = MisbehaviourPlan(random.Random(1), [Misbehaviour(kind=kind)])
     server = uvicorn.Server(uvicorn.Config(simulator_app(simulator, plan), lifespan="off", ws="none", log_config=None))
     with listen() as listening:

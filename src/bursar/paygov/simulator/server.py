@@ -79,11 +79,24 @@ async def serving(
 async def serving_config(config: uvicorn.Config, *, host: str = HOST, port: int = 0) -> AsyncIterator[Addresses]:
     """Serve a simulator with the given configuration in this event loop during a ``with``."""
     listening = listen(host, port)
+    async with _serving_on(listening, config):
+        # The kernel queues connections until uvicorn accepts them.
+        yield addresses(listening)
+
+
+@contextlib.asynccontextmanager
+async def serving_on(listening: socket.socket, simulator: Simulator) -> AsyncIterator[None]:
+    """Serve the simulator on a listening socket during a ``with``; leaving it closes the socket."""
+    async with _serving_on(listening, simulator_config(simulator_app(simulator))):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _serving_on(listening: socket.socket, config: uvicorn.Config) -> AsyncIterator[None]:
     server = _EmbeddedServer(config)
     running = asyncio.create_task(server.serve(sockets=[listening]))
     try:
-        # The kernel queues connections until uvicorn accepts them.
-        yield addresses(listening)
+        yield
     finally:
         server.should_exit = True
         await running
@@ -105,6 +118,7 @@ class SimulatorProtocol(HttpToolsProtocol):
         self.scope["extensions"] = extensions
 
     def _abort(self, reset: bool) -> None:
+        self.cycle.disconnected = True  # so that uvicorn logs no error of an application that does not answer
         if reset:
             # Lingering for zero seconds makes the kernel send RST instead of FIN.
             connection = self.transport.get_extra_info("socket")
