@@ -243,6 +243,16 @@ async def test_the_portals_health_knows_how_the_stores_last_write_went(tmp_path:
         assert (await health(portal)).checks["store"].message == "the last write failed: ReadOnlyError"
 
 
+async def test_a_store_that_cannot_be_written_is_one_line_at_start(tmp_path: Path) -> None:
+    async with Composition(Settings(data=str(tmp_path))) as composition:
+        await composition.ledger()
+        store = await composition.store()
+        assert isinstance(store, AsyncEngine)
+        store.engine._storage.connection.execute("PRAGMA query_only=1")
+        with pytest.raises(CannotStart, match=r"^the table bursar-payments in file:.*could not be written"):
+            await composition.portal(asks_paygov=False)
+
+
 @pytest.mark.parametrize(
     ("given", "problem"),
     [

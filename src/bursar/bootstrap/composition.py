@@ -52,6 +52,9 @@ RESTORED: Final = (
 )
 _log = logging.getLogger(__name__)
 
+STORE_FAILURES: Final = (DynamoError, StoreUnreachable, StoreOutcomeUnknown)
+"""The errors of a store that cannot be used, as with a full disk."""
+
 
 class Composition:
     """The parts of one process. Use it in the event loop that runs them."""
@@ -163,7 +166,7 @@ class Composition:
                     from bursar.bootstrap.embedded_store import store_rules
 
                     store_rules(engine, self.settings.store_url, table, ledger, self._creates_store)
-            except (DynamoError, StoreUnreachable) as error:
+            except STORE_FAILURES as error:
                 raise CannotStart(f"the table {table} in {self.settings.store_url}: {error}") from error
             self._ledger = ledger
         return self._ledger
@@ -285,14 +288,14 @@ class Composition:
             if self._creates_store:
                 await generations.raise_and_note()
                 self._ending.push_async_callback(generations.raise_if_possible)
-        except (DynamoError, LedgerBusy, RulesError) as error:
+        except (*STORE_FAILURES, LedgerBusy, RulesError) as error:
             raise CannotStart(f"the table {self.settings.table} in {self.settings.store_url}: {error}") from error
 
     async def _report_restore(self, portal: "Portal") -> None:
         """Read the restore marks, and log the open one. Raises :class:`CannotStart`."""
         try:
             mark = await portal.restores.open_mark()
-        except (DynamoError, StoreUnreachable, StoreOutcomeUnknown) as error:
+        except STORE_FAILURES as error:
             raise CannotStart(f"the table {self.settings.table} in {self.settings.store_url}: {error}") from error
         if mark is not None:
             _log.error(RESTORED, iso_ms(mark.restored_at), mark.way, extra={"alert": "restored"})
@@ -356,7 +359,7 @@ class Composition:
         try:
             await self.expect_table()
             await self._expect_open(store, None)
-        except (DynamoError, StoreUnreachable) as error:
+        except STORE_FAILURES as error:
             raise CannotStart(f"the table {self.settings.table} in {self.settings.store_url}: {error}") from error
 
     def known_names(self) -> "KnownNames":
