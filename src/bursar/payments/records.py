@@ -363,8 +363,13 @@ def obligation_key(client: str, reference: str) -> Item:
 
 def attempt_key(attempt: Attempt) -> Item:
     """Return the key of the attempt's item."""
-    sk = f"{ATTEMPTS_BEGIN}{iso_ms(attempt.created_at)}#{attempt.agency_tracking_id}"
-    return item_key(partition_key(attempt.client, attempt.reference), sk)
+    return attempt_key_of(attempt.client, attempt.reference, attempt.created_at, attempt.agency_tracking_id)
+
+
+def attempt_key_of(client: str, reference: str, created_at: float, agency_tracking_id: str) -> Item:
+    """Return the key of the item of an attempt with these values; ``created_at`` is Unix seconds."""
+    sk = f"{ATTEMPTS_BEGIN}{iso_ms(created_at)}#{agency_tracking_id}"
+    return item_key(partition_key(client, reference), sk)
 
 
 def obligation_of(first: Attempt) -> Obligation:

@@ -16,8 +16,10 @@ from bursar.dashboard.sign_in.accounts import Account
 from bursar.dashboard.upkeep_notes import UpkeepNotes
 from bursar.dashboard.visit import LANGUAGE_COOKIE
 from bursar.payments import Attempt, Outcome
+from bursar.reports.errors import ReportError
 from tests.support.dashboard.office import Office, Visitor
 from tests.support.dashboard.receiver import FakeReceiver, with_dead_letter
+from tests.support.portal.fake_reports import FailingReports
 
 CHART_LINKS_STEP = 4
 """One of so many links of the chart's table is followed: another test adds up all its numbers."""
@@ -263,6 +265,9 @@ async def test_no_attempt_is_counted_twice_and_each_count_has_its_rows(office: O
     }  # fmt: skip
     every = [row for found in rows.values() for row in found]
     assert len(set(every)) == 3
+    failing = FailingReports(ReportError("the lake is gone"))
+    alone = await office.visitor("viewer", reports=failing).get("/dashboard/attention")  # the ledger gives the same
+    assert [found[0] for found in SECTION.finditer(alone.text)] == [found[0] for found in SECTION.finditer(listed.text)]
     assert listed.text.count("the reply was lost; ") == 1  # both reasons, in one row
 
 

@@ -13,15 +13,28 @@ from bursar.payments.ledger.table import TABLE_NAME
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, InvalidRequest, NotFound
 from bursar.portal.upkeep.attention import (
     ASKED_AGAIN,
+    FAR_FUTURE_S,
     NO_LOOKUP,
     NOT_SWEPT,
     REPEAT_USED,
+    AttentionItem,
     acknowledge,
-    attention,
+    latest_starts,
     resolve,
 )
+from bursar.portal.upkeep.attention import attention as every_attention
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES
+from bursar.portal.use_cases.portal import Portal
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
+
+
+async def attention(portal: Portal, limit: int = 1000) -> list[AttentionItem]:
+    """Return what needs a person, which the attempts that started late enough to go on by themselves do not change."""
+    found = await every_attention(portal, limit)
+    live = await portal.ledger.due(portal.clock() + FAR_FUTURE_S, limit)
+    known = [each for each in live if each.created_at <= latest_starts(portal)[each.status]]
+    assert await every_attention(portal, live=known) == found
+    return found
 
 
 async def _unknown(stage: Stage) -> Attempt:

@@ -9,16 +9,24 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import Response
 
+from bursar.clock import from_iso_ms, iso_ms
 from bursar.dashboard.pages.reconciliation import unsigned_runs
 from bursar.dashboard.visit import Visit
+from bursar.payments.records import Attempt, attempt_key_of
 from bursar.payments.reversals import RefundRequest
+from bursar.reports.errors import ReportError
+from bursar.reports.port import PaymentReports
+from bursar.reports.sql.answer import Question
 
 if TYPE_CHECKING:
     from bursar.portal.upkeep.attention import AttentionItem
+    from bursar.portal.use_cases.portal import Portal
 
 ATTEMPTS_SHOWN_MAX: Final = 500
 """The most rows of one list, longest waiting first. The page shows the number of further ones."""
 OPEN_REFUNDS_MAX: Final = 500
+LATEST_S: Final = from_iso_ms("9999-12-31T00:00:00.000Z")
+"""The last time of a question."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ async def needs_attention(visit: Visit) -> NeedsAttention:
     from bursar.portal.upkeep.attention import attention
 
     portal, account = visit.parts.record, visit.account
-    found = await attention(portal)
+    found = await attention(portal, live=await _live_attempts(visit.parts.reports, portal))
     seen = _one_each([each for each in found if account.may_see(each.attempt.client, each.attempt.fee)])
     known = [each for each in seen if not each.attempt.outcome_unknown]
     refunds = await portal.ledger.open_refunds(OPEN_REFUNDS_MAX)
@@ -74,6 +82,26 @@ async def needs_attention(visit: Visit) -> NeedsAttention:
         [each for each in known if not each.contradicted],
         refunds,
     )
+
+
+async def _live_attempts(reports: PaymentReports, portal: "Portal") -> "list[Attempt] | None":
+    """Return the live attempts that may need a person; None if SQL cannot say, or if they are too many.
+
+    SQL finds them among thousands of live attempts that go on by themselves, which the ledger would have to read.
+    """
+    from bursar.portal.upkeep.attention import ATTENTION_MAX, latest_starts
+
+    starts = {status: iso_ms(min(at + 1.0, LATEST_S)) for status, at in latest_starts(portal).items()}
+    conditions = [f"(status = '{each}' AND created_at <= CAST(${each} AS TIMESTAMP WITH TIME ZONE))" for each in starts]
+    text = f"SELECT client, reference, created_at, agency_tracking_id FROM payments WHERE {' OR '.join(conditions)}"
+    try:
+        [answer] = await reports.answers([Question(text, starts, rows_max=ATTENTION_MAX, cuts=True)])
+    except (ReportError, OSError):
+        return None
+    if answer.cut:
+        return None
+    keys = [attempt_key_of(client, ref, started.timestamp(), own) for client, ref, started, own in answer.rows]
+    return await portal.ledger.attempts_at(keys)
 
 
 def _one_each(found: "Sequence[AttentionItem]") -> "list[AttentionItem]":

@@ -136,6 +136,13 @@ class Lookups:
             raise LookupError(f"attempt {attempt.agency_tracking_id} has disappeared from {self._table}")
         return attempt_from_item(found)
 
+    async def attempts_at(self, keys: Sequence[Item]) -> list[Attempt]:
+        """Return the attempts at these keys, in any order. On a remote store they may be slightly behind.
+
+        An attempt that does not exist is left out.
+        """
+        return [attempt_from_item(item) for item in await self._ruled.get_several(keys)]
+
     async def due(self, now: float, limit: int) -> list[Attempt]:
         """Return at most ``limit`` attempts that are due at ``now``, longest overdue first.
 

@@ -15,6 +15,7 @@
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -107,15 +108,35 @@ def _waits_since(attempt: Attempt) -> float:
     return attempt.unsettled_since or attempt.updated_at
 
 
-async def attention(portal: Portal, limit: int = ATTENTION_MAX) -> list[AttentionItem]:
+def latest_starts(portal: Portal) -> dict[str, float]:
+    """Return for each live status when an attempt that needs a person has started at the latest, in Unix seconds.
+
+    An attempt that started later needs none in any case. So a caller that finds live attempts by their start
+    can leave out most of them.
+    """
+    now, policy = portal.clock(), portal.ledger.due_policy
+    untouched = now - policy.received_age_max_s - policy.token_age_max_s - portal.settings.alert_after_s
+    return {
+        "received": untouched,
+        "initiated": untouched,
+        "processing": FAR_FUTURE_S + now,
+        "pending": now - portal.settings.pending_alert_after_s,
+    }
+
+
+async def attention(
+    portal: Portal, limit: int = ATTENTION_MAX, live: Sequence[Attempt] | None = None
+) -> list[AttentionItem]:
     """Return the attempts that need a person, longest waiting first: live ones and contradicted ones.
 
     It reads at most ``limit`` live attempts, and every contradicted attempt. Every live attempt is in the ``due``
-    index, so a query up to a time far ahead finds them all.
+    index, so a query up to a time far ahead finds them all. ``live``: the live attempts that may need a person, if the
+    caller knows them (:func:`latest_starts`).
     """
-    live = await portal.ledger.due(portal.clock() + FAR_FUTURE_S, limit)
-    if len(live) >= limit:
-        _log.warning("read only the %d live attempts that are due first: there may be more", limit)
+    if live is None:
+        live = await portal.ledger.due(portal.clock() + FAR_FUTURE_S, limit)
+        if len(live) >= limit:
+            _log.warning("read only the %d live attempts that are due first: there may be more", limit)
     reasons = [(attempt, attention_reason(portal, attempt)) for attempt in live]
     items = [AttentionItem(attempt, _waits_since(attempt), reason) for attempt, reason in reasons if reason is not None]
     for each in await portal.ledger.contradictions.unacknowledged():
