@@ -1,12 +1,16 @@
 """The benchmark of the dashboard's pages: it says how much was stored as counted, and which data it measured."""
 
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.bench_dashboard import Measured, measure_copy, report
+from bench.bench_dashboard import Measured, measure_copy, postpone_verification, report
+from bursar.bootstrap.reports_socket import upkeep_path
+from bursar.reports.lake.upkeep import UpkeepFile
+from bursar.settings import Settings
 
 
 def test_the_page_has_the_counted_payments_and_the_options_of_the_data() -> None:
@@ -25,6 +29,15 @@ def test_the_page_has_the_counted_payments_and_the_options_of_the_data() -> None
     assert "1,000,017 payments with 1,070,000 attempts were stored." in page
     assert "bench_dashboard --copy-of data --people 8 --seconds 60 --think 1 --write" in page
     assert "| Overview | 140 | 200 | 2 |" in page
+    assert "| `GET /transactions` | 51 |" in page
+    assert "184 to 2,669 ms" in page  # the closest portal's log
+
+
+def test_a_run_does_not_verify_the_lake_of_its_data(tmp_path: Path) -> None:
+    record = UpkeepFile(upkeep_path(Settings(data=str(tmp_path))))
+    assert record.read().is_due(time.time(), Settings().lake_verify_interval_s)
+    postpone_verification(tmp_path)
+    assert not record.read().is_due(time.time() + 3_600, Settings().lake_verify_interval_s)
 
 
 def test_a_data_set_is_copied_without_its_postgres_and_its_locks(
