@@ -37,7 +37,7 @@ BOUNDS = {
     "deposit_commands.NAME_CHARS_MAX": 100,
     "asgi.REQUEST_ID_CHARS_MAX": 64,
     "asgi.HEADERS_MAX": 100,
-    "asgi.STREAM_TIMEOUT_S": 660,
+    "asgi.STREAM_TIMEOUT_S": 1_860,
     "asgi.BODY_TIMEOUT_S": 20,
     "aws_lambda.DRAIN_TIMEOUT_S": 25,
     "cors.PREFLIGHT_AGE_MAX_S": 600,

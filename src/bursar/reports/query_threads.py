@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 QUERY_TIMEOUT_S: Final = 30.0
 """The time limit of a statement, and of each batch of a streamed answer."""
-STREAM_TIMEOUT_S: Final = 600.0
+STREAM_TIMEOUT_S: Final = 1_800.0
 """The time limit of a streamed answer with all its batches, and with the waits for its reader."""
 QUERY_THREADS: Final = 2
 STOP_GRACE_S: Final = 3.0

@@ -21,7 +21,7 @@ from tests.support.dashboard.office import Office, Visitor
 from tests.support.dashboard.receiver import FakeReceiver, with_dead_letter
 from tests.support.portal.fake_reports import FailingReports
 
-CHART_LINKS_STEP = 4
+CHART_LINKS_STEP = 5
 """One of so many links of the chart's table is followed: another test adds up all its numbers."""
 LINK = re.compile(r"<a [^>]*\bdata-(?:count|amount|reversed)=[^>]*>")
 SETTLING = Outcome("pending", "3FPAID00002", "Received", "ACH")

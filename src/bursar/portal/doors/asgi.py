@@ -43,7 +43,7 @@ HEADERS_MAX: Final = 100
 _HEAD_TOO_LARGE: Final = HEAD_TOO_LARGE.saying(
     f"The request's head is larger than {HEAD_BYTES_MAX} bytes, or more than {HEADERS_MAX} headers"
 )
-STREAM_TIMEOUT_S: Final = 660.0
+STREAM_TIMEOUT_S: Final = 1_860.0
 """How long a streamed answer may take: longer than its statement, which ends first."""
 BODY_TIMEOUT_S: Final = 20.0
 """How long a body may take. Any line carries 64 KiB in that time; a slower client is refused."""
