@@ -5,7 +5,6 @@ Flags have priority over BURSAR_* variables, which have priority over bursar.tom
 :data:`SETTINGS` is the table. docs/settings.md is generated from it, and a test compares the two.
 """
 
-import difflib
 import ipaddress
 import math
 import tomllib
@@ -433,6 +432,8 @@ def _from_file(path: Path) -> dict[str, Any]:
 def _parse(name: str, value: Any, source: str) -> Any:
     setting = SETTINGS.get(name)
     if setting is None:
+        import difflib  # only for a mistake
+
         near = difflib.get_close_matches(name, SETTINGS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise SettingError(f"{source}: there is no setting {name!r}{hint}")

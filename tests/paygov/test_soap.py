@@ -16,6 +16,7 @@ from bursar.paygov.protocol import (
 )
 from bursar.paygov.safe_xml import parse_xml
 from bursar.paygov.soap import (
+    _NOT_XML,
     build_envelope,
     read_collections,
     read_completion,
@@ -25,6 +26,13 @@ from bursar.paygov.soap import (
 from tests.support.paygov.world import soap_fault, soap_reply
 
 TOKEN = "0123456789abcdef0123456789abcdef"
+
+
+def test_the_characters_that_xml_cannot_carry_are_those_of_the_standard() -> None:
+    # Char in XML 1.0: #x9 | #xA | #xD | [#x20-#xD7FF] | [#xE000-#xFFFD] | [#x10000-#x10FFFF].
+    every = "".join(map(chr, (*range(0x1_0002), 0x10_FFFF)))
+    carried = {0x9, 0xA, 0xD, *range(0x20, 0xD800), *range(0xE000, 0xFFFE), 0x1_0000, 0x1_0001, 0x10_FFFF}
+    assert set(map(ord, _NOT_XML.findall(every))) == set(map(ord, every)) - carried
 
 
 def test_a_start_as_it_is_sent() -> None:

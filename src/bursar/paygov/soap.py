@@ -36,7 +36,8 @@ TEMPLATES_KEPT_MAX = 64
 _AMOUNT = re.compile(r"[0-9]{1,12}(\.[0-9]{1,2})?")
 _TOKEN = re.compile(rf"[!-~]{{{TOKEN_CHARACTERS}}}")
 _RETURN_CODE = re.compile(r"[!-~]{1,32}")
-_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+# As XML 1.0 has it, Char. One class of all characters that XML can carry takes 4 ms to compile.
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]|[\ud800-\udfff]|[\ufffe\uffff]")
 _NOT_PLAIN = re.compile('[^\x20-\x7e]|[&<>"]')
 _CENT = Decimal("0.01")
 _COLLECTION_FIELDS = frozenset(COLLECTION_FIELDS)

@@ -14,7 +14,7 @@ from bursar.payments.ledger.change_shards import CHANGE_SHARDS, CHANGE_SHARDS_MA
 from bursar.payments.ledger.contradictions import ACKNOWLEDGEMENT_ATTRIBUTES, REPORT_ATTRIBUTES
 from bursar.payments.ledger.contradictions import KIND as CONTRADICTION
 from bursar.payments.ledger.daily_roots import KIND as DAILY_ROOT
-from bursar.payments.ledger.reconciliations import (
+from bursar.payments.ledger.reconciliation_kinds import (
     RECONCILIATION_PART,
     RECONCILIATION_RUN,
     RECONCILIATION_SIGN_OFF,

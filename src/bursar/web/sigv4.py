@@ -17,7 +17,6 @@ import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from hashlib import sha256
 from typing import ClassVar
@@ -265,6 +264,8 @@ def _parsed_time(text: str) -> tuple[str, float]:
         if len(text) == _TIMESTAMP_CHARACTERS:
             moment = datetime.strptime(text, TIMESTAMP).replace(tzinfo=UTC)
         else:
+            from email.utils import parsedate_to_datetime  # a request of API Gateway is not verified here
+
             moment = parsedate_to_datetime(text).astimezone(UTC)
     except (ValueError, OverflowError):
         pass

@@ -16,6 +16,7 @@ import random
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import Clock
@@ -32,11 +33,8 @@ from bursar.payments.ledger.change_shards import ShardedTable
 from bursar.payments.ledger.contradictions import Contradictions
 from bursar.payments.ledger.daily_roots import DailyRoots
 from bursar.payments.ledger.deposits import Deposits
-from bursar.payments.ledger.erasure import Erasure
-from bursar.payments.ledger.imports import Imports
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX, Journal
 from bursar.payments.ledger.outcomes import OUTCOME_EVENTS, adds_nothing
-from bursar.payments.ledger.reconciliations import ReconciliationRecords
 from bursar.payments.ledger.restores import RestoreMark, RestoreRecords
 from bursar.payments.ledger.reversals import Reversals
 from bursar.payments.ledger.starts import Starts
@@ -62,6 +60,9 @@ from bursar.payments.status import (
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
     from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
+    from bursar.payments.ledger.erasure import Erasure
+    from bursar.payments.ledger.imports import Imports
+    from bursar.payments.ledger.reconciliations import ReconciliationRecords
 
 LIVE_MAX: Final = 100_000
 """The most live attempts that a restore makes due at once. The others become due at their usual times."""
@@ -99,15 +100,36 @@ class Ledger(Starts):
             store, table, self.rules, randomness=randomness, clock=clock, compare_and_swap=compare_and_swap
         )
         super().__init__(store, ruled, table, clock=clock, due_policy=due or DuePolicy())
+        self._randomness = randomness
         self._journal = Journal(ruled, self.reread, clock=clock, due_policy=self.due_policy)
         self.contradictions = Contradictions(ruled, clock=clock)
         self.restores = RestoreRecords(ruled, clock=clock)
         self.daily_roots = DailyRoots(ruled, self.event_items, clock=clock)
-        self.erasure = Erasure(ruled, clock=clock)
-        self.imports = Imports(ruled, self, clock=clock, due_policy=self.due_policy)
-        self.reconciliations = ReconciliationRecords(ruled, clock=clock, randomness=randomness)
         self.reversals = Reversals(ruled, self._journal, self.reread)
         self.deposits = Deposits(ruled, clock=clock)
+
+    # The work of operators: a portal that starts cold in front of a payer does not load it.
+
+    @cached_property
+    def erasure(self) -> "Erasure":
+        """The erasure of personal data."""
+        from bursar.payments.ledger.erasure import Erasure
+
+        return Erasure(self._ruled, clock=self._clock)
+
+    @cached_property
+    def imports(self) -> "Imports":
+        """The import of another portal's records."""
+        from bursar.payments.ledger.imports import Imports
+
+        return Imports(self._ruled, self, clock=self._clock, due_policy=self.due_policy)
+
+    @cached_property
+    def reconciliations(self) -> "ReconciliationRecords":
+        """The records of reconciliations."""
+        from bursar.payments.ledger.reconciliations import ReconciliationRecords
+
+        return ReconciliationRecords(self._ruled, clock=self._clock, randomness=self._randomness)
 
     async def create_table(self) -> None:
         """Create the table unless it exists."""

@@ -20,13 +20,14 @@ from bursar.clock import Clock, iso_ms
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments.errors import LedgerBusy
 from bursar.payments.item_layout import FLAG, TEXT, TIME, WHOLE_NUMBER, Codec, Layout
+from bursar.payments.ledger.reconciliation_kinds import (
+    RECONCILIATION_PART,
+    RECONCILIATION_RUN,
+    RECONCILIATION_SIGN_OFF,
+)
 from bursar.payments.records import whole_ms
 from bursar.rules import Contention, Put, RuledTable, RuleRefused
 
-RECONCILIATION_RUN: Final = "reconciliation-run"
-RECONCILIATION_SIGN_OFF: Final = "reconciliation-sign-off"
-RECONCILIATION_PART: Final = "reconciliation-part"
-"""The ``kind`` of each item."""
 PARTITION: Final = "reconciliations"
 PART_ROWS: Final = 200
 """The most rows of one part: a row has at most about 600 bytes, and an item of DynamoDB at most 400 KB."""
