@@ -17,6 +17,7 @@ METRICS = set(re.findall(r'"(bursar_[a-z_]+)"', SOURCE)) | {
     f"bursar_webhooks_{name}" for name in ("waiting", "failing", "dead")
 }
 RULES: list[dict[str, Any]] = yaml.safe_load((DEPLOY / "prometheus/rules.yaml").read_text())["groups"][0]["rules"]
+RULE_KEYS = {"alert", "expr", "for", "labels", "annotations"}
 BOARD: dict[str, Any] = json.loads((DEPLOY / "grafana/bursar.json").read_text())
 EXPRESSIONS = [rule["expr"] for rule in RULES] + [
     target["expr"] for panel in BOARD["panels"] for target in panel["targets"]
@@ -33,7 +34,10 @@ def test_expressions_are_promql_over_metrics_that_are_exported(expression: str) 
 
 def test_every_alert_has_a_runbook() -> None:
     headings = (ROOT / "docs/deploy.md").read_text().splitlines()
+    assert len({rule["alert"] for rule in RULES}) == len(RULES)
     for rule in RULES:
+        assert {"alert", "expr", "labels", "annotations"} <= rule.keys() <= RULE_KEYS, rule["alert"]
+        assert re.fullmatch("[0-9]+[smhd]", rule.get("for", "0s"))
         assert f"### {rule['alert']}" in headings
         assert rule["annotations"]["runbook"] == f"docs/deploy.md#{rule['alert'].lower()}"
         assert rule["labels"]["severity"] in ("page", "ticket")
@@ -57,6 +61,17 @@ def test_the_image_runs_as_a_plain_user_with_a_health_check() -> None:
     assert names.index("USER") > max(place for place, name in enumerate(names) if name == "RUN")
     assert all(text.startswith("[") for name, text in instructions if name in ("CMD", "ENTRYPOINT"))
     assert all("--no-cache-dir" in text for name, text in instructions if name == "RUN" and "pip install" in text)
+
+
+def test_the_builder_gets_what_the_images_copy_and_nothing_else() -> None:
+    copied = set()
+    for image in ("Dockerfile", "dynamo.Dockerfile"):
+        lines = [line.split() for line in (DEPLOY / image).read_text().splitlines()]
+        copied |= {name.removeprefix("./") for line in lines if line[:1] == ["COPY"] for name in line[1:-1]}
+    copied = {name for name in copied if not name.startswith(("--from", "/"))}
+    first, *others = [line for line in (ROOT / ".dockerignore").read_text().splitlines() if not line.startswith("#")]
+    assert first == "*"
+    assert {line.removeprefix("!") for line in others if line.startswith("!")} == copied
 
 
 def test_the_unit_allows_nothing_that_the_portal_does_not_need() -> None:
