@@ -19,6 +19,7 @@ ROOT: Final = Path(__file__).parents[2]
 ORACLES: Final = ROOT / ".tools" / "oracles" / "node_modules"
 DYNOXIDE: Final = ORACLES / "@dynoxide" / "linux-x64" / "dynoxide"
 DYNALITE: Final = ORACLES / "dynalite" / "cli.js"
+LOCAL: Final = ROOT / ".tools" / "oracles" / "dynamodb-local" / "lib"
 BIN: Final = Path(sys.executable).parent
 
 START_S_MAX: Final = 60.0
@@ -31,6 +32,12 @@ def _dynalite(port: int, folder: Path) -> list[str]:
     # It creates tables slowly on purpose, as Amazon does. This is not measured here.
     waits = ["--createTableMs", "0", "--deleteTableMs", "0", "--updateTableMs", "0"]
     return ["node", str(DYNALITE), "--port", str(port), "--path", str(folder / "dynalite"), *waits]
+
+
+def _local(port: int, folder: Path) -> list[str]:
+    java = ["java", "-cp", f"{LOCAL}/*", f"-Djava.library.path={LOCAL}"]
+    server = ["com.amazonaws.services.dynamodbv2.local.main.ServerRunner", "-sharedDb", "-disableTelemetry"]
+    return [*java, *server, "-dbPath", str(folder), "-port", str(port)]
 
 
 def headers(operation: str) -> dict[str, str]:
@@ -83,6 +90,13 @@ KINDS: Final = (
         ),
         unoffered=frozenset({"TransactWriteItems"}),
         note="LevelDB files, hardly ever fsynced",
+    ),
+    Kind(
+        "local",
+        _local,
+        lambda: LOCAL.is_dir() and shutil.which("java") is not None,
+        lambda: next((jar.stem for jar in LOCAL.glob("DynamoDBLocal-*.jar")), ""),
+        note="DynamoDB Local, SQLite file",
     ),
     Kind(
         "moto",
