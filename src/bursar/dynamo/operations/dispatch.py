@@ -20,6 +20,7 @@ from bursar.dynamo.operations.backups import (
 )
 from bursar.dynamo.operations.control_plane import (
     account,
+    contributor_insights,
     kinesis,
     resource_policies,
     tables,
@@ -146,6 +147,19 @@ OPERATIONS: dict[str, Operation] = {
     "ListBulkOperations": Operation(bulk_puts.LIST_BULK_OPERATIONS, bulk_puts.list_bulk_operations, snapshot=True),
     "CancelBulkOperation": Operation(
         bulk_puts.BY_BULK_OPERATION, bulk_puts.cancel_bulk_operation, snapshot=True, limits="refused: it has ended"
+    ),
+    # Contributor insights
+    "DescribeContributorInsights": Operation(
+        contributor_insights.DESCRIBE_INSIGHTS, contributor_insights.describe_contributor_insights, snapshot=True
+    ),
+    "ListContributorInsights": Operation(
+        contributor_insights.LIST_INSIGHTS, contributor_insights.list_contributor_insights, snapshot=True
+    ),
+    "UpdateContributorInsights": Operation(
+        contributor_insights.UPDATE_INSIGHTS,
+        contributor_insights.update_contributor_insights,
+        writes=True,
+        limits="kept and described; no keys are counted",
     ),
     # Kinesis
     "DescribeKinesisStreamingDestination": Operation(kinesis.DESCRIBE_KINESIS, kinesis.describe_kinesis, snapshot=True),

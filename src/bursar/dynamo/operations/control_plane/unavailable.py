@@ -1,8 +1,8 @@
-"""Answer for features that one machine lacks: replicas and contributor insights.
+"""Answer for features that one machine lacks: replicas.
 
-Requests that only read get the true answer: there are no global tables, and contributor insights are off. Requests for
-the feature are rejected with an error of the operation in Amazon's service model, if one fits, and the text names the
-missing feature. No request is accepted and then ignored.
+Requests that only read get the true answer: there are no global tables. Requests for the feature are rejected with an
+error of the operation in Amazon's service model, if one fits, and the text names the missing feature. No request is
+accepted and then ignored.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,6 @@ from bursar.dynamo.operations.requests.shapes import (
     IntegerShape,
     ListShape,
     Request,
-    StringShape,
 )
 from bursar.dynamo.storage.table import Table
 
@@ -27,24 +26,11 @@ _ANYTHING = AttributeMapShape()
 BY_TABLE = Request({"TableName": TABLE_NAME}, ("TableName",))
 BY_GLOBAL_TABLE = Request({"GlobalTableName": NAME}, ("GlobalTableName",))
 LIST_GLOBAL_TABLES = Request({"ExclusiveStartGlobalTableName": NAME, "Limit": IntegerShape(1), "RegionName": STRING})
-LIST_CONTRIBUTOR_INSIGHTS = Request(
-    {"TableName": TABLE_NAME, "MaxResults": IntegerShape(most=100), "NextToken": STRING}
-)
 CREATE_GLOBAL_TABLE = Request(
     {"GlobalTableName": NAME, "ReplicationGroup": ListShape(_ANYTHING)}, ("GlobalTableName", "ReplicationGroup")
 )
 UPDATE_GLOBAL_TABLE = Request(
     {"GlobalTableName": NAME, "ReplicaUpdates": ListShape(_ANYTHING)}, ("GlobalTableName", "ReplicaUpdates")
-)
-CONTRIBUTOR_INSIGHTS = Request({"TableName": TABLE_NAME, "IndexName": NAME}, ("TableName",))
-UPDATE_CONTRIBUTOR_INSIGHTS = Request(
-    {
-        "TableName": TABLE_NAME,
-        "IndexName": NAME,
-        "ContributorInsightsAction": StringShape(choices=("ENABLE", "DISABLE")),
-        "ContributorInsightsMode": StringShape(choices=("ACCESSED_AND_THROTTLED_KEYS", "THROTTLED_KEYS")),
-    },
-    ("TableName", "ContributorInsightsAction"),
 )
 
 LEGACY_GLOBAL_TABLES = (
@@ -85,32 +71,7 @@ def refuse_for_table(error: Callable[[Table], DynamoError]) -> Run:
     return run
 
 
-# Contributor insights, replicas ----------------------------------------------------------------------------
-
-
-def describe_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the answer that the feature is off."""
-    table = existing_table(core, request["TableName"])
-    index = request.get("IndexName")
-    if index is None:
-        return {"TableName": table.name, "ContributorInsightsStatus": "DISABLED"}
-    if index not in table.indexes:
-        raise DynamoError(
-            "ResourceNotFoundException",
-            f"Requested resource not found: Index: {index} not found for table: {table.name}",
-        )
-    return {"TableName": table.name, "IndexName": index, "ContributorInsightsStatus": "DISABLED"}
-
-
-def update_contributor_insights(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Accept a request to turn insights off; reject one to turn them on, because there is no CloudWatch here."""
-    described = describe_contributor_insights(core, request)
-    if request["ContributorInsightsAction"] == "ENABLE":
-        raise invalid(
-            "Table or Index is not in a valid state to update Key Access Insights: "
-            "contributor insights are not available in this engine"
-        )
-    return described
+# Replicas ---------------------------------------------------------------------------------------------------
 
 
 def describe_replica_auto_scaling(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +94,6 @@ def legacy_global_table() -> DynamoError:
 
 
 _NONE = "answers that there are none"
-_OFF = "answers that it is off"
 _NO_REPLICAS = "refused: one machine has no replicas"
 
 _no_global_table = answer_not_found(
@@ -149,12 +109,5 @@ UNAVAILABLE: dict[str, tuple[Request, Run, str]] = {
     "UpdateGlobalTableSettings": (BY_GLOBAL_TABLE, _no_global_table, _NO_REPLICAS),
     "DescribeTableReplicaAutoScaling": (BY_TABLE, describe_replica_auto_scaling, _NONE),
     "UpdateTableReplicaAutoScaling": (BY_TABLE, refuse_for_table(no_auto_scaling), _NO_REPLICAS),
-    "DescribeContributorInsights": (CONTRIBUTOR_INSIGHTS, describe_contributor_insights, _OFF),
-    "ListContributorInsights": (LIST_CONTRIBUTOR_INSIGHTS, answer_empty_list("ContributorInsightsSummaries"), _NONE),
-    "UpdateContributorInsights": (
-        UPDATE_CONTRIBUTOR_INSIGHTS,
-        update_contributor_insights,
-        "refused: there is no CloudWatch here",
-    ),
 }
 """Operation → (shape, answer, entry in docs/compatibility.md)."""
