@@ -76,6 +76,15 @@ def test_not_action_and_not_resource_invert_the_list() -> None:
     assert allowed(elsewhere, "GetItem", {"TableName": "other", "Key": {"pk": {"S": "a"}}})
 
 
+def test_a_kinesis_destination_is_on_its_table() -> None:
+    for action in ("Enable", "Disable", "Describe", "Update"):
+        operation = f"{action}KinesisStreamingDestination"
+        request = {"TableName": "invoices", "StreamArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s"}
+        on_table = {"Effect": "Allow", "Action": f"dynamodb:{operation}", "Resource": f"{ARN}invoices"}
+        assert allowed(on_table, operation, request)
+        assert not allowed(on_table, operation, {**request, "TableName": "other"})
+
+
 OWN = {"ForAllValues:StringEquals": {"dynamodb:LeadingKeys": ["${aws:username}"]}}
 ANN, BOB = {"owner": {"S": "ann"}}, {"owner": {"S": "bob"}}
 

@@ -79,12 +79,11 @@ class KinesisDestinations:
             return
         try:
             while True:
-                captures = {capture.id: capture for capture in self._changes.all()}
-                for gone in self._deliveries.keys() - captures.keys():
-                    self._deliveries.pop(gone).cancel()
-                for capture_id, capture in captures.items():
-                    if capture_id not in self._deliveries:
-                        self._deliveries[capture_id] = asyncio.create_task(self._deliver(capture_id, capture.arn))
+                try:
+                    self._follow(self._changes.all())
+                except DynamoError as error:
+                    self._report(f"the destinations of Kinesis cannot be read: {error}")
+                    await self._sleep(PAUSE_S_MAX)
                 await self._sleep(POLL_S)
         finally:
             for delivery in self._deliveries.values():
@@ -92,6 +91,15 @@ class KinesisDestinations:
             await asyncio.gather(*self._deliveries.values(), return_exceptions=True)
             if descriptor is not None:
                 os.close(descriptor)
+
+    def _follow(self, captures: Sequence[Stream]) -> None:
+        """Begin the deliveries of new captures, and end those of captures that are gone."""
+        names = {capture.id: capture.arn for capture in captures}
+        for gone in self._deliveries.keys() - names.keys():
+            self._deliveries.pop(gone).cancel()
+        for capture_id, name in names.items():
+            if capture_id not in self._deliveries:
+                self._deliveries[capture_id] = asyncio.create_task(self._deliver(capture_id, name))
 
     async def _locked(self) -> int | None:
         """Wait until no other process delivers; return the descriptor that holds the lock, None without a file."""
