@@ -94,7 +94,8 @@ _PAYMENT: Final = re.compile(r'href="(/dashboard/payments/[^"]+)"')
 _CSRF: Final = re.compile(r'name="csrf" value="([0-9a-f]+)"')
 _DETAILS: Final = re.compile(r'(<input[^>]*name="(metadata\.[^"]+)"[^>]*>)')
 _VALUE: Final = re.compile(r'value="([^"]*)"')
-_FILES: Final = re.compile(r'(?:href|src)="(/dashboard/static/[^"#]+)')
+_FILES: Final = re.compile(r'(?:href|src)="(/dashboard/static/[^"#]+)|\bsrc="(/dashboard/reports/[^"]+)"')
+"""The files that a page loads: those of every page, and the chart of a report."""
 
 
 class Person:
@@ -134,8 +135,8 @@ class Person:
     def weigh(self, page: str) -> int:
         """Return the bytes of a page and of the files that it names, as they travel on a first visit."""
         total = len(page.encode())
-        for path in sorted({unescape(each) for each in _FILES.findall(page)}):
-            self._connection.request("GET", path, headers={"accept-encoding": "gzip"})
+        for path in sorted({unescape(each or chart) for each, chart in _FILES.findall(page)}):
+            self._connection.request("GET", path, headers={"accept-encoding": "gzip", "cookie": self.cookie})
             total += len(self._connection.getresponse().read())
         return total
 

@@ -339,7 +339,7 @@ def test_pages_work_without_scripts(browser: Browser, running: Served) -> None:
         context.close()
 
 
-@pytest.mark.parametrize("name", ["transactions", "sql"])
+@pytest.mark.parametrize("name", ["", "transactions", "sql", "reports/monthly_finance"])
 def test_a_first_visit_loads_little(browser: Browser, running: Served, name: str) -> None:
     with open_page(browser, running) as page:
         sizes: list[int] = []

@@ -96,7 +96,7 @@ async def overview_of(
     before = period_before(first, last)
     money = {name: where_of(_money_filter(name, first, last), account) for name in (*_NOW, *_IN_PERIOD)}
     questions = [
-        *[_sum_days(where_of(_to_date(name, today), account)) for name in TO_DATE],
+        _sums_to_date(today, account),
         _two_periods("status", "created_on", "TRUE", first, last, before, account),
         _two_periods("fee", "final_on", "status = 'processed'", first, last, before, account),
         _reasons(first, last, account),
@@ -106,7 +106,7 @@ async def overview_of(
         _sum_payments(where_of(TransactionFilter(statuses=(UNKNOWN,)), account)),
     ]
     answers = await reports.answers([replace(each, as_of=as_of.instant) for each in questions])
-    rest = answers[len(TO_DATE) :]
+    to_date, rest = answers[0].rows[0], answers[1:]
     of_status, of_fee = _periods(rest[0]), _periods(rest[1])
     statuses = list(of_status.values())
     frame = replace(STARTED, first=first, last=last)
@@ -122,8 +122,8 @@ async def overview_of(
         before,
         answers[0].as_of,
         [
-            figure(name, _total(answer.rows[0]), _to_date(name, today))
-            for name, answer in zip(TO_DATE, answers, strict=False)
+            figure(name, Total(count, amount or ZERO), _to_date(name, today))
+            for name, (count, amount) in zip(TO_DATE, zip(to_date[::2], to_date[1::2], strict=True), strict=True)
         ],
         figure("started", _sum([now for now, _ in statuses]), frame, _sum([old for _, old in statuses])),
         [figure(name, now, replace(frame, statuses=(name,)), old) for name, (now, old) in of_status.items()],
@@ -156,11 +156,14 @@ def _to_date(name: str, today: date) -> TransactionFilter:
     return replace(COLLECTED, first=days_of_period(name, today)[0], last=today)
 
 
-def _sum_days(where: SqlCondition) -> Question:
-    return Question(
-        f"SELECT CAST(coalesce(sum(attempts), 0) AS BIGINT), sum(amount), NULL FROM payment_days WHERE {where.sql}",
-        where.values,
-    )
+def _sums_to_date(today: date, account: Account) -> Question:
+    """Return the question for the count and the sum of each period to date, in one row."""
+    firsts = {name: days_of_period(name, today)[0] for name in TO_DATE}
+    within = [f"FILTER (WHERE final_on >= CAST(${name} AS DATE))" for name in TO_DATE]
+    sums = [f"CAST(coalesce(sum(attempts) {each}, 0) AS BIGINT), sum(amount) {each}" for each in within]
+    where = where_of(replace(COLLECTED, first=min(firsts.values()), last=today), account)
+    text = f"SELECT {', '.join(sums)} FROM payment_days WHERE {where.sql}"
+    return Question(text, {**where.values, **_texts(firsts)})
 
 
 def _sum_payments(where: SqlCondition) -> Question:

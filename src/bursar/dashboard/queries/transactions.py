@@ -184,6 +184,8 @@ def _near(found: TransactionFilter, search: Search, cursor: Cursor | None, backw
     if cursor is None and found.dated == found.sort:
         edge = found.last if descends else found.first
     sign, step = (">=", -NEAR_DAYS) if descends else ("<=", NEAR_DAYS)
+    if edge is None and cursor is None and found.as_of.instant is not None and descends:
+        edge = eastern(found.as_of.instant).date()  # nothing had started, or was collected, after it
     if edge is not None:
         return SqlCondition(f"{column} {sign} CAST($near AS DATE) + {step}", {"near": edge.isoformat()})
     if cursor is not None or found.as_of.instant is not None:
