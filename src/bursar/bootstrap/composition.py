@@ -53,7 +53,7 @@ RESTORED: Final = (
 _log = logging.getLogger(__name__)
 
 STORE_FAILURES: Final = (DynamoError, StoreUnreachable, StoreOutcomeUnknown)
-"""The errors of a store that cannot be used, as with a full disk."""
+"""The errors of a store that cannot be used, for example because the disk is full."""
 
 
 class Composition:

@@ -422,7 +422,7 @@ def _read(
 def _calls(
     context: click.Context, path: str | None, endpoint: str | None
 ) -> "Iterator[tuple[AsyncExecute, Callable[[Coroutine[Any, Any, int]], int]]]":
-    """Open the store or the endpoint of a command that has an event loop; the second part runs the loop."""
+    """Open the store or the endpoint of a command that has an event loop; the second value runs the loop."""
     import asyncio
 
     if endpoint is not None:

@@ -109,7 +109,7 @@ def kinesis_beside(url: str, region: str, path: str) -> "Beside":
 
 
 def _kinesis_keys() -> "AwsKeySource":
-    """Return the access keys that boto3 would find, or dummy ones for a server that verifies none."""
+    """Return the access keys that boto3 would find, or dummy keys for a server that does not verify them."""
     from bursar.web.aws import FixedKeys, KeysNotFound, find_keys
     from bursar.web.sigv4_signing import AwsKeys
 

@@ -1,4 +1,4 @@
-"""The command ``bursar shards``: in how many shards the index ``changes`` is written.
+"""The command ``bursar shards``: show and raise the number of shards of the index ``changes``.
 
 It takes its parts as the commands of :mod:`bursar.portal.commands` do.
 """
@@ -26,9 +26,9 @@ NAME_CHARS_MAX: Final = 100
 def shards(ctx: click.Context, raise_to: int | None, by: str | None) -> None:
     """Show in how many shards the index `changes` is written, or raise the number permanently.
 
-    Each shard takes about 250 card payments a second on Amazon's DynamoDB, and makes each read of changes dearer. Raise
-    the number only when every process runs a version that has this command: an older one reads the first shard alone.
-    A process writes to the new shards once it is restarted, and reads them at once.
+    Each shard can take about 250 card payments a second on Amazon's DynamoDB, and makes each read of changes more
+    expensive. Raise the number only when every process runs a version that has this command: an older version reads
+    only the first shard. A process writes to the new shards once it is restarted, and reads them at once.
     """
     if raise_to is None:
         click.echo(str(run_with(ctx, RECORD, _present)))

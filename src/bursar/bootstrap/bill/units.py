@@ -35,7 +35,7 @@ class Units:
     details_read_units: float = 1
     sweep_pass_read_units: float = 4.5
     lake_pass_read_units: float = 4
-    """One for the number of shards of the index `changes`, and one for two of the hours that it reads, in one shard."""
+    """One for the number of shards of the index `changes`, and one for each two hours that it reads of one shard."""
     lake_payment_read_units: float = 1.25
     """One read of a payment's events in the index and of its attempt.
 

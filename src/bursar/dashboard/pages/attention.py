@@ -26,7 +26,7 @@ ATTEMPTS_SHOWN_MAX: Final = 500
 """The most rows of one list, longest waiting first. The page shows the number of further ones."""
 OPEN_REFUNDS_MAX: Final = 500
 LATEST_S: Final = from_iso_ms("9999-12-31T00:00:00.000Z")
-"""The last time of a question."""
+"""The latest time that a question can contain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +85,9 @@ async def needs_attention(visit: Visit) -> NeedsAttention:
 
 
 async def _live_attempts(reports: PaymentReports, portal: "Portal") -> "list[Attempt] | None":
-    """Return the live attempts that may need a person; None if SQL cannot say, or if they are too many.
+    """Return the live attempts that may need a person; None if SQL cannot answer, or if there are too many.
 
-    SQL finds them among thousands of live attempts that go on by themselves, which the ledger would have to read.
+    SQL finds them among thousands of other live attempts, all of which the ledger would have to read.
     """
     from bursar.portal.upkeep.attention import ATTENTION_MAX, latest_starts
 

@@ -1,9 +1,9 @@
-"""The changes of tables on their way to data streams of Kinesis: read them, and remove those that have arrived.
+"""Read the changes of tables that are on their way to data streams of Kinesis, and remove those that have arrived.
 
     capture 7:   41 │ 42 │ 43 │ 44          page: 41, 42 ──► data stream has them ──► remove up to 42: 43 is the next
 
-The first record of a capture is the checkpoint of its delivery: it is removed in a transaction of the store once the
-data stream has it. So a process that dies in between sends it again.
+The first record of a capture is the checkpoint of its delivery: it is removed in a transaction of the store when the
+data stream has received it. So a process that dies in between sends it again.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ class CapturedChanges:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._all: tuple[int, list[Stream]] = (UNKNOWN_VERSION, [])
-        """The catalogue's version, and the captures at it."""
+        """A version of the catalogue, and the captures in it."""
 
     def all(self) -> list[Stream]:
         """Return every capture, oldest first. This is cheap while no definition changes."""
@@ -75,7 +75,7 @@ class CapturedChanges:
         await self._change(capture_id, change)
 
     async def failed(self, capture_id: int, description: str) -> None:
-        """Record why the data stream cannot be used, and remove what was captured for it."""
+        """Record why the data stream cannot be used, and remove the records that were captured for it."""
 
         def change(core: Core, capture: Stream) -> None:
             core.streams.stop(capture, core.clock(), Status=ENABLE_FAILED, StatusDescription=description)

@@ -346,7 +346,7 @@ class Engine:
         self._core.buckets = buckets
 
     def set_kinesis(self) -> None:
-        """Let tables get destinations of Kinesis, to which this process delivers."""
+        """Allow tables to have destinations of Kinesis, to which this process delivers."""
         self._core.has_kinesis = True
 
     # Rules ----------------------------------------------------------------------------------------------------

@@ -65,7 +65,7 @@ class Stream:
 
     @property
     def destination(self) -> Mapping[str, Any] | None:
-        """The data stream of Kinesis that a capture feeds, and the state of that; None for a stream with readers."""
+        """The data stream of Kinesis that gets a capture's changes, and its state; None for a stream with readers."""
         return self.document.get("Destination")
 
     @property

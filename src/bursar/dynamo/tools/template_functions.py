@@ -18,7 +18,7 @@ _NO_VALUE: Final = object()
 
 
 class ModelError(ValueError):
-    """A description of tables cannot be read; the message says where and why."""
+    """A description of tables cannot be read; the message has the place and the reason."""
 
 
 class TemplateValues:
@@ -41,7 +41,7 @@ class TemplateValues:
         }
 
     def resolved(self, value: Any, where: str) -> Any:
-        """Return a property of the resource ``where`` with its functions carried out. Raises :class:`ModelError`."""
+        """Return a property of the resource ``where`` with its functions evaluated. Raises :class:`ModelError`."""
         if isinstance(value, list):
             elements = [self.resolved(element, where) for element in value]
             return [element for element in elements if element is not _NO_VALUE]

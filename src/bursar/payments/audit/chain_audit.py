@@ -86,7 +86,10 @@ class _ChainAudit:
         self.report = ChainReport()
 
     async def learn_shards(self) -> None:
-        """Read which numbers of shards the index ``changes`` had. A writer may use a new one during the audit."""
+        """Read the numbers of shards that the index ``changes`` had.
+
+        A writer may begin to use a new number during the audit.
+        """
         request = {
             "TableName": self._table,
             "ConsistentRead": True,

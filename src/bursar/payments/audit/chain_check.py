@@ -250,7 +250,7 @@ class _ObligationCheck:
                 self._add("disagrees", chain, None, f"{attribute} of the attempt is not {name} of event {seq}")
 
     def _bucket(self, item: Item, hour: str) -> str:
-        """Return the bucket of the event in ``item`` if it is in a shard that it may be in, or else shard 0."""
+        """Return the bucket of the event in ``item`` if its shard is possible; otherwise the bucket in shard 0."""
         shards = {shard_of(_text(item, "pk") or "", count) for count in self._shard_counts}
         buckets = {bucket_of(hour, shard) for shard in shards}
         stored = _text(item, "changeBucket") or ""

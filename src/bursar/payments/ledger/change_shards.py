@@ -4,7 +4,7 @@
                      shard k   2026-11-22T19#k
 
 All entries of an obligation are in one shard, which a hash of its partition key names. The number of shards is in the
-table, and :mod:`bursar.payments.rules` keeps it from falling:
+table, and by :mod:`bursar.payments.rules` it never decreases:
 
     kind           pk      sk
     change-shards  store   change-shards#<shards, 3 digits>
@@ -36,9 +36,9 @@ SHARDS: Final = "shards"
 """The attribute with the number."""
 CHANGE_SHARDS_MAX: Final = 128
 SHARDS_AT_ONCE_MAX: Final = 16
-"""Shards that one reader queries side by side."""
+"""The most shards that one reader queries concurrently."""
 MERGED_ITEMS_MAX: Final = 8_192
-"""Entries of all shards together that one merge holds, unless that is less than ``SHARD_ITEMS_MIN`` of each."""
+"""The most entries of all shards together that one merge keeps, but at least ``SHARD_ITEMS_MIN`` of each shard."""
 SHARD_ITEMS_MIN: Final = 100
 
 
@@ -66,11 +66,11 @@ class ChangeShards:
         return counts_of(await self._ruled.partition({"S": PARTITION}, f"{CHANGE_SHARDS}#"))
 
     async def learn(self) -> None:
-        """Let this process write to as many shards as the index has now."""
+        """Make this process write to all shards that the index has now."""
         self._ruled.shards = (await self.counts())[-1]
 
     async def raise_to(self, shards: int, *, by: str) -> None:
-        """Raise the number of shards, for writers that start from now on. ``by`` is the person who decides.
+        """Raise the number of shards, for writers that start later. ``by`` is the person who decides.
 
         Raises ``ValueError`` unless ``shards`` is above the present number and at most ``CHANGE_SHARDS_MAX``, and
         ``LedgerBusy``.
@@ -128,7 +128,7 @@ async def merged_pages(store: "Store", request: Mapping[str, Any], hour: str, sh
 
 
 class _ShardRead:
-    """The entries of one shard of an hour that are read and not yielded yet."""
+    """The entries of one shard of an hour that were read but not yielded yet."""
 
     def __init__(self, store: "Store", request: Mapping[str, Any], bucket: str) -> None:
         values = {**request["ExpressionAttributeValues"], ":bucket": {"S": bucket}}

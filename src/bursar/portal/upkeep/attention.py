@@ -109,10 +109,10 @@ def _waits_since(attempt: Attempt) -> float:
 
 
 def latest_starts(portal: Portal) -> dict[str, float]:
-    """Return for each live status when an attempt that needs a person has started at the latest, in Unix seconds.
+    """Return live status → the latest start of an attempt that can need a person, in Unix seconds.
 
-    An attempt that started later needs none in any case. So a caller that finds live attempts by their start
-    can leave out most of them.
+    An attempt that started later never needs one, so a caller that finds live attempts by their start can leave out
+    most of them.
     """
     now, policy = portal.clock(), portal.ledger.due_policy
     untouched = now - policy.received_age_max_s - policy.token_age_max_s - portal.settings.alert_after_s

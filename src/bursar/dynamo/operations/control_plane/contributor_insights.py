@@ -1,4 +1,4 @@
-"""Contributor insights of tables and global indexes: kept and described as Amazon's are; nothing counts keys.
+"""Contributor insights of tables and global indexes: stored and described as on Amazon, without counting keys.
 
 Amazon makes rules in CloudWatch, which the descriptions name; there is no CloudWatch here. A change is complete with
 the next request; the response to it reports ENABLING or DISABLING. Sources: DynamoDB's API reference and Developer

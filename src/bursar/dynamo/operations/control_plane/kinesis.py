@@ -51,7 +51,7 @@ def describe_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def enable_kinesis(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Begin to capture a table's changes for a data stream; whether that exists is found out later."""
+    """Begin to capture a table's changes for a data stream. Its existence is checked later."""
     table, arn = existing_table(core, request["TableName"]), request["StreamArn"]
     if not core.has_kinesis:
         raise _invalid_state("Kinesis Data Streams is not available in this engine; DynamoDB Streams is")

@@ -2,7 +2,7 @@
 
     source ──► page of records ──► target ──► accepted: the source moves on │ rejected: the same records again
 
-A page is sent until all of it is accepted, so each record arrives once or more, and none is passed over.
+A page is sent until all of it is accepted. So each record arrives at least once, and none is skipped.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -16,7 +16,7 @@ Delivered = TypeVar("Delivered")
 
 
 class Rejected(Exception):
-    """The target did not accept records; ``accepted`` is how many of the first ones it did."""
+    """The target did not accept records; ``accepted`` is the number of records at the beginning that it accepted."""
 
     def __init__(self, reason: str, accepted: int = 0) -> None:
         super().__init__(reason)
@@ -32,7 +32,7 @@ DeliveryReport = Callable[[str], None]
 
 
 class RecordSource(Protocol[Delivered]):
-    """Where records come from, and where it is kept which of them were accepted."""
+    """The source of records, which also stores which of them were accepted."""
 
     async def page(self) -> Sequence[Delivered] | None:
         """Return the next records: an empty sequence if there are none now, None if there will never be any."""
@@ -59,7 +59,7 @@ class Delivery(Generic[Delivered]):
         self._report = report
 
     async def run(self, *, once: bool) -> int:
-        """Deliver until the source ends, or, ``once``, until no record is left; return the number of records.
+        """Deliver until the source ends or, with ``once``, until no record is left. Return the number of records.
 
         Raises what the source raises.
         """
@@ -77,7 +77,7 @@ class Delivery(Generic[Delivered]):
                 await self._sleep(POLL_S)
 
     async def _accepted(self, records: Sequence[Delivered]) -> AsyncIterator[int]:
-        """Send records until all are accepted; yield how many are, each time that some are."""
+        """Send records until all are accepted. Yield the number accepted so far, each time that it grows."""
         done, pause_s = 0, FIRST_PAUSE_S
         while done < len(records):
             try:

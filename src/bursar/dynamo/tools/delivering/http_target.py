@@ -17,7 +17,7 @@ from bursar.web.http_reply import HttpClientError
 
 TIMEOUT_S = 60.0
 ANSWER_BYTES_MAX = 8 * 1024 * 1024
-"""Above the 6 MB that a function of Lambda may answer."""
+"""The most bytes of an answer, which is above the 6 MB that a function of Lambda may return."""
 FUNCTION_ERROR = "x-amz-function-error"
 
 
@@ -25,7 +25,10 @@ class HttpTarget:
     """A URL that gets records."""
 
     def __init__(self, url: str) -> None:
-        """Set up a target, without sending anything. Raises ``ValueError`` for a URL of another scheme than HTTP's."""
+        """Set up a target, without sending anything.
+
+        Raises ``ValueError`` for a URL of a scheme other than HTTP or HTTPS.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"target: must begin with http:// or https://; got {url}")
@@ -49,7 +52,7 @@ class HttpTarget:
 
 
 def _check_answer(url: str, function_error: str | None, body: bytes, records: Sequence[Mapping[str, Any]]) -> None:
-    """Raise :class:`Rejected` for the error of a function, and for the batch item failures that it names."""
+    """Raise :class:`Rejected` if the function failed, and if its answer has batch item failures."""
     try:
         answer = orjson.loads(body)
     except ValueError:

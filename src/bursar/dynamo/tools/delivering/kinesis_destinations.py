@@ -34,7 +34,7 @@ from bursar.dynamo.tools.delivering.kinesis_target import RECORDS_MAX, KinesisTa
 from bursar.private_files import FILE_MODE
 
 ENABLING_S_MAX = 60.0
-"""How long the question whether a data stream exists is repeated while its server does not answer."""
+"""How long the check that a data stream exists is repeated while its server does not answer."""
 LOCK_SUFFIX = "-kinesis"
 
 NOT_USABLE = "User does not have a permission to use kinesis stream"
@@ -68,7 +68,7 @@ class KinesisDestinations:
         self._lock = lock
         self._deliveries: dict[int, asyncio.Task[None]] = {}
         self._turns: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
-        """Held by the delivery of a capture, by the name of the table and the data stream."""
+        """(table name, data stream) → the lock that the delivery of one of its captures holds."""
 
     async def run(self) -> None:
         """Deliver until cancelled."""
@@ -93,7 +93,7 @@ class KinesisDestinations:
                 os.close(descriptor)
 
     def _follow(self, captures: Sequence[Stream]) -> None:
-        """Begin the deliveries of new captures, and end those of captures that are gone."""
+        """Begin the deliveries of new captures, and end those of removed captures."""
         names = {capture.id: capture.arn for capture in captures}
         for gone in self._deliveries.keys() - names.keys():
             self._deliveries.pop(gone).cancel()
@@ -119,7 +119,7 @@ class KinesisDestinations:
             raise
 
     async def _deliver(self, capture_id: int, name: str) -> None:
-        """Deliver one capture to its end, and begin again after any error."""
+        """Deliver one capture to its end, and start again after any error."""
         while True:
             try:
                 await self._deliver_once(capture_id)

@@ -27,7 +27,7 @@ class KinesisRecord(NamedTuple):
 
     @property
     def size(self) -> int:
-        """The bytes that it adds to a request."""
+        """The bytes that the record adds to a request."""
         return len(self.data) + len(self.partition_key)
 
 
@@ -65,5 +65,5 @@ def kinesis_record(capture: Stream, record: Record) -> KinesisRecord:
 
 
 def _partition_key(keys: bytes) -> str:
-    """Return a partition key of Amazon's form. All changes of an item have the same, so they are in one shard."""
+    """Return a partition key in Amazon's form. It is equal for all changes of an item, so they are in one shard."""
     return hashlib.md5(keys, usedforsecurity=False).hexdigest().upper()

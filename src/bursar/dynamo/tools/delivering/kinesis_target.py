@@ -1,4 +1,4 @@
-"""A server of Kinesis' API: find out whether a data stream can be used, and put records.
+"""A server of Kinesis' API: check whether a data stream can be used, and put records.
 
 PutRecords may refuse some records of a request and accept later ones, so a request has at most one record of each
 partition key. A refused record is put again before the next record of its key:
@@ -39,14 +39,17 @@ _LATER: Final = frozenset(
 
 
 class KinesisRefused(Exception):
-    """The server refused a request for what it asks."""
+    """The server refused a request because of its content."""
 
 
 class KinesisTarget:
     """One server of Kinesis' API in one region."""
 
     def __init__(self, url: str, region: str, keys: AwsKeySource, clock: Clock) -> None:
-        """Set up a target, without sending anything. Raises ``ValueError`` for a URL of another scheme than HTTP's."""
+        """Set up a target, without sending anything.
+
+        Raises ``ValueError`` for a URL of a scheme other than HTTP or HTTPS.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.query:
             raise ValueError(f"must begin with http:// or https:// and have no query; got {url}")
@@ -57,7 +60,10 @@ class KinesisTarget:
         self._http = HttpClient(connections_max=CONNECTIONS_MAX)
 
     async def is_usable(self, arn: str) -> bool:
-        """Return whether records can be put to a data stream. Raises :class:`Rejected` if that cannot be found out."""
+        """Return whether records can be put to a data stream.
+
+        Raises :class:`Rejected` if the server gives no answer.
+        """
         try:
             answer = await self._ask("DescribeStreamSummary", {"StreamARN": arn})
         except KinesisRefused:
@@ -90,7 +96,10 @@ class KinesisTarget:
         await self._http.close()
 
     async def _put(self, arn: str, request: list[KinesisRecord]) -> set[int]:
-        """Put records; return the numbers of those that were refused. Raises :class:`Rejected` if all were."""
+        """Put records, and return the numbers of those that were refused.
+
+        Raises :class:`Rejected` if all were refused.
+        """
         entries = [
             {"Data": b64encode(record.data).decode(), "PartitionKey": record.partition_key} for record in request
         ]
@@ -107,7 +116,7 @@ class KinesisTarget:
         return refused
 
     async def _ask(self, operation: str, request: dict[str, Any]) -> dict[str, Any]:
-        """Send one request. Raises :class:`KinesisRefused`, and :class:`Rejected` where it may succeed later."""
+        """Send one request. Raises :class:`KinesisRefused`, and :class:`Rejected` if it may succeed later."""
         body = orjson.dumps(request)
         headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": _TARGET + operation}
         try:
@@ -132,7 +141,7 @@ class KinesisTarget:
 
 
 def _next_request(waiting: list[KinesisRecord]) -> list[KinesisRecord]:
-    """Return the first record of each partition key, as many as one request takes."""
+    """Return the first record of each partition key, as many as fit into one request."""
     request: list[KinesisRecord] = []
     keys: set[str] = set()
     size = 0

@@ -17,11 +17,11 @@ AsyncExecute = Callable[[str, Mapping[str, Any]], Awaitable[dict[str, Any]]]
 
 
 class DeliveryRefused(Exception):
-    """The stream cannot be delivered; the text says why."""
+    """The stream cannot be delivered; the text is the reason."""
 
 
 class DeliveryPosition(NamedTuple):
-    """Where a delivery is: the stream, its shard, and the number of the last accepted record of the shard, or None."""
+    """The position of a delivery: stream, shard, and number of the last accepted record of the shard, or None."""
 
     stream: str
     shard: str
@@ -45,7 +45,7 @@ class Checkpoint:
             raise DeliveryRefused(f"{self._path} must be the checkpoint of a delivery") from None
 
     def write(self, position: DeliveryPosition) -> None:
-        """Keep a position, also through a power cut."""
+        """Store a position, so that it survives a power cut."""
         scratch = self._path.with_name(self._path.name + ".new")
         with scratch.open("wb") as file:
             file.write(orjson.dumps(position._asdict()))
