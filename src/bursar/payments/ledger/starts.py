@@ -1,4 +1,4 @@
-"""How an attempt starts: with its first event, and with the first attempt its obligation, in one transaction.
+"""Start an attempt, in one transaction with its first event and, if it is the first attempt, with its obligation.
 
 Starts at the same time derive the same id and write the same keys, so one of them succeeds and the others read again.
 """

@@ -243,7 +243,8 @@ async def _record_doubt(
 ) -> Attempt | None:
     """Release the lease as unsent, or record "unknown". Return the attempt as stored then.
 
-    None: another process has changed the attempt, or the store failed. Then the lease runs out: "unknown" as well.
+    None: another process has changed the attempt, or the store failed. Then the lease runs out, which means "unknown"
+    too.
     """
     reason = judgement.reason
     try:
