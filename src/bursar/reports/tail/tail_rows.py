@@ -22,7 +22,7 @@ class TailRows:
         self._rows: dict[RowKey, tuple[int, TableRow, int]] = {}
         self._waiting: list[TableRow] = []  # rows that the Arrow parts do not have yet
         self._parts: list[pa.Table] = []
-        self._stale = False  # a row that the parts have was replaced or removed
+        self._stale = False  # a row was replaced or removed, so the parts are made again and nothing waits
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -46,11 +46,12 @@ class TailRows:
         """
         known = self._rows.get(key)
         if known is None:
-            self._waiting.append(row)
+            if not self._stale:
+                self._waiting.append(row)
         elif version < known[2]:
             return
         elif known[1] != row:
-            self._stale = True
+            self._drop_arrow()
         else:
             order = min(order, known[0])
         self._rows[key] = (order, row, version)
@@ -58,7 +59,7 @@ class TailRows:
     def remove(self, key: RowKey) -> None:
         """Remove the row of ``key``, if there is one."""
         if self._rows.pop(key, None) is not None:
-            self._stale = True
+            self._drop_arrow()
 
     def below(self, order: int) -> list[TableRow]:
         """Return the rows whose last change is before ``order``, a place in the order of changes."""
@@ -69,13 +70,18 @@ class TailRows:
         dropped = {key: value for key, value in self._rows.items() if value[0] < order}
         if dropped:
             self._rows = {key: value for key, value in self._rows.items() if value[0] >= order}
-            self._stale = True
+            self._drop_arrow()
         return self._changes(dropped)
 
     def drop_all(self) -> list[RowChange]:
         """Remove all rows, and return them."""
-        dropped, self._rows, self._stale = self._rows, {}, True
+        dropped, self._rows = self._rows, {}
+        self._drop_arrow()
         return self._changes(dropped)
+
+    def _drop_arrow(self) -> None:
+        """Forget the Arrow form: the next one is made from the present rows. A founding may never ask for one."""
+        self._parts, self._waiting, self._stale = [], [], True
 
     def _changes(self, rows: Mapping[RowKey, tuple[int, TableRow, int]]) -> list[RowChange]:
         return [RowChange(self.schema, key, row, at, version=version) for key, (at, row, version) in rows.items()]
