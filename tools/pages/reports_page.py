@@ -196,7 +196,7 @@ Rows that are wider than the terminal are turned on their side, one column a lin
   Reports enable the stream (KEYS_ONLY) at their first use.
   On Amazon's DynamoDB it is a time in the index of changes.
   The {OVERLAP_S / 3600:.0f} hours before it are read again at each look, so clocks may differ by that much.
-- **Founding.**
+- **Build.**
   The first writer of a lake reads the whole table by a scan.
   The age of the table does not matter: a table may have been restored, copied or loaded.
   A lake is also built again when its position is lost.

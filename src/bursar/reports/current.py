@@ -357,8 +357,9 @@ class Current:
                 if is_first:
                     writer.clear()
                 written = writer.commit(batch, position, watermark)
-                merged = writer.merge() if writer.needs_merge() else written
-                if position is not None:  # once per build is enough
+                is_build = position is None
+                merged = writer.merge(building=is_build) if writer.needs_merge(building=is_build) else written
+                if not is_build:  # once per build is enough
                     self._make_twin(written, merged)
                 writer.tidy()
                 return merged

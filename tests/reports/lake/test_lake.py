@@ -10,6 +10,7 @@ from bursar.reports.errors import LakeBroken, LakeBusy
 from bursar.reports.lake import vacuum
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.merging import CLASS_FACTOR
+from bursar.reports.lake.rows import arrow_table, attempt_row
 from bursar.reports.lake.schema import PAYMENTS, TABLES, arrow_schema
 from bursar.reports.lake.writer import Batch, LakeWriter, writing
 from bursar.reports.reports import Reports
@@ -185,6 +186,25 @@ async def test_many_small_writes_leave_few_files(book: Book, reports: Reports) -
     await reports.write_lake()
     assert len((await reports.lake_state())["payments"].files) == 2, "a month that has ended is one file"
     assert (await reports.verify_lake()).equal
+
+
+async def test_the_build_of_a_lake_merges_the_files_of_a_month_by_size_and_at_its_end_in_one_commit(
+    book: Book, tmp_path: Path
+) -> None:
+    for _ in range(3):
+        book.now += 40 * DAY_S
+        book.move(book.start(), "failed")
+    rows = {PAYMENTS.name: arrow_table(PAYMENTS, map(attempt_row, book.attempts.values()))}
+    batch = Batch({schema.name: rows.get(schema.name, arrow_schema(schema).empty_table()) for schema in TABLES}, None)
+    with writing(Lake.at(f"file:{tmp_path / 'lake'}")) as writer:
+        for number in range(1, CLASS_FACTOR + 2):
+            written = writer.commit(batch, None, None)
+            found = writer.merge(building=True)
+            assert (found == written) == (number != CLASS_FACTOR), "only the eighth file of a month is merged"
+        with patch.object(LakeWriter, "_commit", autospec=True, side_effect=LakeWriter._commit) as commits:
+            merged = writer.merge()
+    assert sorted(merged[PAYMENTS.name].files.values()) == [1, CLASS_FACTOR, CLASS_FACTOR + 1, CLASS_FACTOR + 1]
+    assert commits.call_count == 1
 
 
 async def test_writing_again_leaves_no_orphan_metadata(book: Book, reports: Reports, tmp_path: Path) -> None:

@@ -27,9 +27,9 @@ def data_files(table: "Table") -> "list[DataFile]":
 
 
 def commit_files(
-    table: "Table", removed: "Sequence[DataFile]", added: "Sequence[pa.Table]", summary: Mapping[str, str]
+    table: "Table", removed: "Sequence[DataFile]", added: "Iterable[pa.Table]", summary: Mapping[str, str]
 ) -> None:
-    """Commit one snapshot. Each table of ``added`` becomes one file per partition."""
+    """Commit one snapshot. Each table of ``added`` becomes one file per partition before the next one is asked for."""
     from pyiceberg.table.snapshots import Operation
 
     register_encodings()

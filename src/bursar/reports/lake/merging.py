@@ -2,7 +2,8 @@
 
 Each commit adds a file to the present month. Files are grouped in classes by size. Each class is eight times larger
 than the one before, and eight files of a class become one file of the next class. So a row is rewritten about once per
-class. A month that has ended is merged once more, into files of at most ``MERGE_ROWS_MAX`` rows.
+class. A month that has ended is merged once more, into files of at most ``MERGE_ROWS_MAX`` rows. While a lake is built,
+each commit adds a file to every month, so all of them are merged like the present one, and once more at the end.
 """
 
 import math
@@ -14,10 +15,13 @@ MERGE_ROWS_MAX: Final = 200_000
 """The most rows that one merge reads into memory."""
 
 
-def to_merge(files: Sequence[Any], *, is_newest: bool) -> list[Any]:
-    """Return the files of one month that should become one; none or at least two. ``is_newest``: the present month."""
+def to_merge(files: Sequence[Any], *, is_growing: bool) -> list[Any]:
+    """Return the files of one month that should become one; none or at least two.
+
+    ``is_growing``: further commits will add files to the month.
+    """
     small = sorted((file for file in files if file.record_count < MERGE_ROWS_MAX), key=lambda file: file.record_count)
-    if not is_newest:
+    if not is_growing:
         return _first_group(small, minimum=2)
     classes: dict[int, list[Any]] = {}
     for file in small:

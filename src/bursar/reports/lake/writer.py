@@ -16,7 +16,7 @@ the process dies. If two writers meet on S3, Iceberg refuses the commit of the s
 import fcntl
 import sys
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -105,26 +105,30 @@ class LakeWriter:
                 self._commit(schema, files, [], self._present(table))
         return self.state()
 
-    def merge(self) -> LakeState:
-        """Merge small files, each group in a separate commit; no row changes. Return the new state."""
+    def merge(self, *, building: bool = False) -> LakeState:
+        """Merge small files; no row changes. Return the new state.
+
+        A commit merges at most one group of files of each month. One group at a time is in memory.
+        ``building``: the lake is being built, so every month will get more files.
+        """
         for schema in TABLES:
             table = self._tables[schema.name]
-            while group := self._group_to_merge(table):
-                merged = in_stored_order(schema, read_files(schema, table, group))
-                self._commit(schema, group, [merged], self._present(table))
+            while groups := self._groups_to_merge(table, building):
+                merged = (in_stored_order(schema, read_files(schema, table, group)) for group in groups)
+                self._commit(schema, [file for group in groups for file in group], merged, self._present(table))
         return self.state()
 
-    def needs_merge(self) -> bool:
+    def needs_merge(self, *, building: bool = False) -> bool:
         """Return whether :meth:`merge` has something to do."""
-        return any(self._group_to_merge(table) for table in self._tables.values())
+        return any(self._groups_to_merge(table, building) for table in self._tables.values())
 
-    def _group_to_merge(self, table: "Table") -> "list[DataFile]":
+    def _groups_to_merge(self, table: "Table", building: bool) -> "list[list[DataFile]]":
         months = list(months_of(data_files(table)))
-        for place, (_, files) in enumerate(months, start=1):
-            group = to_merge(files, is_newest=place == len(months))
-            if group:
-                return group
-        return []
+        groups = [
+            to_merge(files, is_growing=building or place == len(months))
+            for place, (_, files) in enumerate(months, start=1)
+        ]
+        return [group for group in groups if group]
 
     def tidy(self) -> int:
         """Expire old snapshots and delete files that no snapshot needs. Return the number of files deleted."""
@@ -156,7 +160,7 @@ class LakeWriter:
         self,
         schema: TableSchema,
         removed: "list[DataFile]",
-        added: "list[pa.Table]",
+        added: "Iterable[pa.Table]",
         summary: Mapping[str, str],
     ) -> None:
         from pyiceberg.exceptions import CommitFailedException

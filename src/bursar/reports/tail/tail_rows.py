@@ -80,7 +80,7 @@ class TailRows:
         return self._changes(dropped)
 
     def _drop_arrow(self) -> None:
-        """Forget the Arrow form: the next one is made from the present rows. A founding may never ask for one."""
+        """Forget the Arrow form: the next one is made from the present rows. A build may never ask for one."""
         self._parts, self._waiting, self._stale = [], [], True
 
     def _changes(self, rows: Mapping[RowKey, tuple[int, TableRow, int]]) -> list[RowChange]:
