@@ -64,6 +64,16 @@ WHERE id > ? AND (agency IS NOT NULL OR paygov IS NOT NULL)
     AND NOT EXISTS (SELECT 1 FROM payments p WHERE p.paygov = l.paygov)
 ORDER BY id LIMIT ?
 """
+_OBLIGATION: Final = "'o' || p.client || '#' || p.reference"
+_MATCH_BY_IDS: Final = f"""
+INSERT INTO matched
+SELECT l.id, p.agency, NULL, coalesce({_OBLIGATION}, 'c' || coalesce(l.agency, l.paygov, l.id))
+FROM lines l LEFT JOIN payments p ON p.agency = coalesce(
+    (SELECT a.agency FROM payments a WHERE a.agency = l.agency),
+    (SELECT min(a.agency) FROM payments a WHERE a.paygov = l.paygov)
+)
+"""
+"""A group is an obligation, or the collection of a line without an attempt."""
 _MISSING_THERE: Final = f"""
 INSERT INTO results
 SELECT CASE WHEN created_on >= :first THEN '{MISSING_THERE.name}' ELSE '{AT_THE_EDGE.name}' END,
@@ -209,12 +219,8 @@ class Scratch:
             yield [(agency_id, paygov_id) for _, agency_id, paygov_id in rows]
 
     def match_by_ids(self) -> None:
-        """Match each line by our id, or otherwise by Pay.gov's."""
-        self._file.execute(
-            "INSERT INTO matched SELECT l.id, coalesce("
-            "(SELECT p.agency FROM payments p WHERE p.agency = l.agency), "
-            "(SELECT min(p.agency) FROM payments p WHERE p.paygov = l.paygov)), NULL, NULL FROM lines l"
-        )
+        """Match each line by our id, or otherwise by Pay.gov's, and give it its group."""
+        self._file.execute(_MATCH_BY_IDS)
 
     def open_days(self) -> tuple[str, str] | None:
         """Return the first and the last day of unmatched lines without our id; None without such lines."""
@@ -239,11 +245,10 @@ class Scratch:
         self._file.execute("DROP TABLE open_payments")
 
     def group(self) -> None:
-        """Group the lines by obligation, or by collection if it is not ours, and mark the groups with several lines."""
+        """Give the lines that a rule matched their groups, and note the groups of several lines."""
         self._file.execute(
-            "UPDATE matched SET grouped = coalesce("
-            "(SELECT 'o' || client || '#' || reference FROM payments p WHERE p.agency = matched.attempt), "
-            "(SELECT 'c' || coalesce(l.agency, l.paygov, l.id) FROM lines l WHERE l.id = matched.line))"
+            f"UPDATE matched SET grouped = {_OBLIGATION} FROM payments p "
+            "WHERE p.agency = matched.attempt AND matched.rule IS NOT NULL"
         )
         self._file.execute("CREATE INDEX by_group ON matched (grouped)")
         self._file.execute(_SHARED)
