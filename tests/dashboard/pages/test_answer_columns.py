@@ -38,6 +38,24 @@ def test_every_column_of_the_schema_has_a_name(language: Any) -> None:
     assert {name for name in names if f"answer_columns.{name}" not in text_in(language).texts} == set()
 
 
+def test_the_catalogue_explains_the_schema_as_sql_does() -> None:
+    english, spanish = text_in("en"), text_in("es")
+    for table, meaning, columns in readable_tables():
+        assert english(f"sql_tables.{table}") == meaning
+        for each in columns:
+            key = f"sql_columns.{table}.{each.name}"
+            assert english(key) == each.meaning, key
+            assert spanish(key) != each.meaning or each.name == "account", key
+
+
+async def test_the_tables_and_the_completion_are_in_the_language_of_the_person(office: Office) -> None:
+    browser = office.visitor("finance")
+    browser.cookies[LANGUAGE_COOKIE] = "es"
+    page = (await browser.get("/dashboard/sql")).text
+    assert "<dd>VARCHAR: la aplicación que pidió el pago</dd>" in page
+    assert re.search('<option value="seq" label="[A-Z]+  el número del evento en ese historial">', page)
+
+
 def test_every_unit_of_a_report_is_shown() -> None:
     units = {column.unit for report in named_reports().values() for column in report.columns}
     named = {USD, SHARE, "hours"}

@@ -22,11 +22,13 @@ from bursar.dashboard.queries.as_of import AS_OF, AsOf
 from bursar.dashboard.saved_views import NAME_CHARS_MAX, TooManyViews
 from bursar.dashboard.sign_in.roles import ROLES, role_named
 from bursar.dashboard.statement_runs import Stopped, new_run_id
+from bursar.dashboard.text.catalogue import Text
 from bursar.dashboard.visit import PageError, Visit, whole_number
 from bursar.portal.contract.periods import court_day
 from bursar.reports.errors import BadParameter, ReportError
+from bursar.reports.lake.twin import DAYS
 from bursar.reports.output.head import NO_SUBJECT
-from bursar.reports.schema_text import readable_tables, words
+from bursar.reports.schema_text import readable_tables
 from bursar.reports.sql.answer import Question, SqlAnswer
 from bursar.reports.sql.statement import STATEMENT_BYTES_MAX
 
@@ -152,12 +154,21 @@ async def _page(
         problem=problem,
         notice=notice,
         tables=list(readable_tables()),
-        words=words(),
+        words=_words(visit.text),
         queries=await asyncio.to_thread(visit.site.saved_queries.visible_to, visit.account),
         roles=ROLES,
         forms=EXPORT_FORMS,
         section="sql",
     )
+
+
+def _words(text: Text) -> dict[str, str]:
+    """Return every name that a statement may use → its description in the person's language, for the completion."""
+    found = dict.fromkeys([*(name for name, _, _ in readable_tables()), DAYS], text("sql.table"))
+    for table, _, columns in readable_tables():
+        for each in columns:
+            found.setdefault(each.name, f"{each.sql_type}  {text(f'sql_columns.{table}.{each.name}')}")
+    return found | {"attempts": text("sql.attempts")}
 
 
 def _label(visit: Visit, value: Any) -> str:
