@@ -121,6 +121,29 @@ def test_billing_goes_back_and_forth(orders: Engine) -> None:
     assert "Neither ReadCapacityUnits nor" in refusal(orders, "UpdateTable", both)
 
 
+def test_an_index_needs_units_of_its_own_and_changes_once_in_a_request(orders: Engine) -> None:
+    orders.execute("UpdateTable", create_index())
+    units = {"ReadCapacityUnits": 5, "WriteCapacityUnits": 6}
+    provisioned = {"TableName": "orders", "BillingMode": "PROVISIONED", "ProvisionedThroughput": units}
+    assert refusal(orders, "UpdateTable", provisioned) == (
+        "One or more parameter values were invalid: ProvisionedThroughput must be specified for index: by-n"
+    )
+    update = {"Update": {"IndexName": "by-n", "ProvisionedThroughput": units}}
+    orders.execute("UpdateTable", {**provisioned, "GlobalSecondaryIndexUpdates": [update]})
+    same = {"TableName": "orders", "GlobalSecondaryIndexUpdates": [update]}
+    assert refusal(orders, "UpdateTable", same) == (
+        "The provisioned throughput for the index by-n will not change. The requested value equals the current value. "
+        "Current ReadCapacityUnits provisioned for the index: 5. Requested ReadCapacityUnits: 5. "
+        "Current WriteCapacityUnits provisioned for the index: 6. Requested WriteCapacityUnits: 6. "
+        "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
+    )
+    twice = {"TableName": "orders", "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "by-n"}}, update]}
+    assert refusal(orders, "UpdateTable", twice) == (
+        "One or more parameter values were invalid: "
+        "Only one global secondary index update per index is allowed simultaneously. Index: by-n"
+    )
+
+
 def test_a_stream_is_turned_on_and_off(orders: Engine) -> None:
     on = {
         "TableName": "orders",

@@ -1,5 +1,6 @@
 """UpdateTable: billing, throughput, global indexes, stream, table class, deletion protection, encryption."""
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -173,15 +174,18 @@ def _set_throughput(document: dict[str, Any], request: Mapping[str, Any]) -> Non
         return
     check_units(throughput)
     if throughput == document.get("ProvisionedThroughput") and request.get("GlobalSecondaryIndexUpdates") is None:
-        raise invalid(
-            "The provisioned throughput for the table will not change. The requested value equals the current value. "
-            f"Current ReadCapacityUnits provisioned for the table: {throughput['ReadCapacityUnits']}. "
-            f"Requested ReadCapacityUnits: {throughput['ReadCapacityUnits']}. "
-            f"Current WriteCapacityUnits provisioned for the table: {throughput['WriteCapacityUnits']}. "
-            f"Requested WriteCapacityUnits: {throughput['WriteCapacityUnits']}. "
-            "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
-        )
+        raise _unchanged_units(throughput, "table", "table")
     document["ProvisionedThroughput"] = throughput
+
+
+def _unchanged_units(throughput: Mapping[str, Any], kind: str, which: str) -> DynamoError:
+    reads, writes = throughput["ReadCapacityUnits"], throughput["WriteCapacityUnits"]
+    return invalid(
+        f"The provisioned throughput for the {which} will not change. The requested value equals the current value. "
+        f"Current ReadCapacityUnits provisioned for the {kind}: {reads}. Requested ReadCapacityUnits: {reads}. "
+        f"Current WriteCapacityUnits provisioned for the {kind}: {writes}. Requested WriteCapacityUnits: {writes}. "
+        "Refer to the Amazon DynamoDB Developer Guide for current limits and how to request higher limits."
+    )
 
 
 def _set_stream(core: Core, table: Table, document: dict[str, Any], request: Mapping[str, Any]) -> None:
@@ -199,6 +203,12 @@ def _set_stream(core: Core, table: Table, document: dict[str, Any], request: Map
 def _set_indexes(table: Table, document: dict[str, Any], request: Mapping[str, Any]) -> None:
     updates = request.get("GlobalSecondaryIndexUpdates") or ()
     kinds = [_kind(update) for update in updates]
+    names = Counter(update[kind]["IndexName"] for kind, update in zip(kinds, updates, strict=True))
+    for name, count in names.items():
+        if count > 1:
+            raise invalid_parameter(
+                f"Only one global secondary index update per index is allowed simultaneously. Index: {name}"
+            )
     vector_updates = request.get(VECTOR_UPDATES) or ()
     if sum(kind != "Update" for kind in kinds) + len(vector_updates) > INDEX_UPDATES_PER_REQUEST_MAX:
         raise DynamoError(
@@ -209,6 +219,9 @@ def _set_indexes(table: Table, document: dict[str, Any], request: Mapping[str, A
         _INDEX_CHANGES[kind](table, document, update[kind], request)
     for update in vector_updates:
         _change_vectors(table, document, update, request)
+    if document["BillingMode"] == "PROVISIONED" != table.document["BillingMode"]:
+        for index in document[GLOBAL]:
+            check_index_capacity(index, on_demand=False)
 
 
 def _change_vectors(
@@ -302,6 +315,8 @@ def _update_index(
     throughput = index.get("ProvisionedThroughput")
     if throughput is not None:
         check_index_capacity(index, on_demand=document["BillingMode"] == "PAY_PER_REQUEST")
+        if existing_index.get("ProvisionedThroughput") == throughput:
+            raise _unchanged_units(throughput, "index", of)
         existing_index["ProvisionedThroughput"] = throughput
     for member in ("OnDemandThroughput", "WarmThroughput"):
         if index.get(member) is not None:
