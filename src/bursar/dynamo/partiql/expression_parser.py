@@ -45,6 +45,7 @@ _COMPARISONS = {"=": "=", "<>": "<>", "!=": "<>", "<": "<", "<=": "<=", ">": ">"
 _BINARY = (frozenset({"||"}), frozenset({"+", "-"}), frozenset({"*", "/", "%"}))
 """The operators with a higher precedence than comparisons, the lowest first."""
 _KEYWORD_FUNCTIONS = frozenset({"size", "exists", "char_length", "character_length", "upper", "lower", "coalesce"})
+_AGGREGATES = frozenset({"avg", "count", "max", "min", "sum"})
 _CONSTANTS: dict[str, AttributeValue] = {"true": {"BOOL": True}, "false": {"BOOL": False}, "null": {"NULL": True}}
 
 
@@ -211,9 +212,15 @@ class ExpressionParser:
             return Missing(token.place)
         if token.text in _KEYWORD_FUNCTIONS and self.tokens[self.at + 1].text == "(":
             return self.call()
+        if self.is_aggregate():
+            raise invalid(f"Unsupported token in expression: {token.text} {token.place}")
         if token.text in ("case", "cast"):
             raise invalid(f"Unsupported token in expression: {token.text.upper()} {token.place}")
         raise self.unexpected()
+
+    def is_aggregate(self) -> bool:
+        """Return whether the next expression is a call of COUNT, SUM or the like, which no statement may have."""
+        return self.token.kind == KEYWORD and self.token.text in _AGGREGATES and self.tokens[self.at + 1].text == "("
 
     def call(self) -> Expression:
         """Return a function with its operands."""

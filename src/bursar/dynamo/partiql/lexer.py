@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from bursar.dynamo.errors import DynamoError, invalid
 
+MALFORMED = "Statement wasn't well formed, can't be processed"
 WORD = "word"
 KEYWORD = "keyword"
 QUOTED = "quoted"
@@ -109,4 +110,4 @@ def _read(kind: str, text: str) -> tuple[str, str]:
 
 def malformed(detail: str) -> DynamoError:
     """Return the error for a text that is not a statement."""
-    return invalid(f"Statement wasn't well formed, can't be processed: {detail}")
+    return invalid(f"{MALFORMED}: {detail}")

@@ -92,6 +92,8 @@ class _StatementParser(ExpressionParser):
         names: set[str] = set()
         while True:
             token = self.token
+            if self.is_aggregate():
+                raise invalid(f"Unexpected path component {token.place}")
             one = self.expression()
             if self.sign_taken("."):
                 raise invalid("Changing item's hierarchy while reading isn't supported")

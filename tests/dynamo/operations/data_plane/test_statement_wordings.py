@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bursar.dynamo import Engine
+from bursar.dynamo import DynamoError, Engine
 from tests.support.dynamo.tables import item, put, refusal, table
 
 NOT_WELL_FORMED = "Statement wasn't well formed, can't be processed: "
@@ -268,6 +268,27 @@ def test_the_refusals_of_indexes(indexed: Engine) -> None:
     assert refusal(indexed, "ExecuteTransaction", transaction) == (
         "Validation failed in TransactStatements[0]: Reads on indices are not supported within transactions."
     )
+
+
+def test_a_fault_of_a_statement_names_its_place_in_the_transaction(tables: Engine) -> None:
+    good = {"Statement": """SELECT * FROM "text" WHERE pk = 'a'"""}
+    for fault, found in (
+        (
+            {"Statement": 'SELECT * FROM "text" WHERE pk = ?'},
+            "Number of parameters in request and statement don't match.",
+        ),
+        ({"Statement": 'SELECT COUNT(*) FROM "text"'}, "Unexpected path component at 1:8:5"),
+    ):
+        statements = {"TransactStatements": [good, fault]}
+        assert (
+            refusal(tables, "ExecuteTransaction", statements) == f"Validation failed in TransactStatements[1]: {found}"
+        )
+    statements = {"TransactStatements": [good, {"Statement": "SELEC"}]}
+    assert refusal(tables, "ExecuteTransaction", statements).startswith("Statement wasn't well formed")
+    statements = {"TransactStatements": [good, {"Statement": 'SELECT * FROM "text" WHERE pk = 1'}]}
+    with pytest.raises(DynamoError) as cancelled:
+        tables.execute("ExecuteTransaction", statements)
+    assert [reason["Code"] for reason in cancelled.value.cancellation_reasons or ()] == ["None", "ValidationError"]
 
 
 def test_operands_are_checked_before_the_table_is_looked_for(tables: Engine) -> None:

@@ -26,9 +26,10 @@ from bursar.dynamo.operations.data_plane.item_actions import (
     UpdateAction,
 )
 from bursar.dynamo.operations.data_plane.read_pages import ROWS_UNLIMITED, Reading, Rows, prepare_read, read_page
-from bursar.dynamo.operations.data_plane.transactions import SAME_ITEM_TWICE, write_all
+from bursar.dynamo.operations.data_plane.transactions import SAME_ITEM_TWICE, all_fitting, write_all
 from bursar.dynamo.partiql import parse_statement
-from bursar.dynamo.partiql.key_ranges import PartitionSpan
+from bursar.dynamo.partiql.key_ranges import KEY_TYPE, PartitionSpan
+from bursar.dynamo.partiql.lexer import MALFORMED
 from bursar.dynamo.partiql.statement_plans import (
     ChangePlan,
     ReadPlan,
@@ -38,7 +39,7 @@ from bursar.dynamo.partiql.statement_plans import (
     plan_select,
     plan_update,
 )
-from bursar.dynamo.partiql.statement_values import StatementValues
+from bursar.dynamo.partiql.statement_values import TOO_FEW, StatementValues
 from bursar.dynamo.partiql.syntax_tree import (
     DeleteStatement,
     ExistsStatement,
@@ -384,7 +385,11 @@ class _Found:
 def execute_transaction(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     """Run up to 100 reads, or up to 100 writes and EXISTS, all or none."""
     elements = request["TransactStatements"]
-    statements = [parse_statement(one["Statement"]) for one in elements]
+    statements = [_parsed(at, one["Statement"]) for at, one in enumerate(elements)]
+    for at, (statement, one) in enumerate(zip(statements, elements, strict=True)):
+        wanted = statement.select.parameters if isinstance(statement, ExistsStatement) else statement.parameters
+        if len(one.get("Parameters") or ()) < wanted:
+            raise _invalid_at(at, TOO_FEW)
     if all(isinstance(statement, SelectStatement) for statement in statements):
         return _read_all(core, request, list(zip(_selects(statements), elements, strict=True)))
     if any(isinstance(statement, SelectStatement) for statement in statements):
@@ -396,6 +401,13 @@ def execute_transaction(core: Core, request: Mapping[str, Any]) -> dict[str, Any
     return {"Responses": [], **write_all(core, request, elements, _transactional, lambda: steps)}
 
 
+def _parsed(at: int, text: str) -> PartiqlStatement:
+    try:
+        return parse_statement(text)
+    except DynamoError as error:
+        raise error if error.message.startswith(MALFORMED) else _invalid_at(at, error.message) from None
+
+
 def _selects(statements: Sequence[PartiqlStatement]) -> Iterator[SelectStatement]:
     return (statement for statement in statements if isinstance(statement, SelectStatement))
 
@@ -403,14 +415,7 @@ def _selects(statements: Sequence[PartiqlStatement]) -> Iterator[SelectStatement
 def _read_all(
     core: Core, request: Mapping[str, Any], selects: Sequence[tuple[SelectStatement, Mapping[str, Any]]]
 ) -> dict[str, Any]:
-    found = []
-    for at, (select, one) in enumerate(selects):
-        if select.index is not None:
-            raise _invalid_at(at, "Reads on indices are not supported within transactions.")
-        try:
-            found.append(_Found(core, select, one))
-        except DynamoError as error:
-            raise _invalid_at(at, NO_KEY_IN_TRANSACTION) if error.message == ONLY_ONE_ITEM else error from None
+    found = all_fitting(_found, core, [(at, *one) for at, one in enumerate(selects)])
     if len({(one.table.id, one.key) for one in found}) != len(found):
         raise invalid(SAME_ITEM_TWICE)
     items = [one.item() for one in found]
@@ -421,6 +426,19 @@ def _read_all(
             one.consumed(consistent=True, transactional=True).response(detail, by_kind=True) for one in found
         ]
     return response
+
+
+def _found(core: Core, step: tuple[int, SelectStatement, Mapping[str, Any]]) -> _Found:
+    """Return a read of a transaction. Raise Misfit for a key that does not fit its table."""
+    at, select, request = step
+    if select.index is not None:
+        raise _invalid_at(at, "Reads on indices are not supported within transactions.")
+    try:
+        return _Found(core, select, request)
+    except DynamoError as error:
+        if error.message.startswith(KEY_TYPE.format("")):
+            raise DoesNotFitTable(error.message) from None
+        raise _invalid_at(at, NO_KEY_IN_TRANSACTION) if error.message == ONLY_ONE_ITEM else error from None
 
 
 def _transactional(core: Core, step: tuple[int, PartiqlStatement, Mapping[str, Any]]) -> ItemAction:

@@ -167,7 +167,7 @@ def write_all(
         remembered = core.storage.token(token, core.clock())
         if remembered is not None:
             return _repeated(request, digest, *remembered)
-    actions = _all_fitting(make, core, read())
+    actions = all_fitting(make, core, read())
     if len({(action.table.id, action.key) for action in actions}) != len(actions):
         raise invalid(SAME_ITEM_TWICE)
     writes = _decide(actions)
@@ -196,7 +196,7 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
             binding.check_all_used()
         gets.append((get, projection))
     tables = [core.table(get["TableName"]) for get, _ in gets]
-    keys = _all_fitting(_key, core, [(table, get["Key"]) for table, (get, _) in zip(tables, gets, strict=True)])
+    keys = all_fitting(_key, core, [(table, get["Key"]) for table, (get, _) in zip(tables, gets, strict=True)])
     places = [(table, key, projection) for table, (_, key), (_, projection) in zip(tables, keys, gets, strict=True)]
     if len({(table.id, key) for table, key, _ in places}) != len(places):
         raise invalid(SAME_ITEM_TWICE)
@@ -222,7 +222,7 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
     return response
 
 
-def _all_fitting(make: Callable[[Core, Given], Fitted], core: Core, given: Sequence[Given]) -> list[Fitted]:
+def all_fitting(make: Callable[[Core, Given], Fitted], core: Core, given: Sequence[Given]) -> list[Fitted]:
     """Return what ``make`` returns for each of ``given``.
 
     Keys and items that do not fit their tables cancel the transaction, each with its reason. Errors of the request
