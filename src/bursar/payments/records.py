@@ -40,9 +40,8 @@ ATTEMPT: Final = "attempt"
 EVENT: Final = "event"
 """The ``kind`` of each item."""
 ATTEMPTS_BEGIN: Final = "attempt#"
-"""The beginning of the sort key of every attempt, and of no other item."""
 EVENTS_BEGIN: Final = "event#"
-"""The beginning of the sort key of every event, and of no other item."""
+"""The beginnings of the sort keys of every attempt and of every event, and of no other item."""
 CENT: Final = Decimal("0.01")
 METADATA: Final = "metadata"
 METADATA_ERASED_AT: Final = "metadataErasedAt"
@@ -86,10 +85,7 @@ class Obligation:
 
         Metadata are compared as JSON: ``1`` differs from ``true``, and the order of keys does not matter.
         """
-        same = {
-            "fee": fee == self.fee,
-            "metadata": canonical_json(metadata) == canonical_json(self.metadata),
-        }
+        same = {"fee": fee == self.fee, "metadata": canonical_json(metadata) == canonical_json(self.metadata)}
         return tuple(name for name, is_same in same.items() if not is_same)
 
 
@@ -109,10 +105,9 @@ class Attempt:
     over the Treasury's accounts, None for a fee without one.
 
     ``first_attempt`` is the sort key of the obligation's first attempt; None at obligations of earlier versions.
-    ``holds_obligation`` means that this is the first attempt and no further one has started. Then no sentinel is needed
-    to keep other attempts out (:mod:`bursar.payments.rules`). The end of this hold does not change ``version``, and
-    attempts that differ only in it are equal. ``follows`` is ``first_attempt`` in a further attempt that blocked others
-    when it began.
+    ``holds_obligation``: this is the first attempt, and no further one has started, so other attempts are kept out
+    without a sentinel (:mod:`bursar.payments.rules`). Its end does not change ``version``; attempts that differ only
+    in it are equal. ``follows`` is ``first_attempt`` in a further attempt that blocked others when it began.
 
     ``stored_item`` is the item that was last read or written, None for an attempt that is not stored. A write compares
     it with the store, and copies from it the attributes that this version of Bursar does not know.
