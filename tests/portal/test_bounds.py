@@ -35,6 +35,7 @@ BOUNDS = {
     "views.JSON_INTEGER_MAX": 2**63 - 1,
     "views.RETURN_CODE_DIGITS_MAX": 9,
     "deposit_commands.NAME_CHARS_MAX": 100,
+    "shard_commands.NAME_CHARS_MAX": 100,
     "asgi.REQUEST_ID_CHARS_MAX": 64,
     "asgi.HEADERS_MAX": 100,
     "asgi.STREAM_TIMEOUT_S": 1_860,
