@@ -370,14 +370,9 @@ def attempt_key_of(client: str, reference: str, created_at: float, agency_tracki
 def obligation_of(first: Attempt) -> Obligation:
     """Return the obligation of its first attempt, ``first``: the rules keep the values of the two equal."""
     return Obligation(
-        client=first.client,
-        reference=first.reference,
-        fee=first.fee,
-        metadata=first.metadata,
-        created_at=first.created_at,
-        metadata_erased_at=first.metadata_erased_at,
-        first_attempt=first.first_attempt,
-    )
+        client=first.client, reference=first.reference, fee=first.fee, metadata=first.metadata,
+        created_at=first.created_at, metadata_erased_at=first.metadata_erased_at, first_attempt=first.first_attempt,
+    )  # fmt: skip
 
 
 def latest_event(
