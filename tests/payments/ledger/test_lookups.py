@@ -12,7 +12,7 @@ from bursar.payments.due import RECEIVED_AGE_MAX_S, TOKEN_AGE_MAX_S
 from bursar.payments.ledger import lookups
 from bursar.payments.ledger.lookups import BUCKET_S, CHANGES_SPAN_MAX_S
 from bursar.payments.ledger.table import TABLE_NAME
-from bursar.payments.records import change_bucket
+from bursar.payments.records import attempt_key_of, change_bucket
 from tests.support.payments.stage import Listening, Wall
 from tests.support.write_paths import WritePath
 
@@ -73,6 +73,13 @@ async def test_an_attempt_is_found_by_any_of_its_names(ledger: Ledger, start: St
     attempt = await ledger.record_outcome(attempt, Outcome("pending", "3FP", "Received", "ACH"), actor="portal")
     assert await ledger.attempt_by_agency_id(attempt.agency_tracking_id) == attempt
     assert await ledger.attempt_by_paygov_id("3FP") == attempt
+
+
+async def test_attempts_are_read_by_their_keys_without_those_that_are_gone(ledger: Ledger, start: Start) -> None:
+    attempt = await start()
+    values = attempt.client, attempt.reference.upper(), attempt.created_at
+    keys = [attempt_key_of(*values, attempt.agency_tracking_id), attempt_key_of(*values, "nobody")]
+    assert await ledger.attempts_at(keys) == [attempt]
 
 
 async def test_an_absent_obligation_or_attempt_is_none(ledger: Ledger) -> None:
