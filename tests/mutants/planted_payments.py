@@ -205,3 +205,38 @@ weaken(
     'if name not in _KEYS | {"at"}',
     "payments/test_event_chain.py",
 )
+
+# --- shards of the index of changes -----------------------------------------------------------------------------------
+
+weaken(
+    "shards-of-the-first-day",
+    "a reader of changes asks as many shards as there were at the beginning",
+    "bursar.payments.ledger.lookups:Lookups._change_pages",
+    "(await self.change_shards.counts())[-1]",
+    "(await self.change_shards.counts())[0]",
+    "payments/ledger/test_change_shards.py",
+)
+weaken(
+    "shards-merged-too-far",
+    "a merge of shards yields entries before it has read all earlier ones",
+    "bursar.payments.ledger.change_shards:merged_pages",
+    "until = min(",
+    "until = max(",
+    "payments/ledger/test_change_shards.py",
+)
+weaken(
+    "shards-by-time",
+    "the entries of an obligation are in several shards",
+    "bursar.payments.ledger.change_shards:_in_shard",
+    'item["pk"]["S"]',
+    'item["changedAt"]["S"]',
+    "payments/ledger/test_change_shards.py",
+)
+weaken(
+    "shards-unaudited",
+    "the audit accepts an event in a shard that no reader asks",
+    "bursar.payments.audit.chain_check:_ObligationCheck._bucket",
+    "stored if stored in buckets else hour",
+    "stored",
+    "payments/ledger/test_change_shards.py",
+)
