@@ -283,6 +283,13 @@ def test_a_fault_of_a_statement_names_its_place_in_the_transaction(tables: Engin
         assert (
             refusal(tables, "ExecuteTransaction", statements) == f"Validation failed in TransactStatements[1]: {found}"
         )
+    write = {"Statement": """INSERT INTO "text" VALUE {'pk': 'w'}"""}
+    for statement, found in (
+        ("""INSERT INTO "text" VALUE {'pk': 'x', 'n': 1e126}""", f"{OVERFLOW} under root"),
+        ("""UPDATE "text" SET a = 1, a = 2 WHERE pk = 'x'""", "Two document paths overlap"),
+    ):
+        message = refusal(tables, "ExecuteTransaction", {"TransactStatements": [write, {"Statement": statement}]})
+        assert message.startswith(f"Validation failed in TransactStatements[1]: {found}")
     statements = {"TransactStatements": [good, {"Statement": "SELEC"}]}
     assert refusal(tables, "ExecuteTransaction", statements).startswith("Statement wasn't well formed")
     statements = {"TransactStatements": [good, {"Statement": 'SELECT * FROM "text" WHERE pk = 1'}]}

@@ -16,6 +16,9 @@ from bursar.dynamo.core.catalogue import Core, GuardRefused, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid, invalid_parameter
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item, normalise
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
+from bursar.dynamo.items.numbers import TOO_LARGE as TOO_LARGE_NUMBER
+from bursar.dynamo.items.numbers import TOO_PRECISE
+from bursar.dynamo.items.numbers import TOO_SMALL as TOO_SMALL_NUMBER
 from bursar.dynamo.operations.data_plane import fast_single_item_select
 from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
 from bursar.dynamo.operations.data_plane.item_actions import (
@@ -65,6 +68,8 @@ ONE_CONDITION = "EXISTS() must contain a single item read with additional condit
 NO_KEY_IN_BATCH = "Select statements within BatchExecuteStatement must specify the primary key in the where clause."
 NO_INDEX = "The table does not have the specified index"
 NO_CONSISTENT_READ = "Strongly consistent read is not supported on Global Secondary Indexes"
+_OF_THE_STATEMENT = (TOO_LARGE_NUMBER, TOO_SMALL_NUMBER, TOO_PRECISE, "Two document paths ")
+"""The beginnings of errors that no table decides; the others about a write cancel its transaction."""
 NO_KEY_IN_TRANSACTION = "Select statements within ExecuteTransaction must specify the primary key in the where clause."
 
 # --- one statement --------------------------------------------------------------------------------------------------
@@ -458,6 +463,8 @@ def _transactional(core: Core, step: tuple[int, PartiqlStatement, Mapping[str, A
             # A parameter that cannot be read is an error of the whole request.
             for parameter in request.get("Parameters") or ():
                 normalise(parameter)
+            if error.message.startswith(_OF_THE_STATEMENT):
+                raise _invalid_at(at, error.message) from None
             raise DoesNotFitTable(error.message) from None
         raise
 
