@@ -227,9 +227,8 @@ def refund_from_item(item: Item) -> RefundRequest:
 def reversal_id(attempt: Attempt, report: ReversalReport) -> str:
     """Return the id of a reported reversal: equal for reports of the same one, no matter who reports it.
 
-    A debit is returned once, and in full, so the id of a return depends on its attempt only. Other reports with the
-    reporter's id are one reversal if that id is equal. Reports without it are one reversal if amount, reason code and
-    date are equal.
+    A debit is returned once, and in full, so the id of a return depends on its attempt only. Other reports are about
+    one reversal if their reporters' ids are equal or, without such an id, if amount, reason code and date are equal.
     """
     if report.kind == RETURNED:
         return f"{attempt.agency_tracking_id}#{RETURNED}"

@@ -60,7 +60,7 @@ def search_vectors(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _place(request: Mapping[str, Any], null: str | None = None) -> str:
-    """Return where the body ends, or where its member ``null`` does."""
+    """Return the position of the end of the body, or of the end of its member ``null``."""
     body = orjson.dumps(request)
     if null is not None:
         body = body[: body.index(b'"%s":null' % null.encode()) + len(null) + len('"":null')]
