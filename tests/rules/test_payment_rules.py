@@ -143,6 +143,8 @@ BREAKS: dict[str, Callable[[PlainStore], Ends | Many]] = {
     "kept-restore-mark": lambda s: (_mark(s)[0], None),
     "lost-collection-facts": lambda s: _lost(s, payGovTrackingId="p2"),
     "kept-lost-collection": lambda s: (_lost(s)[0], None),
+    "change-shards-append-only": lambda s: (_shards_written(s), _shards(8) | {"shards": {"N": "9"}}),
+    "change-shards-bounded": lambda s: (None, _shards(129)),
     "kept-generation": lambda s: (_stored(s, pk="store", sk="generation", kind="generation"), None),
     "settled-and-reopened-once": lambda s: (_processed(s), changed(found(s, "attempt"), settledAt="2027")),
     "reversed-after-settlement": lambda s: [
@@ -215,6 +217,17 @@ def _lost(store: PlainStore, **values: str) -> Ends:
     """Return a lost collection, and the same with other values."""
     there = _stored(store, pk="store", sk="lost#a1", kind="lost-collection", payGovTrackingId="p1")
     return there, changed(there, **values)
+
+
+def _shards(shards: int) -> dict[str, Any]:
+    """Return an item that gives the index of changes so many shards."""
+    return changed({"shards": {"N": str(shards)}}, pk="store", sk=f"change-shards#{shards:03d}", kind="change-shards")
+
+
+def _shards_written(store: PlainStore) -> dict[str, Any]:
+    """Return the item of 8 shards after it was written."""
+    finish(ruled(store, payment_rules(FEES), 9).write([Put(_shards(8))]))
+    return _shards(8)
 
 
 def _processed(store: PlainStore) -> dict[str, Any]:

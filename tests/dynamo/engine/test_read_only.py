@@ -132,7 +132,10 @@ def test_commands_read(store: Path, command: list[str]) -> None:
             ["--data", "{store}", "--weather", "storm"],
             "--read-only: must be given without --init, --kinesis-endpoint and --weather",
         ),
-        (["--data", "{store}", "reset", "--yes"], "InternalServerError: The store could not be written"),
+        (
+            ["--data", "{store}", "reset", "--yes"],
+            "--read-only: must be given with ls, describe, check, dump, shell, deliver, log, diff; got reset",
+        ),
     ],
 )
 def test_what_cannot_be_done(store: Path, options: list[str], reason: str) -> None:
