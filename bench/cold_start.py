@@ -7,7 +7,8 @@ The code has its byte code, as in the package, and the store is `bursar dynamo` 
 of an instance is not measured.
 
 HANDLER.js is the bundle that the other portal's own build makes of one handler. It is called with an event of API
-Gateway and needs nothing else: an answer that reports an error is an answer, so its time is a lower bound.
+Gateway, and inherits the environment: the closest portal needs APP_ENV=prod NODE_ENV=production LOG_LEVEL=silent. An
+answer that reports an error is an answer, so its time is a lower bound.
 """
 
 import argparse
