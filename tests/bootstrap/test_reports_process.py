@@ -22,6 +22,7 @@ from bursar.reports.lake.upkeep import Upkeep, UpkeepFile
 from bursar.reports.port import PaymentReports
 from bursar.reports.reports import Reports
 from bursar.reports.server.client import RemoteVerification
+from bursar.reports.server.priority import NICENESS
 from bursar.settings import Settings, load_settings
 from sim.loop import VirtualLoop, run_virtual
 from tests.support.bootstrap.whole_system import bursar, running_up
@@ -57,6 +58,8 @@ def test_a_killed_reports_process_is_replaced_and_ends_with_the_portal(tmp_path:
         assert counts(up.portal_url)["total"] == 0
         [second] = reports_processes(up.process.pid)
         assert second != first
+        priorities = [os.getpriority(os.PRIO_PROCESS, each) for each in (up.process.pid, second)]
+        assert priorities == [os.getpriority(os.PRIO_PROCESS, 0), NICENESS], "payments get the processor first"
         maps = Path(f"/proc/{up.process.pid}/maps").read_text(encoding="utf-8")
         assert "duckdb" not in maps, "no query runs in the process that takes payments"
         done = bursar("sql", "SELECT 41 + 1 AS x", "--format", "csv", cwd=tmp_path)

@@ -209,6 +209,8 @@ Rows that are wider than the terminal are turned on their side, one column a lin
   `bursar lake write` commits at once.
   The writer may be killed at any point, and the next one continues.
   Small files are merged, and a month that has ended becomes one file.
+- Payments get the processor first: the reports process has the lowest priority (niceness 19).
+  So have commands that read or write the lake without it.
 - `bursar lake verify` reads table and lake completely and compares them by month: counts, sums, a checksum.
   On DynamoDB it first reads eventually consistent, and only what still differs after a strongly consistent read counts.
   A month that differs is reported and written again from the table.

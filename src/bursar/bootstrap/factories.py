@@ -35,10 +35,13 @@ async def reports() -> "AsyncIterator[PaymentReports]":
 
     The reports process answers, if one runs for these settings; otherwise this process opens the store and the lake.
     """
+    from bursar.reports.server.priority import lower_priority
+
     remote = await _served_reports()
     if remote is not None:
         yield remote
         return
+    lower_priority()
     async with _composition() as parts:
         yield await parts.reports()
 

@@ -4,7 +4,8 @@
        └──── asks ────► its socket, and so do `bursar sql`, `report` and `lake`
 
 A query never runs in the portal's process, so payments do not wait for it, and a query that cannot be stopped ends only
-the reports process. One process serves a socket; other portals wait until it has ended.
+the reports process. Where payments and queries compete for the processor, payments get it first. One process serves a
+socket; other portals wait until it has ended.
 """
 
 import asyncio
@@ -47,8 +48,10 @@ async def run_reports(settings: Settings, *, until_stdin_closes: bool) -> int:
         CannotStart: the store cannot be opened, or the socket cannot be bound.
     """
     from bursar.reports.server.memory_limit import allocate_as_needed, limit_memory
+    from bursar.reports.server.priority import lower_priority
     from bursar.reports.server.server import AlreadyServed, served
 
+    lower_priority()
     allocate_as_needed()
     async with Composition(settings, creates_store=False) as parts:
         reports = await parts.reports()
