@@ -60,7 +60,9 @@ def exported_lake() -> "ExportedLake":
     """Make the lake of the settings' table, for ``bursar lake build`` and ``follow``."""
     from bursar.reports.exported_lake import ExportedLake
     from bursar.reports.lake.retention import Retention
+    from bursar.reports.server.priority import lower_priority
 
+    lower_priority()
     settings = settings_from({})
     return ExportedLake(settings.lake_url, settings.table, Retention(settings.lake_retention_years))
 
@@ -89,7 +91,9 @@ async def athena() -> "AsyncIterator[AthenaEngine]":
 async def reconciliation() -> "AsyncIterator[ReconciliationParts]":
     """Make SQL over every payment and the ledger, for ``bursar reconcile``."""
     from bursar.reports.reconciliation.commands import ReconciliationParts
+    from bursar.reports.server.priority import lower_priority
 
+    lower_priority()
     remote = await _served_reports()
     async with _composition() as parts:
         asked = await parts.reports() if remote is None else remote
