@@ -39,7 +39,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from bench.portal_bench.load import quantile
 from bench.portal_bench.servers import loaded
-from bursar.bootstrap.reports_socket import upkeep_path
+from bursar.bootstrap.parts.reports_socket import upkeep_path
 from bursar.reports.lake.upkeep import UpkeepFile
 from bursar.settings import Settings
 

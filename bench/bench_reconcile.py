@@ -24,7 +24,7 @@ from zoneinfo import ZoneInfo
 from bench.reports_bench.history import SPAN_S, build, finish, payment
 from bursar.clock import system_clock
 from bursar.dynamo import AsyncEngine, open_store
-from bursar.payments.fees import COURT_ZONE
+from bursar.payments.catalogue.fees import COURT_ZONE
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt
 from bursar.reports.reconciliation.mapping import FileMapping

@@ -30,7 +30,7 @@ from bursar.dynamo.items.attribute_values import Item, item_size
 from bursar.payments import FeeCatalogue, Ledger, Outcome, records
 from bursar.payments.errors import LedgerBusy
 from bursar.payments.ledger import lookups
-from bursar.payments.ledger.change_shards import bucket_of, shard_of
+from bursar.payments.ledger.store_records.change_shards import bucket_of, shard_of
 from bursar.payments.ledger.table import TABLE_NAME, table_definition
 from bursar.payments.records import DUE_SHARDS, change_bucket, due_shard
 from bursar.rules import StoreBusy

@@ -23,13 +23,13 @@ from bursar.paygov.protocol import TOKEN_LIFE_S
 from bursar.paygov.simulator import Books, Misbehaviour, SimulatorSettings, SimulatorTransport
 from bursar.paygov.simulator.server import Addresses
 from bursar.paygov.transport import Transport
-from bursar.payments.clients import Client, Clients
-from bursar.payments.fees import FeeCatalogue
+from bursar.payments.catalogue.clients import Client, Clients
+from bursar.payments.catalogue.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
-from bursar.payments.ledger.restores import BY_COMMAND
+from bursar.payments.ledger.store_records.restores import BY_COMMAND
+from bursar.portal.state.portal import Portal, PortalSettings
 from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.upkeep.sweep_loop import SWEEP_INTERVAL_S, pause_s, run_sweeper
-from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard
 from sim.faults.backups import restore_backup, take_backup, wait_for_a_start

@@ -36,12 +36,12 @@ from bursar.paygov.config import PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, PAY_PATH
 from bursar.paygov.simulator import Simulator, SimulatorTransport
 from bursar.payments.attempt_ids import attempt_id
-from bursar.payments.clients import Client
-from bursar.payments.fees import FeeCatalogue
+from bursar.payments.catalogue.clients import Client
+from bursar.payments.catalogue.fees import FeeCatalogue
 from bursar.payments.rules import payment_rules
 from bursar.portal.contract.messages import Call
 from bursar.portal.doors.asgi import portal_app
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from bursar.rules.language.toml import rules_to_toml
 from bursar.settings import Settings
 

@@ -24,7 +24,7 @@ from bench.reports_bench.data_set import DataSet, copy_payments, start_attempt
 from bench.reports_bench.postgres import Postgres, binaries, running
 from bench.reports_bench.questions import OVERVIEW, Row, rows
 from bursar.bootstrap.composition import Composition
-from bursar.bootstrap.reports_socket import reports_socket
+from bursar.bootstrap.parts.reports_socket import reports_socket
 from bursar.reports.server.client import RemoteReports
 
 NO_PAYGOV: Final = "http://127.0.0.1:9"

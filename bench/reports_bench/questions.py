@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
 
 from bursar.clock import iso_ms
-from bursar.payments.fees import COURT_ZONE
+from bursar.payments.catalogue.fees import COURT_ZONE
 
 _ZONE: Final = ZoneInfo(COURT_ZONE)
 _DAY: Final = f"AT TIME ZONE '{COURT_ZONE}'"

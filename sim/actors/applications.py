@@ -14,13 +14,13 @@ from typing import Any
 import orjson
 
 from bursar.paygov.simulator import PayerRefused
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.portal.contract.answers import Payment, StartedPayment
 from bursar.portal.contract.errors import PortalError, Unexpected, portal_error
 from bursar.portal.contract.validation import read_init
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.payment_details import details as payment_details
-from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.process_payment import process_payment
 from sim.world import LATE_S, Gone, World
 

@@ -10,7 +10,7 @@ from bursar.dynamo import AsyncEngine, Engine
 from bursar.dynamo.clients.store import Store
 from bursar.dynamo.tools.moving.patient_store import PatientStore
 from bursar.payments.audit.chain_audit import audit_chains
-from bursar.payments.ledger.move_state import MOVE_KEY
+from bursar.payments.ledger.store_records.move_state import MOVE_KEY
 from bursar.payments.ledger.table import table_definition
 from bursar.rules.audit.table_audit import audit_table
 from bursar.rules.language.toml import rules_to_toml

@@ -7,11 +7,11 @@ from bursar.paygov.simulator.books import OUTCOMES
 from bursar.payments.due import TOKEN_AGE_MAX_S
 from bursar.payments.records import Attempt
 from bursar.portal.contract.errors import Conflict, PortalError
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.attention import attention, resolve
 from bursar.portal.upkeep.erasure import erase_metadata
 from bursar.portal.upkeep.restored import clear, lost_collections
 from bursar.portal.use_cases.completion_outcomes import CONTRADICTIONS
-from bursar.portal.use_cases.portal import Portal
 from sim.world import FAR_S, World
 
 LIVE_MAX: Final = 1000

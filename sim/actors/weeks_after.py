@@ -17,8 +17,8 @@ from bursar.payments.due import DAY_S, RETURN_WATCH_S
 from bursar.payments.records import CENT
 from bursar.payments.reversals import ReversalReport
 from bursar.portal.contract.errors import PortalError
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.reversals import approve_refund, reject_refund, request_refund, reverse
-from bursar.portal.use_cases.portal import Portal
 from sim.actors.applications import Application, Bill
 from sim.actors.operators import BY, operators_portal
 from sim.world import World

@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from bursar.portal.use_cases.observer import NoObserver
+from bursar.portal.state.observer import NoObserver
 
 
 class CountingAlerts(NoObserver):

@@ -25,6 +25,8 @@ from bursar.payments.records import EVENT, Attempt, Event, Outcome
 from bursar.payments.reversals import ReversalReport
 from bursar.payments.status import TOKEN_EXPIRED_CODE, Actor
 from bursar.portal.contract import answers, validation
+from bursar.portal.state.circuit_breaker import Breaker
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep import attention, reversals, sweep
 from bursar.portal.use_cases import (
     after_restore,
@@ -35,9 +37,7 @@ from bursar.portal.use_cases import (
     resolution,
 )
 from bursar.portal.use_cases import completion_outcomes as outcomes
-from bursar.portal.use_cases.circuit_breaker import Breaker
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES, Judgement
-from bursar.portal.use_cases.portal import Portal
 from bursar.rules import Put
 from bursar.rules import table as ruled_table
 from bursar.rules.transactions import compile as compiling

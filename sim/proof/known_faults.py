@@ -40,7 +40,7 @@ EVENTS_WITHOUT_AUTHORISATION: Final[Fault] = (
     "    if not events:\n        authorise(client, view.obligation.fee)\n",
 )
 FEE_KEYS_BY_THEIR_BEGINNING: Final[Fault] = (
-    "bursar.payments.clients:Client.may_charge",
+    "bursar.payments.catalogue.clients:Client.may_charge",
     "fee_key in self.fees",
     "any(fee_key.startswith(each) for each in self.fees)",
 )

@@ -14,8 +14,8 @@ from typing import Any, Final
 from bursar.paygov.simulator import Misbehaviour
 from bursar.payments.due import TOKEN_AGE_MAX_S
 from bursar.portal.contract.answers import Payment, StartedPayment
+from bursar.portal.state.portal import LEASE_S, Portal
 from bursar.portal.upkeep.sweep import SweepReport, sweep
-from bursar.portal.use_cases.portal import LEASE_S, Portal
 from sim.actors.applications import Application, Bill
 from sim.actors.operators import take_over
 from sim.faults.lookup_days import NO_LOOKUP, ONLY_QUERY

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from bench.bench_dashboard import Measured, measure_copy, postpone_verification, report
-from bursar.bootstrap.reports_socket import upkeep_path
+from bursar.bootstrap.parts.reports_socket import upkeep_path
 from bursar.reports.lake.upkeep import UpkeepFile
 from bursar.settings import Settings
 

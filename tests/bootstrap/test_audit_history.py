@@ -16,7 +16,7 @@ from bursar.dashboard.upkeep_notes import UpkeepNotes
 from bursar.dynamo import AsyncEngine
 from bursar.payments import Attempt
 from bursar.payments.audit.root_copies import FileCopies
-from bursar.payments.ledger.daily_roots import day_of
+from bursar.payments.ledger.store_records.daily_roots import day_of
 from bursar.settings import Settings
 from tests.support.payments.stage import STARTED
 from tests.support.payments.tampering import items_of, put

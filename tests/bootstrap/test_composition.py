@@ -11,7 +11,7 @@ import pytest
 from bursar.bootstrap.composition import Composition
 from bursar.dynamo import AsyncEngine, DynamoError, Engine
 from bursar.payments import FeeCatalogue
-from bursar.payments.clients import DEFAULT_CLIENTS
+from bursar.payments.catalogue.clients import DEFAULT_CLIENTS
 from bursar.payments.rules import payment_rules
 from bursar.portal.use_cases.health import health
 from bursar.rules.language.toml import rules_to_toml

@@ -13,8 +13,8 @@ from typing import cast
 
 import pytest
 
+from bursar.bootstrap.parts.reports_socket import SOCKET_PATH_BYTES_MAX, reports_socket, upkeep_path
 from bursar.bootstrap.reports_process import ask_once, environment_of, lake_tasks, verify_lake_when_due
-from bursar.bootstrap.reports_socket import SOCKET_PATH_BYTES_MAX, reports_socket, upkeep_path
 from bursar.bootstrap.serving import background
 from bursar.clock import Clock
 from bursar.reports.errors import LakeBusy, ReportError

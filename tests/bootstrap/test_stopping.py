@@ -10,7 +10,7 @@ import pytest
 
 from bursar.bootstrap import up
 from bursar.bootstrap.serving import bind
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from bursar.settings import Settings
 
 NOWHERE = "http://127.0.0.1:9/"

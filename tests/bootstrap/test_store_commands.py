@@ -10,13 +10,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bursar.bootstrap.composition import Composition
-from bursar.bootstrap.generations import outside_of
+from bursar.bootstrap.parts.generations import outside_of
 from bursar.bootstrap.store_commands import backup, restore
 from bursar.cli import Factories
 from bursar.dashboard.upkeep_notes import UpkeepNotes
 from bursar.dynamo import Engine
 from bursar.payments import FeeCatalogue
-from bursar.payments.ledger.restores import BY_COMMAND, FOUND_AT_START, RESTORE_MARK, Restores
+from bursar.payments.ledger.store_records.restores import BY_COMMAND, FOUND_AT_START, RESTORE_MARK, Restores
 from bursar.payments.rules import payment_rules
 from bursar.rules.language.toml import rules_to_toml
 from bursar.rules.native import load_guard

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from bursar.bootstrap.dashboard import STATE_FILE
+from bursar.bootstrap.parts.dashboard import STATE_FILE
 from bursar.bootstrap.user_commands import user
 from bursar.dashboard.sign_in.accounts import AccountsFile, is_password
 from bursar.dashboard.sign_in.provider.people import ProviderPeople

@@ -23,14 +23,14 @@ from bursar.paygov.client import PayGov
 from bursar.paygov.config import PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
 from bursar.paygov.simulator import Simulator, SimulatorTransport
-from bursar.payments.clients import Clients
+from bursar.payments.catalogue.clients import Clients
 from bursar.payments.ledger.ledger import Ledger
 from bursar.portal.contract.errors import PortalError
 from bursar.portal.contract.validation import InitRequest
+from bursar.portal.state.observer import NoObserver
+from bursar.portal.state.portal import Portal, PortalSettings
 from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.init_payment import init_payment
-from bursar.portal.use_cases.observer import NoObserver
-from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.process_payment import process_payment
 from sim.run import simulate
 from tests.support.cloud.other_dynamodb import OtherDynamoDb, connected, name_of

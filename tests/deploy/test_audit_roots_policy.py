@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from bursar.payments.audit.root_copies import RootCopiesError, root_copies
-from bursar.payments.ledger.daily_roots import DailyRoot
+from bursar.payments.ledger.store_records.daily_roots import DailyRoot
 from tests.support.deploy.role_work import Statements, allowed_actions, without
 from tests.support.deploy.template import PARAMETERS, Template
 

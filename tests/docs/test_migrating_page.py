@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from bursar.payments.clients import Clients
-from bursar.payments.fees import FeeCatalogue
+from bursar.payments.catalogue.clients import Clients
+from bursar.payments.catalogue.fees import FeeCatalogue
 from bursar.portal.contract.error_catalogue import CATALOGUE
 from bursar.portal.use_cases.health import CHECKS
 from bursar.settings import SETTINGS

@@ -59,7 +59,7 @@ def _without_rule(name: str) -> Mutate:
 
 
 def _plant_payment_mutants() -> None:
-    from bursar.payments.fees import FeeCatalogue
+    from bursar.payments.catalogue.fees import FeeCatalogue
     from bursar.payments.rules import payment_rules
 
     table = payment_rules(FeeCatalogue.default())

@@ -50,7 +50,7 @@ weaken(
 weaken(
     "schemas-that-are-none",
     "a metadata schema that is no JSON Schema is no problem of the fees' file",
-    "bursar.payments.fees:_Reader._validator",
+    "bursar.payments.catalogue.fees:_Reader._validator",
     'self._add_problem(where, f"must be a JSON Schema: {str(error).splitlines()[0]}")',
     "pass",
     "payments/test_fees.py",
@@ -82,7 +82,7 @@ weaken(
 weaken_module(
     "last-day-is-the-first",
     "the last day of a reconciliation is stored where its first day is",
-    "bursar.payments.ledger.reconciliations",
+    "bursar.payments.ledger.store_records.reconciliations",
     '"last_day": ("lastDay", TEXT)',
     '"last_day": ("firstDay", TEXT)',
     "payments/ledger/test_every_record.py",
@@ -293,7 +293,7 @@ weaken(
 weaken(
     "no-shared-flight",
     "two lookups of one attempt at once are two questions",
-    "bursar.portal.use_cases.portal:Portal.single_flight",
+    "bursar.portal.state.portal:Portal.single_flight",
     "self._shared[key] = task",
     "pass",
     "portal/use_cases/test_portal.py",

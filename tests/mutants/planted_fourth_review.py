@@ -65,7 +65,7 @@ weaken(
 weaken(
     "same-generation-is-behind",
     "a store with the number of its file counts as restored",
-    "bursar.bootstrap.generations:Generations.mark_if_behind",
+    "bursar.bootstrap.parts.generations:Generations.mark_if_behind",
     ">= outside",
     "> outside",
     "bootstrap/test_generations.py",
@@ -74,7 +74,7 @@ weaken(
 weaken(
     "lower-number-is-noted",
     "a process that raised the number earlier writes it over a higher one",
-    "bursar.bootstrap.generations:Generations.raise_and_note",
+    "bursar.bootstrap.parts.generations:Generations.raise_and_note",
     "number is not None and number > outside_of(self._store_path)",
     "number is not None",
     "bootstrap/test_generations.py",
@@ -83,7 +83,7 @@ weaken(
 weaken(
     "never-raised-while-running",
     "the number is not raised while a process writes to the store",
-    "bursar.bootstrap.generations:Generations.keep_raising",
+    "bursar.bootstrap.parts.generations:Generations.keep_raising",
     "if rows_changed() == noted:",
     "if rows_changed() != noted:",
     "bootstrap/test_generations.py",
@@ -92,7 +92,7 @@ weaken(
 weaken(
     "lost-ones-are-new",
     "the lost attempts that were started again count as begun after the restore",
-    "bursar.payments.ledger.restores:RestoreMark.covers",
+    "bursar.payments.ledger.store_records.restores:RestoreMark.covers",
     "self.restored_at + LOST_SPAN_S",
     "self.restored_at",
     "payments/ledger/test_restores.py",
@@ -353,7 +353,7 @@ weaken(
 weaken(
     "roots-without-a-chain",
     "the root of a day does not depend on the day before",
-    "bursar.payments.ledger.daily_roots:DailyRoots.compute",
+    "bursar.payments.ledger.store_records.daily_roots:DailyRoots.compute",
     "{previous or CHAIN_BEGINS}",
     "{CHAIN_BEGINS}",
     "payments/ledger/test_daily_roots.py",

@@ -14,7 +14,7 @@ weaken(
 weaken(
     "revoked-key-works-on",
     "an access key works on after it was removed from the file",
-    "bursar.payments.clients:Clients.by_access_key",
+    "bursar.payments.catalogue.clients:Clients.by_access_key",
     "self.reload_if_changed()",
     "pass",
     "payments/test_clients.py",
@@ -22,7 +22,7 @@ weaken(
 weaken(
     "fees-change-in-utc",
     "a fee changes at midnight in UTC and not in the court's zone",
-    "bursar.payments.fees:_court_day",
+    "bursar.payments.catalogue.fees:_court_day",
     "ZoneInfo(COURT_ZONE)",
     'ZoneInfo("UTC")',
     "payments/test_fees.py",
@@ -30,7 +30,7 @@ weaken(
 weaken(
     "retired-fee-at-its-first-price",
     "a retired fee has the price of its first version",
-    "bursar.payments.fees:FeeCatalogue.retired",
+    "bursar.payments.catalogue.fees:FeeCatalogue.retired",
     "self._fees[key][0][1]",
     "self._fees[key][-1][1]",
     "payments/test_fees.py",
@@ -143,7 +143,7 @@ weaken(
 weaken(
     "retired-a-day-late",
     "a fee can be charged on the day from which it is retired",
-    "bursar.payments.fees:FeeCatalogue.fee",
+    "bursar.payments.catalogue.fees:FeeCatalogue.fee",
     "entry.retired_from <= today",
     "entry.retired_from < today",
     "payments/test_fees.py",
@@ -151,7 +151,7 @@ weaken(
 weaken(
     "two-versions-of-one-day",
     "two versions of a fee may begin on one day",
-    "bursar.payments.fees:_Reader._versions",
+    "bursar.payments.catalogue.fees:_Reader._versions",
     "if len({version.active_from for version in found}) < len(found):",
     "if False:",
     "payments/test_fees.py",
@@ -159,7 +159,7 @@ weaken(
 weaken(
     "sessions-of-any-account",
     "a session of a role with the same name in another account is the client",
-    "bursar.payments.clients:Clients.by_role_arn",
+    "bursar.payments.catalogue.clients:Clients.by_role_arn",
     'role_identity(arn) or ("", "", "")',
     'next((each for each in self._by_role if each[2] == (role_identity(arn) or ("", "", ""))[2]), ("", "", ""))',
     "payments/test_clients.py",
@@ -219,7 +219,7 @@ weaken(
 weaken(
     "shards-merged-too-far",
     "a merge of shards yields entries before it has read all earlier ones",
-    "bursar.payments.ledger.change_shards:merged_pages",
+    "bursar.payments.ledger.store_records.change_shards:merged_pages",
     "until = min(",
     "until = max(",
     "payments/ledger/test_change_shards.py",
@@ -227,7 +227,7 @@ weaken(
 weaken(
     "shards-by-time",
     "the entries of an obligation are in several shards",
-    "bursar.payments.ledger.change_shards:_in_shard",
+    "bursar.payments.ledger.store_records.change_shards:_in_shard",
     'item["pk"]["S"]',
     'item["changedAt"]["S"]',
     "payments/ledger/test_change_shards.py",

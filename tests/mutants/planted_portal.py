@@ -98,7 +98,7 @@ weaken(
 weaken(
     "breaker-opens-late",
     "the breaker opens one failure later than its bound",
-    "bursar.portal.use_cases.circuit_breaker:Breaker.report",
+    "bursar.portal.state.circuit_breaker:Breaker.report",
     "self._failures >= FAILURES_MAX",
     "self._failures > FAILURES_MAX",
     f"{USE_CASES}/test_circuit_breaker.py",
@@ -106,7 +106,7 @@ weaken(
 weaken(
     "lookups-are-shared-later-too",
     "a later caller gets the result of an earlier lookup instead of a new one",
-    "bursar.portal.use_cases.portal:Portal.single_flight",
+    "bursar.portal.state.portal:Portal.single_flight",
     "lambda _: self._shared.pop(key, None)",
     "lambda _: None",
     f"{USE_CASES}/test_payment_details.py",
@@ -114,7 +114,7 @@ weaken(
 weaken(
     "token-in-an-alert",
     "the log line of an alert holds the token",
-    "bursar.portal.use_cases.portal:Portal.alert",
+    "bursar.portal.state.portal:Portal.alert",
     "        reason,\n",
     '        f"{reason} (token {attempt.token})",\n',
     "portal/upkeep/test_sweep.py",
@@ -122,7 +122,7 @@ weaken(
 weaken(
     "refused-calls-counted-as-cancelled",
     "a call to Pay.gov that fails is reported as cancelled",
-    "bursar.portal.use_cases.portal:Portal.ask",
+    "bursar.portal.state.portal:Portal.ask",
     "outcome = type(error).__name__",
     "pass",
     f"{USE_CASES}/test_process_payment.py",
@@ -130,7 +130,7 @@ weaken(
 weaken(
     "drain-does-not-wait",
     "a portal that stops does not wait for completions that have begun",
-    "bursar.portal.use_cases.portal:Portal.drain",
+    "bursar.portal.state.portal:Portal.drain",
     "timeout=timeout_s",
     "timeout=0",
     f"{USE_CASES}/test_process_payment.py",
@@ -234,7 +234,7 @@ weaken(
 weaken(
     "cool-down-never-grows",
     "the breaker's cool-down does not grow with each failed probe",
-    "bursar.portal.use_cases.circuit_breaker:Breaker.report",
+    "bursar.portal.state.circuit_breaker:Breaker.report",
     "self._cool_down_s * 2, COOL_DOWN_MAX_S",
     "self._cool_down_s, COOL_DOWN_MAX_S",
     f"{USE_CASES}/test_circuit_breaker.py",

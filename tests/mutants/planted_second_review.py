@@ -100,7 +100,7 @@ weaken(
 weaken(
     "first-share-takes-the-rest",
     "the parts of a classified amount are rounded and do not add up to it",
-    "bursar.payments.classification:split",
+    "bursar.payments.catalogue.classification:split",
     "parts = [_part(amount, share) for share in shares[:-1]]\n    parts.append(amount - sum(parts, ZERO))",
     "parts = [_part(amount, share) for share in shares]",
     "payments/test_classification.py",
@@ -230,7 +230,7 @@ weaken(
 weaken(
     "several-probes",
     "after the cool-down, every caller asks Pay.gov and not only one",
-    "bursar.portal.use_cases.circuit_breaker:Breaker.admit",
+    "bursar.portal.state.circuit_breaker:Breaker.admit",
     "self._probing = self._open_until is not None",
     "self._probing = False",
     f"{USE_CASES}/test_circuit_breaker.py",
@@ -241,7 +241,7 @@ weaken(
 weaken(
     "checked-before-the-second-restore",
     "what was asked about after one restore counts as asked about after the next one",
-    "bursar.portal.use_cases.restore_watch:RestoreWatch.state",
+    "bursar.portal.state.restore_watch:RestoreWatch.state",
     "self._checked.clear()",
     "pass",
     f"{USE_CASES}/test_after_restore.py",
@@ -258,7 +258,7 @@ weaken(
 weaken(
     "copy-behind-its-generation",
     "the mark of a store that was copied back leaves its generation below the one outside",
-    "bursar.payments.ledger.restores:RestoreRecords._raised",
+    "bursar.payments.ledger.store_records.restores:RestoreRecords._raised",
     "max(_generation_of(found)[0], outside) + 1",
     "_generation_of(found)[0] + 1",
     "payments/ledger/test_restores.py",
@@ -304,7 +304,7 @@ weaken(
 weaken(
     "day-sealed-at-midnight",
     "a day is sealed at once, while another process may still write events of it",
-    "bursar.portal.use_cases.daily_sealing:DailySealing._seal",
+    "bursar.portal.state.daily_sealing:DailySealing._seal",
     "day_of(now - MARGIN_S)",
     "day_of(now)",
     f"{USE_CASES}/test_daily_sealing.py",

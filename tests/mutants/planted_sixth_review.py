@@ -118,7 +118,7 @@ weaken_module(
 weaken(
     "good-client-after-a-bad-one",
     "a client after one with a problem counts as having one",
-    "bursar.payments.clients:_Reader._client",
+    "bursar.payments.catalogue.clients:_Reader._client",
     "before = len(self.problems)",
     "before = 0",
     "payments/test_clients.py",
@@ -134,7 +134,7 @@ weaken_module(
 weaken(
     "one-sign-off",
     "all runs of the reconciliation share one sign-off",
-    "bursar.payments.ledger.reconciliations:_sign_off_key",
+    "bursar.payments.ledger.store_records.reconciliations:_sign_off_key",
     'f"sign-off#{run_id}"',
     '"sign-off"',
     "payments/ledger/test_reconciliations.py",
@@ -168,7 +168,7 @@ weaken_module(
 weaken(
     "unknown-key-without-its-path",
     "a key that is not allowed is reported without the path to it",
-    "bursar.payments.schema_messages:schema_problems",
+    "bursar.payments.catalogue.schema_messages:schema_problems",
     "SchemaProblem((*path, name)",
     "SchemaProblem((name,)",
     "payments/test_schema_messages.py",
@@ -316,7 +316,7 @@ weaken(
 weaken(
     "sealing-a-moment-late",
     "the days are not sealed at the very moment at which it is time",
-    "bursar.portal.use_cases.daily_sealing:DailySealing.run_if_due",
+    "bursar.portal.state.daily_sealing:DailySealing.run_if_due",
     "if now < self._next_at:",
     "if now <= self._next_at:",
     "portal/use_cases/test_daily_sealing.py",
@@ -324,7 +324,7 @@ weaken(
 weaken(
     "every-portal-draws-alike",
     "every process draws the same random numbers",
-    "bursar.portal.use_cases.portal:Portal.__init__",
+    "bursar.portal.state.portal:Portal.__init__",
     "self.randomness = randomness",
     "self.randomness = random.Random(0)",
     "portal/use_cases/test_portal.py",

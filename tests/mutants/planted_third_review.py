@@ -99,7 +99,7 @@ weaken(
 weaken(
     "answers-of-before-the-breaker",
     "failures of questions from before the breaker opened make its cool-down longer",
-    "bursar.portal.use_cases.circuit_breaker:Breaker.report",
+    "bursar.portal.state.circuit_breaker:Breaker.report",
     "if self._open_until is not None and not self._probing:",
     "if False:",
     "portal/use_cases/test_circuit_breaker.py",
@@ -243,7 +243,7 @@ weaken(
 weaken(
     "secrets-of-any-mode",
     "a clients' file with secrets may be readable by every user",
-    "bursar.payments.clients:Clients._read",
+    "bursar.payments.catalogue.clients:Clients._read",
     "if not self._secrets_are_public and any(",
     "if self._secrets_are_public and any(",
     "payments/test_clients.py",
@@ -251,7 +251,7 @@ weaken(
 weaken(
     "fee-a-day-late",
     "a version of a fee is active from the day after its day",
-    "bursar.payments.fees:FeeCatalogue.fee",
+    "bursar.payments.catalogue.fees:FeeCatalogue.fee",
     "active_from <= today",
     "active_from < today",
     "payments/test_fees.py",
@@ -303,7 +303,7 @@ weaken(
 weaken(
     "own-root-counts",
     "a process that seals a day second keeps its own root",
-    "bursar.payments.ledger.daily_roots:DailyRoots.seal",
+    "bursar.payments.ledger.store_records.daily_roots:DailyRoots.seal",
     "return _LAYOUT.decode(stored)",
     "return computed",
     "payments/ledger/test_daily_roots.py",

@@ -13,12 +13,12 @@ import pytest
 
 from bursar.payments import Attempt, NoSuchEdge
 from bursar.payments.attempt_ids import ATTEMPTS_MAX, next_attempt_id, possible_attempt_ids
-from bursar.payments.classification import SHARES_MAX, read_shares
-from bursar.payments.clients import SECRET_CHARS_MIN, ClientsError, parse_clients
+from bursar.payments.catalogue.classification import SHARES_MAX, read_shares
+from bursar.payments.catalogue.clients import SECRET_CHARS_MIN, ClientsError, parse_clients
+from bursar.payments.catalogue.fees import TCS_APP_ID_CHARS_MAX, FeeCatalogue, FeesError
 from bursar.payments.due import DuePolicy
-from bursar.payments.fees import TCS_APP_ID_CHARS_MAX, FeeCatalogue, FeesError
 from bursar.payments.history_bounds import EVENTS_MAX, taken_too_often
-from bursar.payments.ledger.restores import BY_COMMAND, LOST_SPAN_S, RestoreMark
+from bursar.payments.ledger.store_records.restores import BY_COMMAND, LOST_SPAN_S, RestoreMark
 from bursar.payments.records import AMOUNT_MAX, CENT, money, to_item
 from bursar.payments.rules import payment_rules
 from bursar.portal.contract.periods import day_of

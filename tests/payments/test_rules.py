@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bursar.payments.fees import FeeCatalogue
+from bursar.payments.catalogue.fees import FeeCatalogue
 from bursar.payments.records import Attempt, Event, Item, Obligation, to_item
 from bursar.payments.rules import BEGINS_RECEIVED, FEE_ACTIVE, SECRETS, STATUS_MOVES, only_more_fees, payment_rules
 from bursar.payments.status import FINAL, STATUSES, moves

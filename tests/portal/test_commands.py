@@ -15,7 +15,7 @@ from bursar.portal import commands
 from bursar.portal.commands import attention, erase, resolve, sweep
 from bursar.portal.deposit_commands import deposit
 from bursar.portal.reversal_commands import refunds, reverse
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from tests.support.portal.commands import REFERENCE, portal_on
 from tests.support.write_paths import WritePath
 

@@ -28,6 +28,7 @@ from bursar.portal.contract.validation import (
 )
 from bursar.portal.deposit_commands import NAME_CHARS_MAX, _named
 from bursar.portal.doors.asgi import REQUEST_ID_CHARS_MAX, sent_request_id
+from bursar.portal.state.portal import PortalSettings
 from bursar.portal.upkeep.attention import TEXT_CHARS_MAX, check_words
 from bursar.portal.upkeep.imports import rows
 from bursar.portal.upkeep.imports.rows import _value
@@ -40,7 +41,6 @@ from bursar.portal.use_cases.log_query import (
     PARAMETERS_MAX,
     read_log_query,
 )
-from bursar.portal.use_cases.portal import PortalSettings
 from bursar.portal.webhooks import subscriptions
 from bursar.portal.webhooks.signing import AGE_MAX_S, signature, verified
 from bursar.portal.webhooks.subscriptions import Subscriptions

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from bursar.clock import from_iso_ms
-from bursar.payments.fees import FeeCatalogue
+from bursar.payments.catalogue.fees import FeeCatalogue
 from bursar.payments.ledger.imports import ImportRecord
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.ledger.table import TABLE_NAME

@@ -5,8 +5,8 @@ python -m tools.pages.payments_page > docs/payments.md
 
 import sys
 
+from bursar.payments.catalogue.fees import FeeCatalogue
 from bursar.payments.due import DAY_S, RETURN_POLL_FIRST_S, DuePolicy
-from bursar.payments.fees import FeeCatalogue
 from bursar.payments.history_bounds import NOTED_EVENTS_MAX, RECLAIMS_MAX, TAKEOVER_EVENTS_MAX
 from bursar.payments.records import CENT, Attempt
 from bursar.payments.rules import STATUS_MOVES, payment_rules

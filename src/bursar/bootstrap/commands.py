@@ -106,7 +106,7 @@ def dashboard(**flags: Any) -> None:
 
     Its pages only read. The portal's own pages offer the actions.
     """
-    from bursar.bootstrap.dashboard import run_dashboard
+    from bursar.bootstrap.parts.dashboard import run_dashboard
 
     settings = settings_from(flags)
     run_command(settings, lambda: run_dashboard(settings, click.echo))

@@ -17,15 +17,15 @@ from typing import TYPE_CHECKING, Any, Final, Self
 from bursar.clock import Clock, iso_ms, system_clock
 from bursar.dynamo.clients.store import MEMORY, Store, file_of, open_store
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
-from bursar.payments.clients import Clients, ClientsError
+from bursar.payments.catalogue.clients import Clients, ClientsError
+from bursar.payments.catalogue.fees import FeeCatalogue, FeesError
 from bursar.payments.errors import LedgerBusy
-from bursar.payments.fees import FeeCatalogue, FeesError
 from bursar.private_files import TooOpen, require_private
 from bursar.settings import Settings
 from bursar.startup import CannotStart
 
 if TYPE_CHECKING:
-    from bursar.bootstrap.generations import Generations
+    from bursar.bootstrap.parts.generations import Generations
     from bursar.dynamo import AsyncEngine
     from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
     from bursar.paygov.client import PayGov
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from bursar.payments.audit.root_copies import RootCopies
     from bursar.payments.ledger.ledger import Ledger
     from bursar.portal.metrics.metrics import Metrics
-    from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
-    from bursar.portal.use_cases.observer import Observer
-    from bursar.portal.use_cases.portal import Portal
+    from bursar.portal.state.lake_upkeep import LakeUpkeep
+    from bursar.portal.state.observer import Observer
+    from bursar.portal.state.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.portal.webhooks.queue import WebhookQueue
     from bursar.portal.webhooks.subscriptions import Subscriptions
@@ -128,7 +128,7 @@ class Composition:
                 if path is None:
                     store = await open_store(url, clock=self.clock, randomness=self.randomness)
                 else:
-                    from bursar.bootstrap.embedded_store import open_embedded
+                    from bursar.bootstrap.parts.embedded_store import open_embedded
 
                     store = await open_embedded(url, path, self.clock, self.randomness, creates=self._creates_store)
             except (FileNotFoundError, TooOpen) as error:
@@ -163,7 +163,7 @@ class Composition:
                 await self._expect_open(store, engine)
                 await ledger.change_shards.learn()
                 if engine is not None:
-                    from bursar.bootstrap.embedded_store import store_rules
+                    from bursar.bootstrap.parts.embedded_store import store_rules
 
                     store_rules(engine, self.settings.store_url, table, ledger, self._creates_store)
             except STORE_FAILURES as error:
@@ -181,7 +181,7 @@ class Composition:
 
     def paygov_connection(self) -> "tuple[PayGovConfig, HttpTransport]":
         """Return the configuration of Pay.gov, and a new transport to it. Raises :class:`CannotStart`."""
-        from bursar.bootstrap.silent_paygov import lookups_of
+        from bursar.bootstrap.parts.silent_paygov import lookups_of
         from bursar.paygov.config import PayGovConfig
         from bursar.paygov.http_transport import HttpTransport
         from bursar.paygov.protocol import NAMESPACE
@@ -224,9 +224,9 @@ class Composition:
         ``watches_lake``: /health and the metrics report the upkeep of the lake, which a process with these settings
         writes and verifies. Raises :class:`CannotStart`.
         """
-        from bursar.bootstrap.silent_paygov import paygov_without_network
-        from bursar.portal.use_cases.daily_sealing import DailySealing
-        from bursar.portal.use_cases.portal import Portal, PortalSettings
+        from bursar.bootstrap.parts.silent_paygov import paygov_without_network
+        from bursar.portal.state.daily_sealing import DailySealing
+        from bursar.portal.state.portal import Portal, PortalSettings
 
         settings, store, ledger = self.settings, await self.store(), await self.ledger()
         engine = self._embedded(store)
@@ -257,8 +257,8 @@ class Composition:
         return portal
 
     def _lake_upkeep(self) -> "LakeUpkeep":
-        from bursar.bootstrap.reports_socket import upkeep_path
-        from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
+        from bursar.bootstrap.parts.reports_socket import upkeep_path
+        from bursar.portal.state.lake_upkeep import LakeUpkeep
         from bursar.reports.lake.upkeep import UpkeepFile
 
         record = UpkeepFile(upkeep_path(self.settings))
@@ -279,7 +279,7 @@ class Composition:
         path = file_of(self.settings.store_url)
         if path is None or path == MEMORY or self._generations is not None:
             return
-        from bursar.bootstrap.generations import Generations
+        from bursar.bootstrap.parts.generations import Generations
         from bursar.rules.errors import RulesError
 
         self._generations = generations = Generations(ledger, path)
@@ -317,7 +317,7 @@ class Composition:
         if self._reports is None:
             import sqlite3
 
-            from bursar.bootstrap.reports_socket import upkeep_path
+            from bursar.bootstrap.parts.reports_socket import upkeep_path
             from bursar.reports.lake.retention import Retention
             from bursar.reports.lake.upkeep import UpkeepFile
             from bursar.reports.reports import Reports
@@ -447,7 +447,7 @@ class Composition:
 
     async def _expect_open(self, store: Store, engine: "AsyncEngine | None") -> None:
         """Raise :class:`CannotStart` if a move fills the payments table, or has closed it for this writer."""
-        from bursar.payments.ledger.move_state import is_being_filled
+        from bursar.payments.ledger.store_records.move_state import is_being_filled
 
         if await is_being_filled(store, self.settings.table):
             where = f"{self.settings.store_url} ({self.settings.store_setting})"

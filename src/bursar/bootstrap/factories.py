@@ -19,7 +19,7 @@ from bursar.startup import CannotStart
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store
     from bursar.paygov.commands import Connection
-    from bursar.portal.use_cases.portal import Portal
+    from bursar.portal.state.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
     from bursar.reports.athena.engine import AthenaEngine
     from bursar.reports.exported_lake import ExportedLake
@@ -102,7 +102,7 @@ async def reconciliation() -> "AsyncIterator[ReconciliationParts]":
 
 async def _served_reports() -> "PaymentReports | None":
     """Return the reports process of these settings; None if none runs."""
-    from bursar.bootstrap.reports_socket import reports_socket
+    from bursar.bootstrap.parts.reports_socket import reports_socket
     from bursar.reports.server.client import RemoteReports
 
     remote = RemoteReports(reports_socket(settings_from({})), start_wait_s=0.0)
@@ -146,7 +146,7 @@ async def paygov() -> "AsyncIterator[Connection]":
 
 def rules() -> "Defaults":
     """Return the payments table and its rules, for ``bursar audit`` and ``rules``."""
-    from bursar.bootstrap.upkeep import keep_note
+    from bursar.bootstrap.parts.upkeep import keep_note
     from bursar.payments.audit.payment_history import PaymentHistory
     from bursar.payments.ledger.ledger import Ledger
     from bursar.payments.rules import payment_rules

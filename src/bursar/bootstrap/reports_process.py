@@ -17,7 +17,7 @@ from importlib import import_module
 from typing import Final
 
 from bursar.bootstrap.composition import Composition
-from bursar.bootstrap.reports_socket import reports_socket, upkeep_path
+from bursar.bootstrap.parts.reports_socket import reports_socket, upkeep_path
 from bursar.bootstrap.serving import background, until_stopped
 from bursar.clock import Clock
 from bursar.reports.errors import LakeBusy, ReportError

@@ -12,8 +12,8 @@ import click
 
 from bursar.bootstrap.commands import refuse, run_command, settings_from
 from bursar.bootstrap.composition import Composition
-from bursar.bootstrap.generations import Generations, note_outside, outside_of
-from bursar.bootstrap.upkeep import keep_note
+from bursar.bootstrap.parts.generations import Generations, note_outside, outside_of
+from bursar.bootstrap.parts.upkeep import keep_note
 from bursar.clock import iso_ms, system_clock
 from bursar.dynamo import AsyncEngine
 from bursar.dynamo.clients.store import MEMORY, file_of
@@ -27,7 +27,7 @@ from bursar.dynamo.tools.store_copies import (
     refuse_existing,
     refuse_unsound,
 )
-from bursar.payments.ledger.restores import BY_COMMAND, RESTORE_MARK, RestoreMark
+from bursar.payments.ledger.store_records.restores import BY_COMMAND, RESTORE_MARK, RestoreMark
 from bursar.private_files import make_private_folder
 from bursar.rules.language.toml import rules_from_toml
 from bursar.settings import Settings

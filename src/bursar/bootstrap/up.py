@@ -15,23 +15,23 @@ from pathlib import Path
 from typing import Any, Final
 
 from bursar.bootstrap.composition import Composition
-from bursar.bootstrap.dashboard import development_dashboard, portal_dashboard
+from bursar.bootstrap.parts.dashboard import development_dashboard, portal_dashboard
+from bursar.bootstrap.parts.reports_socket import has_reports_process, reports_socket
+from bursar.bootstrap.parts.transaction_log import sql_transaction_log
 from bursar.bootstrap.reports_process import keep_reports_process, lake_tasks
-from bursar.bootstrap.reports_socket import has_reports_process, reports_socket
 from bursar.bootstrap.serving import address, background, bind, serving, until_stopped
-from bursar.bootstrap.transaction_log import sql_transaction_log
 from bursar.clock import steady_clock
 from bursar.dashboard.multipart import UPLOADS
 from bursar.dashboard.site import PREFIX
 from bursar.paygov.simulator import Books, BooksError, Simulator, SimulatorSettings
 from bursar.paygov.simulator.server import addresses, serving_on
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.portal.api.authentication import Authenticate, sigv4, without_signatures
 from bursar.portal.api.rate_limits import ClientLimits, TokenBuckets
 from bursar.portal.doors.asgi import AsgiApp, PortalApp, portal_app
 from bursar.portal.metrics.metrics import Metrics
+from bursar.portal.state.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.upkeep.sweep_loop import run_sweeper
-from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.private_files import make_private_folder
 from bursar.reports.port import PaymentReports
 from bursar.reports.server.client import RemoteReports

@@ -5,8 +5,8 @@ from typing import Final
 
 import click
 
-from bursar.bootstrap.accounts import accounts_of
 from bursar.bootstrap.commands import refuse, settings_from
+from bursar.bootstrap.parts.accounts import accounts_of
 from bursar.dashboard.sign_in.accounts import Account, AccountsError, AccountsFile, check_account, with_password
 from bursar.dashboard.sign_in.roles import ROLES, role_named
 from bursar.startup import CannotStart
@@ -100,7 +100,7 @@ def forget(name: str) -> None:
 
     The sessions of NAME end.
     """
-    from bursar.bootstrap.dashboard import open_state
+    from bursar.bootstrap.parts.dashboard import open_state
     from bursar.dashboard.sign_in.provider.people import ProviderPeople
 
     try:

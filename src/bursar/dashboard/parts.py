@@ -9,14 +9,14 @@ from bursar.dashboard.sign_in.accounts import Accounts, NoAccounts
 from bursar.dashboard.sign_in.provider.provider import IdentityProvider
 from bursar.dashboard.state_file import StateFile
 from bursar.dashboard.upkeep_notes import UpkeepNotes
-from bursar.payments.clients import Client, Clients
-from bursar.payments.fees import FeeCatalogue
+from bursar.payments.catalogue.clients import Client, Clients
+from bursar.payments.catalogue.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.reports.lake.upkeep import UpkeepFile
 from bursar.reports.port import PaymentReports
 
 if TYPE_CHECKING:
-    from bursar.portal.use_cases.portal import Portal
+    from bursar.portal.state.portal import Portal
     from bursar.portal.webhooks.dispatcher import Dispatcher
 
 

@@ -8,22 +8,19 @@ from typing import Final
 from bursar.dashboard.multipart import UPLOAD_PATH
 from bursar.dashboard.pages import (
     access_log,
-    attention,
     exports,
     operations,
-    overview,
     provider_sign_in,
-    reconciliation,
-    reconciliation_upload,
-    reports,
     sandbox,
     saved_views,
     sign_in,
-    sql,
     transactions,
     webhooks,
 )
+from bursar.dashboard.pages.overview import attention, overview
 from bursar.dashboard.pages.payment import actions, page, receipt
+from bursar.dashboard.pages.reconciliation import runs, upload
+from bursar.dashboard.pages.reports import reports, sql
 from bursar.dashboard.sign_in.roles import (
     AUDITORS,
     EVERY_ROLE,
@@ -104,19 +101,19 @@ ROUTES: Final[tuple[PageRoute, ...]] = (
     PageRoute("export_sql", "POST", "/sql/export", sql.export_sql, EXPORTERS),
     PageRoute("save_query", "POST", "/sql/queries", sql.save_query, EXPORTERS),
     PageRoute("remove_query", "POST", "/sql/queries/{query}/remove", sql.remove_query, EXPORTERS),
-    PageRoute("reconciliation", "GET", "/reconciliation", reconciliation.show_reconciliations, SEE_RECONCILIATIONS),
-    PageRoute("show_upload", "GET", UPLOAD_PATH, reconciliation_upload.show_upload, RECONCILERS, "portal"),
-    PageRoute("upload", "POST", UPLOAD_PATH, reconciliation_upload.upload, RECONCILERS, "portal", is_upload=True),
-    PageRoute("reconciliation_run", "GET", "/reconciliation/{run}", reconciliation.show_run, SEE_RECONCILIATIONS),
+    PageRoute("reconciliation", "GET", "/reconciliation", runs.show_reconciliations, SEE_RECONCILIATIONS),
+    PageRoute("show_upload", "GET", UPLOAD_PATH, upload.show_upload, RECONCILERS, "portal"),
+    PageRoute("upload", "POST", UPLOAD_PATH, upload.upload, RECONCILERS, "portal", is_upload=True),
+    PageRoute("reconciliation_run", "GET", "/reconciliation/{run}", runs.show_run, SEE_RECONCILIATIONS),
     PageRoute(
-        "export_reconciliation", "GET", "/reconciliation/{run}/differences.csv", reconciliation.export_run, EXPORTERS
+        "export_reconciliation", "GET", "/reconciliation/{run}/differences.csv", runs.export_run, EXPORTERS
     ),
     PageRoute(
-        "confirm_sign_off", "GET", "/reconciliation/{run}/sign-off", reconciliation.confirm_sign_off,
+        "confirm_sign_off", "GET", "/reconciliation/{run}/sign-off", runs.confirm_sign_off,
         SIGN_OFF_RECONCILIATIONS, "portal",
     ),
     PageRoute(
-        "sign_off_reconciliation", "POST", "/reconciliation/{run}/sign-off", reconciliation.sign_off,
+        "sign_off_reconciliation", "POST", "/reconciliation/{run}/sign-off", runs.sign_off,
         SIGN_OFF_RECONCILIATIONS, "portal",
     ),
     PageRoute("operations", "GET", "/operations", operations.show_operations, SEE_OPERATIONS),

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from bursar.lazy_names import lazy_names
 
 if TYPE_CHECKING:
-    from bursar.payments.clients import Client, Clients, ClientsError
+    from bursar.payments.catalogue.clients import Client, Clients, ClientsError
+    from bursar.payments.catalogue.fees import Fee, FeeCatalogue, FeesError
     from bursar.payments.due import DuePolicy
     from bursar.payments.errors import (
         AttemptMoved,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
         ObligationTaken,
         OutcomeContradicts,
     )
-    from bursar.payments.fees import Fee, FeeCatalogue, FeesError
     from bursar.payments.ledger.ledger import Ledger
     from bursar.payments.obligation_view import ObligationView
     from bursar.payments.records import Attempt, Event, Obligation, Outcome
@@ -69,15 +69,15 @@ __getattr__ = lazy_names(
         "Attempt": "records",
         "AttemptMoved": "errors",
         "AttemptsExhausted": "errors",
-        "Client": "clients",
-        "Clients": "clients",
-        "ClientsError": "clients",
+        "Client": "catalogue.clients",
+        "Clients": "catalogue.clients",
+        "ClientsError": "catalogue.clients",
         "DuePolicy": "due",
         "Event": "records",
-        "Fee": "fees",
-        "FeeCatalogue": "fees",
+        "Fee": "catalogue.fees",
+        "FeeCatalogue": "catalogue.fees",
         "FeeRetired": "errors",
-        "FeesError": "fees",
+        "FeesError": "catalogue.fees",
         "IdentifierTaken": "errors",
         "LeaseHeld": "errors",
         "Ledger": "ledger.ledger",

@@ -8,18 +8,18 @@ from dataclasses import replace
 from typing import Final
 
 from bursar.clock import iso_ms
+from bursar.payments.catalogue.fees import FeeCatalogue
 from bursar.payments.deposits import DEPOSIT
-from bursar.payments.fees import FeeCatalogue
-from bursar.payments.ledger.change_shards import CHANGE_SHARDS, CHANGE_SHARDS_MAX, SHARDS
 from bursar.payments.ledger.contradictions import ACKNOWLEDGEMENT_ATTRIBUTES, REPORT_ATTRIBUTES
 from bursar.payments.ledger.contradictions import KIND as CONTRADICTION
-from bursar.payments.ledger.daily_roots import KIND as DAILY_ROOT
-from bursar.payments.ledger.reconciliation_kinds import (
+from bursar.payments.ledger.store_records.change_shards import CHANGE_SHARDS, CHANGE_SHARDS_MAX, SHARDS
+from bursar.payments.ledger.store_records.daily_roots import KIND as DAILY_ROOT
+from bursar.payments.ledger.store_records.reconciliation_kinds import (
     RECONCILIATION_PART,
     RECONCILIATION_RUN,
     RECONCILIATION_SIGN_OFF,
 )
-from bursar.payments.ledger.restores import (
+from bursar.payments.ledger.store_records.restores import (
     CLEARING_ATTRIBUTES,
     GENERATION,
     LOST_ATTRIBUTES,

@@ -16,11 +16,11 @@ from bursar.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from bursar.portal.contract.errors import PortalError
+    from bursar.portal.state.portal import Portal, PortalSettings
     from bursar.portal.upkeep.sweep import SweepReport, sweep
     from bursar.portal.upkeep.sweep_loop import run_sweeper
     from bursar.portal.use_cases.init_payment import init_payment
     from bursar.portal.use_cases.payment_details import details, events
-    from bursar.portal.use_cases.portal import Portal, PortalSettings
     from bursar.portal.use_cases.process_payment import process_payment
 
 __all__ = [

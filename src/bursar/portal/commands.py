@@ -2,7 +2,7 @@
 
 Each command takes its parts from click's context, so that only the composition root reads settings. ``ctx.obj`` holds
 functions that return async context managers: under :data:`PORTAL` of a
-:class:`~bursar.portal.use_cases.portal.Portal`, and under :data:`RECORD` of a portal that works on the record alone,
+:class:`~bursar.portal.state.portal.Portal`, and under :data:`RECORD` of a portal that works on the record alone,
 for which Pay.gov need not be configured.
 Exit codes: 0 done; 1 refused, or an attempt needs a person; 2 bad usage.
 """
@@ -18,6 +18,7 @@ import click
 
 from bursar.clock import iso_ms
 from bursar.portal.contract.errors import portal_error
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.attention import ATTENTION_MAX
 from bursar.portal.upkeep.attention import acknowledge as acknowledge_contradiction
 from bursar.portal.upkeep.attention import attention as find_attention
@@ -26,7 +27,6 @@ from bursar.portal.upkeep.erasure import ErasureReport, erase_metadata
 from bursar.portal.upkeep.sweep import SWEEP_LIMIT, SweepReport
 from bursar.portal.upkeep.sweep import sweep as sweep_once
 from bursar.portal.upkeep.sweep_loop import SWEEP_INTERVAL_S, run_sweeper
-from bursar.portal.use_cases.portal import Portal
 
 PORTAL: Final = "portal"
 RECORD: Final = "record"

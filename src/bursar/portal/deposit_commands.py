@@ -14,8 +14,8 @@ from bursar.payments.errors import DepositDiffers
 from bursar.payments.records import ZERO
 from bursar.payments.status import NoSuchEdge
 from bursar.portal.commands import RECORD, run_with
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.attention import known_attempt
-from bursar.portal.use_cases.portal import Portal
 
 NAME_CHARS_MAX: Final = 100
 """The most characters of a ticket's number and of an operator's name."""

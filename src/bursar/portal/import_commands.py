@@ -12,10 +12,10 @@ from pathlib import Path
 import click
 
 from bursar.portal.commands import RECORD, run_with
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.attention import check_words
 from bursar.portal.upkeep.imports.importing import ImportReport, import_rows
 from bursar.portal.upkeep.imports.rows import RowReader
-from bursar.portal.use_cases.portal import Portal
 
 REASON = "bursar import"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from bursar.clock import iso_ms
-from bursar.payments.ledger.restores import Restores
+from bursar.payments.ledger.store_records.restores import Restores
 from bursar.portal.commands import RECORD, run_with
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.restored import clear as clear_restored
 from bursar.portal.upkeep.restored import lost_collections, mark_restored
-from bursar.portal.use_cases.portal import Portal
 
 
 @click.command()

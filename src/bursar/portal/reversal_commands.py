@@ -12,6 +12,7 @@ from bursar.clock import iso_ms
 from bursar.payments.records import money
 from bursar.payments.reversals import REFUNDED, REVERSAL_KINDS, ReversalKind, ReversalReport
 from bursar.portal.commands import RECORD, run_with
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.reversals import (
     REFUNDS_LISTED_MAX,
     amount_left,
@@ -21,7 +22,6 @@ from bursar.portal.upkeep.reversals import (
     request_refund,
 )
 from bursar.portal.upkeep.reversals import reverse as record_reversal
-from bursar.portal.use_cases.portal import Portal
 
 
 @click.command()

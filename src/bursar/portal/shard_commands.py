@@ -7,9 +7,9 @@ from typing import Final
 
 import click
 
-from bursar.payments.ledger.change_shards import CHANGE_SHARDS_MAX
+from bursar.payments.ledger.store_records.change_shards import CHANGE_SHARDS_MAX
 from bursar.portal.commands import RECORD, run_with
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 
 NAME_CHARS_MAX: Final = 100
 

@@ -12,7 +12,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from bursar.clock import iso_ms
-from bursar.payments.fees import COURT_ZONE
+from bursar.payments.catalogue.fees import COURT_ZONE
 from bursar.reports.errors import BadInstant, BadParameter
 
 TEXT_CHARS_MAX: Final = 256

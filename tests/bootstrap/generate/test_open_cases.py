@@ -16,8 +16,8 @@ from bursar.cli import bursar
 from bursar.paygov import PayGov, PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
 from bursar.paygov.simulator import Books, Simulator, SimulatorTransport
+from bursar.portal.state.portal import Portal, PortalSettings
 from bursar.portal.upkeep.attention import attention
-from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.resolution import ask_paygov
 from bursar.settings import Settings
 

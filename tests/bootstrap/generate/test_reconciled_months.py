@@ -13,7 +13,7 @@ from bursar.bootstrap.generate.demo_history import MADE_UP_CLIENTS
 from bursar.bootstrap.generate.history import HistoryPlan
 from bursar.bootstrap.generate.new_store import generate_store
 from bursar.bootstrap.generate.reconciled_months import DIFFERENCES, add_reconciliations, whole_months
-from bursar.payments.ledger.reconciliations import ReconciliationRun, SignOff
+from bursar.payments.ledger.store_records.reconciliations import ReconciliationRun, SignOff
 from bursar.settings import Settings
 
 UNTIL = date(2026, 11, 18)

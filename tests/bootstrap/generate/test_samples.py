@@ -5,7 +5,7 @@ import random
 import pytest
 
 from bursar.bootstrap.generate.samples import sample_metadata
-from bursar.payments.fees import FeeCatalogue
+from bursar.payments.catalogue.fees import FeeCatalogue
 
 MORE = b"""
 [fees.ODD_FEE]

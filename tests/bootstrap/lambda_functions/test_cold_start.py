@@ -14,7 +14,7 @@ NOT_LOADED = (
     "bursar.dynamo.operations",
     "bursar.payments.ledger.erasure",
     "bursar.payments.ledger.imports",
-    "bursar.payments.ledger.reconciliations",
+    "bursar.payments.ledger.store_records.reconciliations",
     "bursar.portal.api.openapi",
     "bursar.portal.metrics.metrics",
     "bursar.portal.upkeep.sweep",

@@ -17,7 +17,7 @@ from bursar.bootstrap.move.stores import settle_s_of
 from bursar.dynamo.clients.store import Store
 from bursar.dynamo.engine.group_commit import AsyncEngine
 from bursar.dynamo.errors import DynamoError
-from bursar.payments.ledger.move_state import is_being_filled
+from bursar.payments.ledger.store_records.move_state import is_being_filled
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.portal.contract.errors import portal_error
 from bursar.portal.use_cases.health import health

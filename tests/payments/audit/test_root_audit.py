@@ -10,7 +10,7 @@ from bursar.payments import Attempt, Ledger
 from bursar.payments.audit.chain_audit import ChainReport, audit_chains
 from bursar.payments.audit.root_audit import audit_roots
 from bursar.payments.event_chain import event_hash
-from bursar.payments.ledger.daily_roots import PARTITION
+from bursar.payments.ledger.store_records.daily_roots import PARTITION
 from bursar.payments.ledger.table import TABLE_NAME
 from tests.support.payments.stage import PAID, Listening, Wall, processing
 from tests.support.payments.tampering import items_of, put, remove, without_rules

@@ -11,7 +11,7 @@ import pytest
 from moto import mock_aws
 
 from bursar.payments.audit.root_copies import RETENTION_DAYS, FileCopies, RootCopiesError, S3Copies, root_copies
-from bursar.payments.ledger.daily_roots import DailyRoot
+from bursar.payments.ledger.store_records.daily_roots import DailyRoot
 
 ONE = DailyRoot("2026-11-28", "A" * 43, 7, 1_796_000_000.0)
 OTHER = DailyRoot("2026-11-29", "B" * 43, 0, 1_796_086_400.0)

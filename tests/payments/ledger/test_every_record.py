@@ -9,7 +9,7 @@ import pytest
 from bursar.payments import Attempt, Ledger, Outcome, OutcomeContradicts
 from bursar.payments.deposits import Deposit, DepositReport
 from bursar.payments.ledger.contradictions import Contradiction
-from bursar.payments.ledger.reconciliations import ReconciledFile, ReconciliationRun, SignOff
+from bursar.payments.ledger.store_records.reconciliations import ReconciledFile, ReconciliationRun, SignOff
 from bursar.payments.reversals import RefundRequest, Reversal, ReversalReport
 from tests.support.payments.stage import REFERENCE, Start, Wall, settled
 

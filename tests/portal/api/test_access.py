@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.portal.api.all_endpoints import all_endpoints
 from bursar.portal.api.authentication import sigv4, without_signatures
 from bursar.portal.api.endpoints import Endpoint

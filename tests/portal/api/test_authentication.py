@@ -10,7 +10,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
 from bursar.clock import system_clock
-from bursar.payments.clients import AccessKey, Clients
+from bursar.payments.catalogue.clients import AccessKey, Clients
 from bursar.portal.api.authentication import api_gateway, sigv4, without_signatures
 from bursar.portal.contract.errors import Forbidden
 from bursar.portal.contract.messages import Call

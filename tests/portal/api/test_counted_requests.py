@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.portal.api.application import Application
 from bursar.portal.api.endpoints import Endpoint
 from bursar.portal.contract.error_catalogue import ALREADY_PAID, TOO_MANY_AT_ONCE
 from bursar.portal.contract.errors import Conflict, TooMany
 from bursar.portal.contract.messages import BodyStream, Call, Reply
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from tests.support.portal.stage import DAWSON, Stage, on_stage
 from tests.support.write_paths import WritePath
 

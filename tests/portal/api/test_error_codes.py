@@ -12,8 +12,8 @@ import pytest
 from bursar.dynamo.errors import EXPLICIT_DENY, DynamoError, StoreOutcomeUnknown
 from bursar.paygov.errors import ArgumentRefused
 from bursar.payments.attempt_ids import ATTEMPTS_MAX
-from bursar.payments.clients import Client
-from bursar.payments.fees import DEFAULT_FEES, FeeCatalogue
+from bursar.payments.catalogue.clients import Client
+from bursar.payments.catalogue.fees import DEFAULT_FEES, FeeCatalogue
 from bursar.payments.reversals import ReversalReport
 from bursar.portal.api.all_endpoints import all_endpoints
 from bursar.portal.api.application import Application

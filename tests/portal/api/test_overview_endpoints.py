@@ -15,7 +15,7 @@ from bursar.payments import Clients, FeeCatalogue
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.portal.api.authentication import without_signatures
 from bursar.portal.doors.asgi import PortalApp, portal_app
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from bursar.reports.reports import Reports
 from bursar.reports.tail.stream_source import StreamSource
 from bursar.reports.transaction_log import SqlTransactionLog

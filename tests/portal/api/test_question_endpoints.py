@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from bursar.bootstrap.composition import Composition
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.portal.api.authentication import without_signatures
 from bursar.portal.api.json_logs import JsonFormatter
 from bursar.portal.doors.asgi import PortalApp, portal_app
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases import questions
-from bursar.portal.use_cases.portal import Portal
 from bursar.reports import errors
 from bursar.reports.port import StreamedAnswers
 from bursar.reports.reports import Reports

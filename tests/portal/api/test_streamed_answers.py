@@ -20,7 +20,7 @@ from bursar.bootstrap.composition import Composition
 from bursar.portal.api import streamed_answers
 from bursar.portal.api.authentication import without_signatures
 from bursar.portal.doors.asgi import PortalApp, portal_app
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from bursar.reports.errors import ReportError
 from bursar.reports.output import pdf
 from bursar.reports.port import StreamedAnswers

@@ -8,7 +8,7 @@ import pytest
 
 from bursar.clock import from_iso_ms
 from bursar.payments import Attempt
-from bursar.payments.ledger.restores import BY_COMMAND, RestoreMark
+from bursar.payments.ledger.store_records.restores import BY_COMMAND, RestoreMark
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import Event, Obligation
 from bursar.payments.reversals import Reversal

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bursar.payments.fees import DEFAULT_FEES, FeeCatalogue
+from bursar.payments.catalogue.fees import DEFAULT_FEES, FeeCatalogue
 from bursar.portal.api.authentication import without_signatures
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.doors.asgi import BODY_TIMEOUT_S, PortalApp, portal_app

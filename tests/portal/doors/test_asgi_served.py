@@ -17,7 +17,7 @@ from bursar.portal.api.endpoints import Endpoint
 from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
 from bursar.portal.doors.asgi import PortalApp
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from bursar.web import asgi_server, http_server
 from bursar.web.asgi_server import AsgiServer
 from tests.support.portal.stage import DAWSON

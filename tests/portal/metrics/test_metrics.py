@@ -25,10 +25,10 @@ from bursar.portal.metrics.metrics import (
     ObservedStore,
 )
 from bursar.portal.metrics.worker_snapshots import Snapshots
+from bursar.portal.state.lake_upkeep import LakeUpkeep
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.attention import acknowledge
 from bursar.portal.upkeep.sweep import sweep
-from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
-from bursar.portal.use_cases.portal import Portal
 from bursar.portal.webhooks.queue import WebhookQueue
 from bursar.reports.lake.upkeep import UpkeepFile
 from tests.support.portal.asgi import ask

@@ -11,6 +11,7 @@ from bursar.payments.due import RECEIVED_AGE_MAX_S
 from bursar.payments.ledger.contradictions import PARTITION
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, InvalidRequest, NotFound
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.attention import (
     ASKED_AGAIN,
     FAR_FUTURE_S,
@@ -24,7 +25,6 @@ from bursar.portal.upkeep.attention import (
 )
 from bursar.portal.upkeep.attention import attention as every_attention
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES
-from bursar.portal.use_cases.portal import Portal
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
 
 

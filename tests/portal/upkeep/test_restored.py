@@ -4,13 +4,13 @@ import asyncio
 
 import pytest
 
-from bursar.payments.ledger.restores import BY_OPERATOR
+from bursar.payments.ledger.store_records.restores import BY_OPERATOR
 from bursar.portal.contract.errors import Conflict, InvalidRequest
+from bursar.portal.state.portal import RESTORE_GRACE_S
+from bursar.portal.state.restore_watch import READ_AGAIN_AFTER_S
 from bursar.portal.upkeep.attention import TEXT_CHARS_MAX
 from bursar.portal.upkeep.restored import NOTHING_TO_CLEAR, clear, lost_collections, mark_restored
 from bursar.portal.upkeep.sweep import sweep
-from bursar.portal.use_cases.portal import RESTORE_GRACE_S
-from bursar.portal.use_cases.restore_watch import READ_AGAIN_AFTER_S
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath
 

@@ -8,9 +8,9 @@ import pytest
 from bursar.paygov.simulator import SimulatorSettings
 from bursar.payments.due import RECEIVED_AGE_MAX_S
 from bursar.portal.contract.errors import GatewayTimeout, PortalError
+from bursar.portal.state.circuit_breaker import COOL_DOWN_MAX_S
 from bursar.portal.upkeep.attention import attention
 from bursar.portal.upkeep.sweep import SweepReport, sweep
-from bursar.portal.use_cases.circuit_breaker import COOL_DOWN_MAX_S
 from tests.support.portal.stage import HOUR_S, Stage, on_stage
 
 
@@ -123,7 +123,7 @@ async def test_a_payer_charged_twice_has_paid_and_an_alert_is_raised(stage: Stag
     )
     stage.simulator.pay(second, "PLASTIC_CARD", "Success")
     await stage.portal.paygov.complete(tcs_app_id=attempt.tcs_app_id, token=second)
-    with patch("bursar.portal.use_cases.portal._log") as log:
+    with patch("bursar.portal.state.portal._log") as log:
         await _sweep_for(stage, 60)
     attempt = await stage.attempt(token)
     charges = {charge.paygov_tracking_id for charge in stage.simulator.books.charges(attempt.agency_tracking_id)}
@@ -169,7 +169,7 @@ async def test_without_query_an_unknown_outcome_alerts_and_blocks(stage: Stage) 
     stage.misbehave("drop", operations=("complete",), times=1)
     with pytest.raises(GatewayTimeout):
         await stage.process(token)
-    with patch("bursar.portal.use_cases.portal._log") as log:
+    with patch("bursar.portal.state.portal._log") as log:
         reports = await _sweep_for(stage, 24 * HOUR_S, every=1200)
     attempt = await stage.attempt(token)
     assert (attempt.status, attempt.outcome_unknown, stage.charges()) == ("processing", True, 1)

@@ -7,14 +7,14 @@ import pytest
 
 from bursar.payments import Attempt
 from bursar.payments.attempt_ids import attempt_id
-from bursar.payments.ledger.restores import BY_COMMAND
+from bursar.payments.ledger.store_records.restores import BY_COMMAND
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, Gone, InDoubt, NotFound
+from bursar.portal.state.portal import RESTORE_GRACE_S
 from bursar.portal.upkeep.attention import attention, resolve
 from bursar.portal.upkeep.restored import clear
 from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.after_restore import SUPERSEDED
 from bursar.portal.use_cases.payment_details import details
-from bursar.portal.use_cases.portal import RESTORE_GRACE_S
 from bursar.portal.use_cases.resolution import RESTORED_IN_DOUBT
 from tests.support.portal.stage import DAWSON, HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath

@@ -6,7 +6,7 @@ import pytest
 
 from bursar.paygov.simulator import SimulatorSettings
 from bursar.portal.contract.errors import Conflict, InDoubt
-from bursar.portal.use_cases.portal import RESTORE_GRACE_S, TOKEN_GRACE_S
+from bursar.portal.state.portal import RESTORE_GRACE_S, TOKEN_GRACE_S
 from tests.support.portal.stage import Stage, on_stage
 
 INSTANT_S = 1.0

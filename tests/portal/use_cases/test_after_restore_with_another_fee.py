@@ -6,7 +6,7 @@ import pytest
 
 from bursar.payments import MetadataDiffers
 from bursar.portal.contract.errors import Conflict
-from bursar.portal.use_cases.portal import RESTORE_GRACE_S
+from bursar.portal.state.portal import RESTORE_GRACE_S
 from tests.support.portal.stage import DAWSON, Stage, on_stage
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from bursar.paygov import ArgumentRefused, Collection, Fault, Lost, Nonsense, NotSent, QueryUnavailable, TimedOut
 from bursar.payments import Attempt
+from bursar.portal.state.observer import OutcomeName
 from bursar.portal.use_cases.completion_outcomes import OTHERS_MAX, OUTCOMES, judge_collections, judge_completion
-from bursar.portal.use_cases.observer import OutcomeName
 
 ATTEMPT = Attempt(
     agency_tracking_id="588234832626439493e92",

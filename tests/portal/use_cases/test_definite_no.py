@@ -6,9 +6,9 @@ import pytest
 
 from bursar.payments.due import TOKEN_AGE_MAX_S
 from bursar.portal.contract.errors import Conflict, GatewayTimeout
+from bursar.portal.state.portal import TOKEN_GRACE_S
 from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.payment_details import details
-from bursar.portal.use_cases.portal import TOKEN_GRACE_S
 from tests.support.portal.stage import DAWSON, HOUR_S, PAYGOV_TIMEOUT_S, Stage, on_stage
 from tests.support.write_paths import WritePath
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from bursar.payments.ledger.restores import BY_COMMAND
+from bursar.payments.ledger.store_records.restores import BY_COMMAND
 from bursar.portal.contract.views import health_json
+from bursar.portal.state.lake_upkeep import LakeUpkeep
 from bursar.portal.upkeep.restored import clear
 from bursar.portal.use_cases.health import HEALTH_AGE_MAX_S, health
-from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
 from bursar.reports.lake.upkeep import UpkeepFile
 from tests.support.portal.stage import Stage, on_stage
 from tests.support.write_paths import WritePath

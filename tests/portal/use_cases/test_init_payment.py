@@ -11,7 +11,7 @@ import pytest
 
 from bursar.dynamo.errors import StoreUnreachable
 from bursar.payments import Attempt
-from bursar.payments.classification import Share
+from bursar.payments.catalogue.classification import Share
 from bursar.payments.classified_amounts import ClassifiedAmount
 from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, NotFound, PortalError, portal_error
 from bursar.portal.use_cases.init_payment import START_RECORD_S, init_payment

@@ -15,8 +15,8 @@ from bursar.payments.records import AMOUNT_MAX
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.errors import BadGateway, Conflict, Forbidden, GatewayTimeout, Gone, NotFound, PortalError
 from bursar.portal.contract.views import payment_json
+from bursar.portal.state.portal import REFRESH_MIN_S
 from bursar.portal.upkeep.sweep import sweep
-from bursar.portal.use_cases.portal import REFRESH_MIN_S
 from bursar.portal.use_cases.process_payment import NEVER_SENT_DETAIL, process_payment
 from tests.support.portal.stage import DAWSON, EXAMS, HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath

@@ -10,10 +10,10 @@ from bursar.paygov.simulator import SimulatorSettings
 from bursar.paygov.simulator.books import Entry
 from bursar.payments import Outcome
 from bursar.portal.contract.errors import BadGateway, Conflict, GatewayTimeout
+from bursar.portal.state.portal import REFRESH_MIN_S
 from bursar.portal.upkeep.attention import CLOCK_SET_BACK, NO_LOOKUP, acknowledge, attention
 from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.payment_details import details
-from bursar.portal.use_cases.portal import REFRESH_MIN_S
 from bursar.portal.use_cases.resolution import OTHER_TAKES_MONEY
 from tests.support.portal.stage import DAWSON, HOUR_S, Stage, on_stage
 from tests.support.write_paths import WritePath

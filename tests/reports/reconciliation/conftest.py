@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bursar.payments.clients import Client, Clients
+from bursar.payments.catalogue.clients import Client, Clients
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.reports.reconciliation.commands import ReconciliationParts
 from bursar.reports.reports import Reports

@@ -11,8 +11,8 @@ from typing import TypeVar
 import pytest
 from click.testing import CliRunner, Result
 
-from bursar.payments.clients import Clients
-from bursar.payments.ledger import reconciliations
+from bursar.payments.catalogue.clients import Clients
+from bursar.payments.ledger.store_records import reconciliations
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.reports.reconciliation.commands import ReconciliationParts, reconcile
 from bursar.reports.reports import Reports

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
-from bursar.payments.classification import Share, split
+from bursar.payments.catalogue.classification import Share, split
 from bursar.payments.records import ZERO
 from bursar.reports.named_reports import named_report
 from bursar.reports.reports import Reports

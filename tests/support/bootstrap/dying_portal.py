@@ -24,8 +24,8 @@ from bursar.paygov.simulator import Books, Simulator, SimulatorTransport
 from bursar.paygov.simulator.server import Addresses
 from bursar.paygov.transport import HttpReply, Transport
 from bursar.portal.contract.validation import read_init
+from bursar.portal.state.portal import Portal, PortalSettings
 from bursar.portal.use_cases.init_payment import init_payment
-from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.process_payment import process_payment
 from bursar.settings import Settings
 

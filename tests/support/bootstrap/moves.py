@@ -14,12 +14,12 @@ from bursar.dynamo.errors import EXPLICIT_DENY, DynamoError
 from bursar.dynamo.tools.moving.patient_store import PatientStore
 from bursar.payments.audit.payment_history import PaymentHistory
 from bursar.payments.ledger.ledger import Ledger
-from bursar.payments.ledger.move_state import MOVE_KEY
+from bursar.payments.ledger.store_records.move_state import MOVE_KEY
 from bursar.payments.ledger.table import TABLE_NAME, table_definition
 from bursar.portal.contract.errors import PortalError, portal_error
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.sweep import sweep
 from bursar.portal.use_cases.payment_details import details
-from bursar.portal.use_cases.portal import Portal
 from bursar.rules.audit.table_audit import audit_table
 from tests.support.portal.stage import DAWSON, Stage
 from tests.support.write_paths import TRANSACTION, shipped_fees

@@ -28,10 +28,10 @@ from bursar.paygov import PayGov, PayGovConfig
 from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH
 from bursar.paygov.simulator import Simulator, SimulatorTransport
 from bursar.payments import Attempt, Clients, Fee, Ledger, Outcome
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.payments.reversals import ReversalReport
-from bursar.portal.use_cases.portal import Portal, PortalSettings
+from bursar.portal.state.portal import Portal, PortalSettings
 from bursar.portal.webhooks.dispatcher import Dispatcher
 from bursar.portal.webhooks.queue import WebhookQueue
 from bursar.portal.webhooks.sender import Sender

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from bursar.dashboard.formatting import eastern
 from bursar.payments import Attempt
-from bursar.payments.ledger.reconciliations import ReconciliationRun
+from bursar.payments.ledger.store_records.reconciliations import ReconciliationRun
 from bursar.reports.reconciliation.mapping import FileMapping
 from bursar.reports.reconciliation.our_payments import ReportedPayments
 from bursar.reports.reconciliation.run import reconciled

@@ -10,7 +10,7 @@ from typing import Any
 from bursar.clock import system_clock
 from bursar.paygov import NotSent, PayGov, PayGovConfig
 from bursar.payments import Clients, FeeCatalogue
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from tests.support.write_paths import WritePath
 
 REFERENCE = "0b5c6f6e-0000-4000-8000-000000000001"

@@ -19,13 +19,13 @@ from bursar.paygov.protocol import ONLINE_PATH, QUERY_PATH, LookupName
 from bursar.paygov.simulator import Misbehaviour, Simulator, SimulatorSettings, SimulatorTransport
 from bursar.payments import Attempt, Client, Clients
 from bursar.payments.due import RECEIVED_AGE_MAX_S, TOKEN_AGE_MAX_S
-from bursar.payments.ledger.restores import BY_COMMAND
+from bursar.payments.ledger.store_records.restores import BY_COMMAND
 from bursar.portal.contract.answers import Payment
 from bursar.portal.contract.errors import GatewayTimeout, PortalError
 from bursar.portal.contract.validation import InitRequest
+from bursar.portal.state.observer import SweepResult
+from bursar.portal.state.portal import Portal, PortalSettings
 from bursar.portal.use_cases.init_payment import init_payment
-from bursar.portal.use_cases.observer import SweepResult
-from bursar.portal.use_cases.portal import Portal, PortalSettings
 from bursar.portal.use_cases.process_payment import process_payment
 from sim.faults.backups import backup_of, restore_into
 from sim.loop import VirtualLoop, run_virtual

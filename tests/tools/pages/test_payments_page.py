@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from bursar.payments.fees import FeeCatalogue
+from bursar.payments.catalogue.fees import FeeCatalogue
 from bursar.payments.status import STATUSES, event_names
 from tools.pages.payments_page import payments_page
 

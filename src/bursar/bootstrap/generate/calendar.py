@@ -10,7 +10,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from bursar.payments.fees import COURT_ZONE
+from bursar.payments.catalogue.fees import COURT_ZONE
 
 _COURT: Final = ZoneInfo(COURT_ZONE)
 _WEEKDAYS: Final = (1.15, 1.2, 1.15, 1.1, 0.95, 0.25, 0.2)  # Monday first

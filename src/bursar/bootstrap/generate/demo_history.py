@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from bursar.payments.fees import COURT_ZONE
+from bursar.payments.catalogue.fees import COURT_ZONE
 from bursar.settings import Settings
 
 DEMO_PAYMENTS: Final = 3_000

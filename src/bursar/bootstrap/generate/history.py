@@ -27,8 +27,8 @@ from bursar.bootstrap.generate.stories import Payer, Stories, StoryClock, new_re
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.tools.bulk_fill import FilledRows, RowMaker, TableDefinition, TableFill
 from bursar.paygov.simulator.books import FAILED, SUCCESS, Books, Entry
-from bursar.payments.clients import EVERY_FEE
-from bursar.payments.fees import Fee, FeeCatalogue
+from bursar.payments.catalogue.clients import EVERY_FEE
+from bursar.payments.catalogue.fees import Fee, FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import ATTEMPT, EVENT, Attempt, attempt_from_item
 from bursar.payments.reversals import REVERSAL

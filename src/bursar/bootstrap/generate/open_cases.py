@@ -17,8 +17,8 @@ from bursar.bootstrap.generate.samples import sample_metadata
 from bursar.bootstrap.generate.stories import CARD, LEASE_S, StoryClock, new_reference
 from bursar.bootstrap.up import BOOKS_FILE
 from bursar.paygov.simulator.books import SUCCESS, Books, BooksError, Entry
-from bursar.payments.clients import EVERY_FEE
-from bursar.payments.fees import Fee, FeeCatalogue
+from bursar.payments.catalogue.clients import EVERY_FEE
+from bursar.payments.catalogue.fees import Fee, FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.status import FAILED, PROCESSED

@@ -19,9 +19,9 @@ from bursar.bootstrap.generate.stories import StoryClock
 from bursar.clock import Clock
 from bursar.paygov.simulator.activity_file import ActivityRecord, as_xml, deposit_ticket, local_time, planted
 from bursar.paygov.simulator.books import FAILED, SUCCESS
-from bursar.payments.clients import Clients
+from bursar.payments.catalogue.clients import Clients
 from bursar.payments.ledger.ledger import Ledger
-from bursar.payments.ledger.reconciliations import ReconciliationRun
+from bursar.payments.ledger.store_records.reconciliations import ReconciliationRun
 from bursar.payments.status import PROCESSED
 from bursar.reports.port import PaymentReports
 from bursar.reports.reconciliation.applying import Applied, apply

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping
 from typing import Any, Final
 
-from bursar.payments.fees import Fee
+from bursar.payments.catalogue.fees import Fee
 
 _NUMBER_MAX: Final = 80
 _TEXT_MIN: Final = 1

@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
 
+from bursar.payments.catalogue.fees import Fee
 from bursar.payments.due import ACH, DAY_S, TOKEN_AGE_MAX_S
-from bursar.payments.fees import Fee
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import Attempt, Outcome, money
 from bursar.payments.reversals import CHARGED_BACK, RETURNED, ReversalReport

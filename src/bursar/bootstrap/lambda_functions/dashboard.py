@@ -7,7 +7,7 @@ start, so payments do not wait for it.
 from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.lambda_functions.embedded_metrics import EmbeddedMetrics
 from bursar.bootstrap.lambda_functions.environment import FunctionParts, require_clients, require_lake
-from bursar.bootstrap.transaction_log import sql_transaction_log
+from bursar.bootstrap.parts.transaction_log import sql_transaction_log
 from bursar.portal.api.application import Application
 from bursar.portal.api.authentication import api_gateway
 from bursar.portal.api.overview_endpoints import overview_endpoints

@@ -17,8 +17,8 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from bursar.clock import Clock, system_clock
+from bursar.portal.state.observer import NoObserver, OutcomeName
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES
-from bursar.portal.use_cases.observer import NoObserver, OutcomeName
 
 NAMESPACE: Final = "Bursar"
 UNITS: Final[Mapping[str, str]] = {

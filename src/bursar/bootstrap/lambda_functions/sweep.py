@@ -6,8 +6,8 @@ from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.lambda_functions.embedded_metrics import EmbeddedMetrics
 from bursar.bootstrap.lambda_functions.environment import FunctionParts, require_clients
 from bursar.portal.doors.aws_lambda import DRAIN_TIMEOUT_S
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.sweep import sweep
-from bursar.portal.use_cases.portal import Portal
 from bursar.portal.webhooks.dispatcher import Dispatcher
 
 Parts = tuple[Portal, Dispatcher | None]

@@ -13,7 +13,7 @@ from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.tools.moving.patient_store import PatientStore
 from bursar.payments.audit.payment_history import PaymentHistory
 from bursar.payments.ledger.ledger import Ledger
-from bursar.payments.ledger.move_state import MOVE_KEY
+from bursar.payments.ledger.store_records.move_state import MOVE_KEY
 from bursar.payments.ledger.table import table_definition
 from bursar.portal.webhooks.queue import TABLE_NAME as WEBHOOKS_TABLE
 from bursar.portal.webhooks.queue import queue_definition
@@ -93,7 +93,7 @@ class StoreMove:
 
         A portal also does this when it starts. Raises ``CannotStart`` if an item breaks a rule.
         """
-        from bursar.bootstrap.embedded_store import store_rules
+        from bursar.bootstrap.parts.embedded_store import store_rules
         from bursar.dynamo import AsyncEngine
 
         if isinstance(self._target, AsyncEngine):

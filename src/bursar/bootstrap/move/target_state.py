@@ -1,7 +1,7 @@
 """The progress of a move, in an item of the payments table that it fills.
 
-While the item exists, no process uses the table (:mod:`bursar.payments.ledger.move_state`). Its removal opens the new
-store.
+While the item exists, no process uses the table (:mod:`bursar.payments.ledger.store_records.move_state`). Its removal
+opens the new store.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -12,7 +12,7 @@ import orjson
 from bursar.dynamo.items.attribute_values import Item
 from bursar.dynamo.tools.moving.changed_keys import Places
 from bursar.dynamo.tools.moving.copying import StartKeys
-from bursar.payments.ledger.move_state import MOVE, MOVE_KEY, PARTITION
+from bursar.payments.ledger.store_records.move_state import MOVE, MOVE_KEY, PARTITION
 
 if TYPE_CHECKING:
     from bursar.dynamo.tools.moving.patient_store import PatientStore

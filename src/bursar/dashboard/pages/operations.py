@@ -9,7 +9,7 @@ from starlette.responses import Response
 from bursar.dashboard.pages.webhooks import webhook_status
 from bursar.dashboard.upkeep_notes import KINDS, UpkeepNote
 from bursar.dashboard.visit import Visit
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from bursar.reports.errors import ReportError
 
 DUE_READ_MAX: Final = 1_000

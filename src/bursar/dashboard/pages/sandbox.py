@@ -19,14 +19,14 @@ from starlette.responses import RedirectResponse, Response
 
 from bursar.dashboard.parts import SandboxParts
 from bursar.dashboard.visit import PageError, Visit, whole_number
-from bursar.payments.fees import Fee
+from bursar.payments.catalogue.fees import Fee
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.status import payment_status
 from bursar.portal.contract.errors import PortalError, portal_error
 from bursar.portal.contract.validation import read_init, read_reference
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.payment_details import details
-from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.process_payment import process_payment
 
 REFRESH_S: Final = 2

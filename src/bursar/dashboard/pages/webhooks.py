@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from starlette.responses import Response
 
-from bursar.dashboard.pages.reports import require_no_limits
+from bursar.dashboard.pages.reports.reports import require_no_limits
 from bursar.dashboard.site import PageHandler
 from bursar.dashboard.visit import PageError, Visit
 from bursar.portal.contract.periods import day_of

@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from bursar.paygov.protocol import STATUS_RETURNED
 from bursar.paygov.simulator.books import SUCCESS, Entry
 from bursar.paygov.simulator.core import Simulator
-from bursar.payments.fees import COURT_ZONE
+from bursar.payments.catalogue.fees import COURT_ZONE
 
 ROOT: Final = "activity_file"
 GROUPS: Final[Mapping[str, str]] = {"PLASTIC_CARD": "credit_card", "ACH": "ach_debit", "PAYPAL": "paypal"}

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments.audit.chain_check import ChainCounts, ChainFinding, check_obligation
-from bursar.payments.ledger.change_shards import CHANGE_SHARDS, counts_of
-from bursar.payments.ledger.move_state import PARTITION
+from bursar.payments.ledger.store_records.change_shards import CHANGE_SHARDS, counts_of
+from bursar.payments.ledger.store_records.move_state import PARTITION
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal
 
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments.event_chain import CHAIN_BEGINS, EVENT_HASH, PREVIOUS_HASH, event_hash
-from bursar.payments.ledger.change_shards import bucket_of, shard_of
+from bursar.payments.ledger.store_records.change_shards import bucket_of, shard_of
 from bursar.payments.records import (
     ATTEMPT,
     ATTEMPTS_BEGIN,

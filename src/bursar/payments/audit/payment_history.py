@@ -8,7 +8,7 @@ from bursar.clock import Clock
 from bursar.payments.audit.chain_audit import SEGMENTS, ChainReport, audit_chains
 from bursar.payments.audit.root_audit import audit_roots
 from bursar.payments.audit.root_copies import RootCopies
-from bursar.payments.ledger.daily_roots import DailyRoots, day_of
+from bursar.payments.ledger.store_records.daily_roots import DailyRoots, day_of
 
 if TYPE_CHECKING:
     from bursar.dynamo.clients.store import Store

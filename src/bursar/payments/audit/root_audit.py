@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from bursar.payments.audit.chain_audit import ChainReport
 from bursar.payments.audit.chain_check import ChainFinding
-from bursar.payments.ledger.daily_roots import DailyRoot, DailyRoots
+from bursar.payments.ledger.store_records.daily_roots import DailyRoot, DailyRoots
 
 
 async def audit_roots(roots: DailyRoots, copies: Mapping[str, str] | None, report: ChainReport) -> None:

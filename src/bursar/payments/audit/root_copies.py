@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from bursar.clock import iso_ms
-from bursar.payments.ledger.daily_roots import DailyRoot
+from bursar.payments.ledger.store_records.daily_roots import DailyRoot
 
 S3_SCHEME: Final = "s3:"
 RETENTION_DAYS: Final = 2_557

@@ -14,9 +14,9 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from bursar.clock import Clock, iso_ms
+from bursar.payments.catalogue.fees import Fee
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import ImportRefused, LedgerBusy
-from bursar.payments.fees import Fee
 from bursar.payments.ledger.first_records import next_created_at, write_first_records
 from bursar.payments.ledger.lookups import Lookups
 from bursar.payments.obligation_view import ObligationView

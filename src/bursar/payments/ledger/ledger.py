@@ -21,23 +21,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import Clock
 from bursar.payments import rules
+from bursar.payments.catalogue.fees import FeeCatalogue
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import (
     AttemptMoved,
     LeaseHeld,
     OutcomeContradicts,
 )
-from bursar.payments.fees import FeeCatalogue
 from bursar.payments.history_bounds import taken_too_often
-from bursar.payments.ledger.change_shards import ShardedTable
 from bursar.payments.ledger.contradictions import Contradictions
-from bursar.payments.ledger.daily_roots import DailyRoots
 from bursar.payments.ledger.deposits import Deposits
 from bursar.payments.ledger.journal import CHANGE_TRIES_MAX, Journal
 from bursar.payments.ledger.outcomes import OUTCOME_EVENTS, adds_nothing
-from bursar.payments.ledger.restores import RestoreMark, RestoreRecords
 from bursar.payments.ledger.reversals import Reversals
 from bursar.payments.ledger.starts import Starts
+from bursar.payments.ledger.store_records.change_shards import ShardedTable
+from bursar.payments.ledger.store_records.daily_roots import DailyRoots
+from bursar.payments.ledger.store_records.restores import RestoreMark, RestoreRecords
 from bursar.payments.ledger.table import TABLE_NAME, create_table
 from bursar.payments.records import (
     Attempt,
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
     from bursar.dynamo.engine.compare_and_swap import CompareAndSwap
     from bursar.payments.ledger.erasure import Erasure
     from bursar.payments.ledger.imports import Imports
-    from bursar.payments.ledger.reconciliations import ReconciliationRecords
+    from bursar.payments.ledger.store_records.reconciliations import ReconciliationRecords
 
 LIVE_MAX: Final = 100_000
 """The most live attempts that a restore makes due at once. The others become due at their usual times."""
@@ -127,7 +127,7 @@ class Ledger(Starts):
     @cached_property
     def reconciliations(self) -> "ReconciliationRecords":
         """The records of reconciliations."""
-        from bursar.payments.ledger.reconciliations import ReconciliationRecords
+        from bursar.payments.ledger.store_records.reconciliations import ReconciliationRecords
 
         return ReconciliationRecords(self._ruled, clock=self._clock, randomness=self._randomness)
 

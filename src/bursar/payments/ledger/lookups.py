@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import from_iso_ms, iso_ms
 from bursar.payments import rules
-from bursar.payments.ledger.change_shards import ChangeShards, ShardedTable, merged_pages
+from bursar.payments.ledger.store_records.change_shards import ChangeShards, ShardedTable, merged_pages
 from bursar.payments.ledger.table import CHANGES_INDEX, DUE_INDEX
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import Clock
 from bursar.payments.attempt_ids import next_attempt_id
+from bursar.payments.catalogue.fees import Fee
 from bursar.payments.due import DuePolicy
 from bursar.payments.errors import (
     AttemptsExhausted,
@@ -19,10 +20,9 @@ from bursar.payments.errors import (
     MetadataErased,
     ObligationTaken,
 )
-from bursar.payments.fees import Fee
-from bursar.payments.ledger.change_shards import ShardedTable
 from bursar.payments.ledger.first_records import next_created_at, write_first_records
 from bursar.payments.ledger.lookups import Lookups
+from bursar.payments.ledger.store_records.change_shards import ShardedTable
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import Attempt, money, normal_reference, whole_ms
 from bursar.payments.status import RECEIVED

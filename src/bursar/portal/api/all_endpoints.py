@@ -7,7 +7,7 @@ from bursar.portal.api.openapi import documentation_endpoints
 from bursar.portal.api.overview_endpoints import overview_endpoints
 from bursar.portal.api.question_endpoints import question_endpoints
 from bursar.portal.contract.messages import Call, Reply
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.transaction_log import TransactionLog
 
 if TYPE_CHECKING:

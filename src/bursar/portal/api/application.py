@@ -16,7 +16,7 @@ from bursar.portal.contract.error_catalogue import NOT_REGISTERED, TOO_LARGE
 from bursar.portal.contract.errors import Forbidden, PortalError, TooLarge, Unexpected, portal_error
 from bursar.portal.contract.messages import BodyStream, Call, CallerLeft, Reply, json_reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from bursar.rules.errors import RuleRefused
 
 UNROUTED: Final = "none"

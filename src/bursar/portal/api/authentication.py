@@ -14,7 +14,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from bursar.clock import Clock
-from bursar.payments.clients import Client, Clients
+from bursar.payments.catalogue.clients import Client, Clients
 from bursar.portal.contract.error_catalogue import MISSING_PRINCIPAL, NOT_REGISTERED, NOT_SIGNED, NOT_THIS_MACHINE
 from bursar.portal.contract.errors import Forbidden
 from bursar.portal.contract.messages import Call

@@ -44,10 +44,10 @@ from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.schemas import REFERENCE, Schema
 from bursar.portal.contract.validation import read_init, read_process
 from bursar.portal.contract.views import health_json, history_json, payment_json, started_payment_json
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.health import health
 from bursar.portal.use_cases.init_payment import init_payment
 from bursar.portal.use_cases.payment_details import details, events
-from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.process_payment import process_payment
 
 Handler = Callable[[Portal, Call], Awaitable[Reply]]

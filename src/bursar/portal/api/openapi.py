@@ -31,7 +31,7 @@ from bursar.portal.contract.errors import Gone
 from bursar.portal.contract.examples import EXAMPLES, GONE_PAYMENTS
 from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.schemas import COMPONENTS, Schema
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 
 DESCRIPTION: Final = (
     "Collects fees through Pay.gov. Call `init`, send the payer to `paymentRedirect`, call `process` when the payer is "

@@ -9,8 +9,8 @@ from bursar.portal.contract.errors import InvalidRequest, Unavailable
 from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.validation import AS_OF, problem
 from bursar.portal.contract.views import entries_json, log_page_json, status_counts_json
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.log_query import DESCRIBED, STATUSES, read_log_query
-from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.transaction_log import (
     TransactionLog,
     newest_transactions,

@@ -21,7 +21,7 @@ from bursar.portal.contract.messages import Call, Reply, json_reply
 from bursar.portal.contract.schemas import AS_OF_MEANING
 from bursar.portal.contract.validation import AS_OF, problem, read_instant, read_sql
 from bursar.portal.contract.views import answer_json, report_list_json
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.questions import (
     ReportRequest,
     ask_report,

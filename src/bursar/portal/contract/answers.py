@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
-from bursar.payments.ledger.restores import RestoreMark
+from bursar.payments.ledger.store_records.restores import RestoreMark
 from bursar.payments.records import Attempt
 from bursar.payments.reversals import Reversal
 from bursar.payments.status import PaymentStatus, payment_status

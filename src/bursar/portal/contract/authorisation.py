@@ -1,6 +1,6 @@
 """Check what a client may do: charge its fees, and, for some clients, see every payment."""
 
-from bursar.payments.clients import EVERY_FEE, Client
+from bursar.payments.catalogue.clients import EVERY_FEE, Client
 from bursar.portal.contract.error_catalogue import NO_OVERVIEW, NO_REPORTS, NO_SQL, NOT_AUTHORIZED
 from bursar.portal.contract.errors import Forbidden
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.payments.records import CENT
 
 JSON_TYPE: Final = "application/json"

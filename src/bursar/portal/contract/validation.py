@@ -12,9 +12,9 @@ from decimal import Decimal
 from functools import cache
 from typing import Any, Final, NamedTuple
 
-from bursar.payments.fees import Fee, FeeCatalogue
+from bursar.payments.catalogue.fees import Fee, FeeCatalogue
+from bursar.payments.catalogue.schema_messages import schema_problems
 from bursar.payments.records import money, normal_reference
-from bursar.payments.schema_messages import schema_problems
 from bursar.portal.contract.error_catalogue import (
     AMOUNT_NOT_ALLOWED,
     AMOUNT_REQUIRED,

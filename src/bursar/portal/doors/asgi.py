@@ -30,7 +30,7 @@ from bursar.portal.contract.errors import (
 )
 from bursar.portal.contract.messages import BodyStream, Call, CallerLeft, Reply
 from bursar.portal.contract.schemas import BODY_BYTES_MAX
-from bursar.portal.use_cases.portal import DRAIN_TIMEOUT_S, Portal
+from bursar.portal.state.portal import DRAIN_TIMEOUT_S, Portal
 from bursar.portal.use_cases.transaction_log import TransactionLog
 from bursar.web.refusals import HEAD_BYTES_MAX, RefusalReason, RefusalReply
 

@@ -43,10 +43,10 @@ from bursar.payments.records import Attempt
 from bursar.payments.status import LIVE
 from bursar.portal.metrics.counters import Counts, Durations
 from bursar.portal.metrics.worker_snapshots import Snapshots
+from bursar.portal.state.lake_upkeep import LakeUpkeep
+from bursar.portal.state.observer import SweepResult
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.attention import FAR_FUTURE_S
-from bursar.portal.use_cases.lake_upkeep import LakeUpkeep
-from bursar.portal.use_cases.observer import SweepResult
-from bursar.portal.use_cases.portal import Portal
 
 _Answer = TypeVar("_Answer")
 
@@ -65,7 +65,7 @@ _log = logging.getLogger(__name__)
 
 
 class Metrics:
-    """Counts what the portal reports: an :class:`~bursar.portal.use_cases.observer.Observer`, and a request observer.
+    """Counts what the portal reports: an :class:`~bursar.portal.state.observer.Observer`, and a request observer.
 
     snapshots: the counts that the workers of one server share, so that each can export all of them; None for a process
     without others. worker: this worker's number among them. It starts with the counts of its predecessor.

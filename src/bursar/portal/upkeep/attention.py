@@ -26,8 +26,8 @@ from bursar.payments.records import Attempt
 from bursar.payments.status import NoSuchEdge
 from bursar.portal.contract.error_catalogue import ATTEMPT_NOT_FOUND, NOT_RESOLVABLE, VALIDATION_ERROR
 from bursar.portal.contract.errors import Conflict, InvalidRequest, NotFound
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.completion_outcomes import token_was_refused
-from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import (
     RESTORED_IN_DOUBT,
     is_contradicted,

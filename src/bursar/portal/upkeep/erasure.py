@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from bursar.payments.ledger.erasure import ErasureResult
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 
 DAY_S = 24 * 3600.0
 

@@ -11,13 +11,13 @@ from typing import Final
 
 from bursar.payments.attempt_ids import AGENCY_TRACKING_ID_CHARS
 from bursar.payments.ledger.ledger import LIVE_MAX
-from bursar.payments.ledger.restores import BY_OPERATOR, RestoreMark
+from bursar.payments.ledger.store_records.restores import BY_OPERATOR, RestoreMark
 from bursar.payments.records import Attempt
 from bursar.payments.status import INITIATED, RECEIVED
 from bursar.portal.contract.error_catalogue import NOT_RESOLVABLE
 from bursar.portal.contract.errors import Conflict
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.attention import FAR_FUTURE_S, check_words
-from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import returned_unsent
 
 INDEX_CATCHES_UP_S: Final = 2.0

@@ -30,10 +30,10 @@ from bursar.payments.reversals import RETURNED, RefundRequest, Reversal, Reversa
 from bursar.payments.status import FAILED, Actor, NoSuchEdge
 from bursar.portal.contract.error_catalogue import ATTEMPT_NOT_FOUND, NOT_REVERSIBLE, VALIDATION_ERROR
 from bursar.portal.contract.errors import Conflict, InvalidRequest, NotFound
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.attention import check_words, known_attempt
 from bursar.portal.use_cases.completion import record
 from bursar.portal.use_cases.completion_outcomes import judge_collections
-from bursar.portal.use_cases.portal import Portal
 
 REFUNDS_LISTED_MAX: Final = 1_000
 CODE_CHARS_MAX: Final = 100

@@ -31,13 +31,13 @@ from bursar.payments.errors import AttemptMoved, ObligationTaken
 from bursar.payments.records import Attempt
 from bursar.payments.status import TOKEN_EXPIRED_CODE, EventName
 from bursar.portal.contract.errors import InDoubt
+from bursar.portal.state.observer import SweepResult
+from bursar.portal.state.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.upkeep.attention import attention_reason
 from bursar.portal.upkeep.reversals import ask_about_return
 from bursar.portal.use_cases.after_restore import check_obligation, may_be_concerned
 from bursar.portal.use_cases.completion_outcomes import token_was_refused
 from bursar.portal.use_cases.init_payment import ABANDONED_DETAIL
-from bursar.portal.use_cases.observer import SweepResult
-from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import (
     ask_paygov,
     end_uncompleted,

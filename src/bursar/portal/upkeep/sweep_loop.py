@@ -4,8 +4,8 @@ import asyncio
 import logging
 from typing import Final
 
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.sweep import SWEEP_LIMIT, sweep
-from bursar.portal.use_cases.portal import Portal
 
 SWEEP_INTERVAL_S: Final = 5.0
 ERROR_PAUSE_MAX_S: Final = 300.0

@@ -29,7 +29,7 @@ from bursar.paygov.collection import Collection
 from bursar.paygov.errors import PayGovError
 from bursar.payments.attempt_ids import possible_attempt_ids
 from bursar.payments.errors import ObligationTaken
-from bursar.payments.ledger.restores import LostCollection, RestoreMark, Restores
+from bursar.payments.ledger.store_records.restores import LostCollection, RestoreMark, Restores
 from bursar.payments.records import Attempt
 from bursar.payments.status import (
     FAILED,
@@ -44,9 +44,9 @@ from bursar.payments.status import (
 )
 from bursar.portal.contract.error_catalogue import DIFFERS
 from bursar.portal.contract.errors import Conflict, InDoubt
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.completion import look_up
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES, judge_collections
-from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import FOUND_UNCOMPLETED, RESTORED_IN_DOUBT, record_uncompleted, returned_unsent
 
 FOUND_LOST: Final = "Pay.gov has a collection of an attempt that the restored store did not have"

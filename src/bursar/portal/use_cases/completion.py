@@ -30,6 +30,7 @@ from bursar.payments.errors import AttemptMoved, IdentifierTaken, OutcomeContrad
 from bursar.payments.records import Attempt
 from bursar.payments.status import Actor
 from bursar.portal.contract.errors import Unavailable, portal_error
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.completion_outcomes import (
     FOUND_CHARS_MAX,
     LOST_REPLIES,
@@ -39,7 +40,6 @@ from bursar.portal.use_cases.completion_outcomes import (
     judge_completion,
     token_was_refused,
 )
-from bursar.portal.use_cases.portal import Portal
 
 RECORD_TRIES_MAX: Final = 8
 RECORD_WAIT_MIN_S: Final = 0.1

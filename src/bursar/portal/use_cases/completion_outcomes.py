@@ -26,7 +26,7 @@ from bursar.portal.contract.error_catalogue import (
     ErrorCode,
 )
 from bursar.portal.contract.errors import BadGateway, GatewayTimeout, PortalError, Unexpected
-from bursar.portal.use_cases.observer import OutcomeName
+from bursar.portal.state.observer import OutcomeName
 
 Known = Literal["definite", "not sent", "unknown"]
 """The knowledge about the charge after a completion."""

@@ -6,7 +6,7 @@ from typing import Final
 
 from bursar.paygov.errors import Certainty, PayGovError
 from bursar.portal.contract.answers import CheckStatus, HealthCheck, HealthReport
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 
 HEALTH_TIMEOUT_S: Final = 5.0
 HEALTH_AGE_MAX_S: Final = 2.0

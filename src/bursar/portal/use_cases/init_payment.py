@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bursar.paygov.errors import Fault, Nonsense, OutcomeUnknown, PayGovError
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.payments.errors import AttemptMoved, FeeRetired, IdentifierTaken, LedgerError, ObligationTaken
 from bursar.payments.records import Attempt
 from bursar.payments.status import TOKEN_EXPIRED_CODE, EventName
@@ -47,8 +47,8 @@ from bursar.portal.contract.errors import (
     portal_error,
 )
 from bursar.portal.contract.validation import InitRequest, not_a_fee
+from bursar.portal.state.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.after_restore import check_obligation
-from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import end_uncompleted
 
 INIT_TRIES_MAX: Final = 4

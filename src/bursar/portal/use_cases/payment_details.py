@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import Attempt
 from bursar.portal.contract.answers import Payment
@@ -10,8 +10,8 @@ from bursar.portal.contract.authorisation import authorise
 from bursar.portal.contract.error_catalogue import REFERENCE_NOT_FOUND, STORE_CLOSED, VALIDATION_ERROR
 from bursar.portal.contract.errors import InvalidRequest, NotFound, Unavailable
 from bursar.portal.contract.validation import not_a_reference, read_reference
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.after_restore import check_obligation
-from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import needs_lookup, refresh
 
 

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
 from bursar.paygov.errors import PayGovError
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.payments.errors import AttemptMoved, LeaseHeld
 from bursar.payments.history_bounds import RECLAIMS_MAX, taken_too_often
 from bursar.payments.records import Attempt
@@ -28,11 +28,11 @@ from bursar.portal.contract.error_catalogue import (
     TOKEN_USED,
 )
 from bursar.portal.contract.errors import Conflict, GatewayTimeout, Gone, NotFound
+from bursar.portal.state.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.after_restore import check_obligation
 from bursar.portal.use_cases.completion import complete
 from bursar.portal.use_cases.completion_outcomes import doubt_about
 from bursar.portal.use_cases.payment_details import payment_of
-from bursar.portal.use_cases.portal import TOKEN_EXPIRED_DETAIL, Portal
 from bursar.portal.use_cases.resolution import end_uncompleted, lease_is_late, refresh, returned_unsent
 
 NEVER_SENT_DETAIL: Final = (

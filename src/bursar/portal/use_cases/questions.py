@@ -13,7 +13,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.portal.contract.authorisation import authorise_reports, authorise_sql
 from bursar.portal.contract.error_catalogue import (
     BAD_STATEMENT,
@@ -24,7 +24,7 @@ from bursar.portal.contract.error_catalogue import (
 )
 from bursar.portal.contract.errors import InvalidRequest, NotFound, Unanswerable, Unavailable
 from bursar.portal.contract.validation import AS_OF, SqlRequest, problem
-from bursar.portal.use_cases.portal import Portal
+from bursar.portal.state.portal import Portal
 
 if TYPE_CHECKING:
     from bursar.reports.named_reports import NamedReport

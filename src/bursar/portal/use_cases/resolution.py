@@ -36,9 +36,9 @@ from bursar.payments.ledger.ledger import LEASE_RAN_OUT
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.status import FAILED, PENDING, PROCESSING, TOKEN_EXPIRED_CODE, Actor, EventName
 from bursar.portal.contract.errors import BadGateway, GatewayTimeout, Unexpected
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.completion import complete, judged_twice, look_up, record
 from bursar.portal.use_cases.completion_outcomes import CONTRADICTIONS, Judgement, judge_collection
-from bursar.portal.use_cases.portal import Portal
 
 CLOCK_STEP_MIN_S: Final = 60.0
 """A smaller difference between the clocks of two machines is not reported."""

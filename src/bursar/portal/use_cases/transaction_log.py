@@ -14,12 +14,12 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import Any, Final, Protocol
 
-from bursar.payments.clients import Client
+from bursar.payments.catalogue.clients import Client
 from bursar.portal.contract.answers import LogEntry, LogPage, PeriodTotal, StatusCounts
 from bursar.portal.contract.authorisation import authorise_overview
 from bursar.portal.contract.periods import PERIODS, Period, PeriodName, begin_of, court_day, day_of
+from bursar.portal.state.portal import Portal
 from bursar.portal.use_cases.log_query import LogQuery
-from bursar.portal.use_cases.portal import Portal
 
 NEWEST_MAX: Final = 100
 

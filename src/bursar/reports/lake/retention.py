@@ -17,7 +17,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from bursar.clock import iso_ms
-from bursar.payments.fees import COURT_ZONE
+from bursar.payments.catalogue.fees import COURT_ZONE
 from bursar.reports.errors import InstantForgotten
 from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.rows import TableRow, court_day

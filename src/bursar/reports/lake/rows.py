@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo
 
+from bursar.payments.catalogue.fees import COURT_ZONE
 from bursar.payments.classified_amounts import classification_text
 from bursar.payments.deposits import Deposit
-from bursar.payments.fees import COURT_ZONE
 from bursar.payments.records import Attempt, Event, canonical_json
 from bursar.payments.reversals import Reversal
 from bursar.payments.status import payment_status

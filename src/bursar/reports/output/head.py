@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from bursar.payments.fees import COURT_ZONE
+from bursar.payments.catalogue.fees import COURT_ZONE
 from bursar.reports.sql.answer import AnswerStream, SqlAnswer, distinct_names
 
 COURT: Final = ZoneInfo(COURT_ZONE)

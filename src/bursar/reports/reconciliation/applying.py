@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
-from bursar.payments.clients import Clients
+from bursar.payments.catalogue.clients import Clients
 from bursar.payments.deposits import DepositReport
 from bursar.payments.errors import (
     AttemptMoved,

@@ -19,10 +19,10 @@ import click
 
 from bursar.clock import Clock, iso_ms
 from bursar.dynamo.errors import DynamoError, StoreOutcomeUnknown, StoreUnreachable
-from bursar.payments.clients import Clients
+from bursar.payments.catalogue.clients import Clients
 from bursar.payments.errors import LedgerBusy
 from bursar.payments.ledger.ledger import Ledger
-from bursar.payments.ledger.reconciliations import ReconciliationRun, SignOff
+from bursar.payments.ledger.store_records.reconciliations import ReconciliationRun, SignOff
 from bursar.reports.errors import ReportError
 from bursar.reports.port import PaymentReports
 from bursar.reports.reconciliation.applying import Applied, apply

@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from bursar.paygov.protocol import PAYGOV_TRACKING_ID
-from bursar.payments.fees import COURT_ZONE
+from bursar.payments.catalogue.fees import COURT_ZONE
 from bursar.payments.status import PAYGOV_STATUS
 
 LineKind = Literal["charge", "returned", "charged_back", "refunded"]

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from bursar.payments.ledger.reconciliations import DIFFERENCES_KEPT_MAX, ReconciledFile, ReconciliationRun
+from bursar.payments.ledger.store_records.reconciliations import DIFFERENCES_KEPT_MAX, ReconciledFile, ReconciliationRun
 from bursar.payments.records import whole_ms
 from bursar.reports.errors import BadParameter
 from bursar.reports.reconciliation.classes import BY_NAME, CLASSES, IN_TRANSIT, MATCHED, NOT_COLLECTED

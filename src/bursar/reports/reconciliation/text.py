@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from bursar.payments.ledger.reconciliations import ReconciledFile, ReconciliationRun, SignOff
+from bursar.payments.ledger.store_records.reconciliations import ReconciledFile, ReconciliationRun, SignOff
 from bursar.reports.reconciliation.classes import BY_NAME, CLASSES
 
 LISTED_MAX: Final = 200

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bursar.clock import from_iso_ms
-from bursar.payments.clients import Client, Clients
+from bursar.payments.catalogue.clients import Client, Clients
 from bursar.portal.upkeep.imports.rows import (
     MAY_HIDE_A_CHARGE,
     ImportRow,

@@ -23,6 +23,7 @@ from bursar.payments.reversals import CHARGED_BACK, RETURNED, ReversalReport
 from bursar.payments.status import FAILED, PENDING, PROCESSED, PROCESSING
 from bursar.portal.contract.error_catalogue import VALIDATION_ERROR
 from bursar.portal.contract.errors import InvalidRequest, PortalError
+from bursar.portal.state.portal import Portal
 from bursar.portal.upkeep.attention import acknowledge, known_attempt, resolve
 from bursar.portal.upkeep.reversals import (
     approve_refund,
@@ -31,7 +32,6 @@ from bursar.portal.upkeep.reversals import (
     request_refund,
     reverse,
 )
-from bursar.portal.use_cases.portal import Portal
 from bursar.portal.use_cases.resolution import needs_lookup, refresh
 
 ACH: Final = "ACH"

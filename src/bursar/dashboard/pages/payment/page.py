@@ -9,7 +9,7 @@ from starlette.responses import Response
 from bursar.dashboard.formatting import zoned_time_text
 from bursar.dashboard.pages.payment.actions import ACTIONS, REFUNDS_READ_MAX, offered_actions
 from bursar.dashboard.pages.payment.evidence import contradictions_of, needs_person
-from bursar.dashboard.pages.reports import asked_as_of
+from bursar.dashboard.pages.reports.reports import asked_as_of
 from bursar.dashboard.queries.as_of import AS_OF, PRESENT, AsOf
 from bursar.dashboard.queries.past_payment import open_refunds_of, view_at
 from bursar.dashboard.visit import PageError, Visit

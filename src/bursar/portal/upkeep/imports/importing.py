@@ -18,8 +18,8 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Final
 
+from bursar.payments.catalogue.fees import FeeCatalogue
 from bursar.payments.errors import ImportRefused, LedgerBusy
-from bursar.payments.fees import FeeCatalogue
 from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.records import partition_key
 from bursar.payments.status import BLOCKING, FAILED, PROCESSING

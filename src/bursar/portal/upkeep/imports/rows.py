@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bursar.payments.attempt_ids import AGENCY_TRACKING_ID_CHARS
-from bursar.payments.clients import Clients
-from bursar.payments.fees import Fee, FeeCatalogue
+from bursar.payments.catalogue.clients import Clients
+from bursar.payments.catalogue.fees import Fee, FeeCatalogue
 from bursar.payments.ledger.imports import ImportedStatus, ImportRecord
 from bursar.payments.records import money
 from bursar.portal.contract.errors import InvalidRequest, TooLarge

@@ -1,0 +1,1 @@
+"""Parts of a running system, each made from the settings for :mod:`bursar.bootstrap.composition` and the commands."""

@@ -1,0 +1,1 @@
+"""The pages that people open first: the overview with its chart, and what needs attention."""

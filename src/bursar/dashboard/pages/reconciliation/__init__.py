@@ -1,0 +1,1 @@
+"""The pages of reconciliations: upload of an activity file, the runs, and their sign-off."""

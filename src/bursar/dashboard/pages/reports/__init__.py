@@ -1,0 +1,1 @@
+"""The pages of answers: the named reports with their charts, and SQL."""
