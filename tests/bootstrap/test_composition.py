@@ -132,7 +132,7 @@ async def test_a_store_is_judged_whole_once_and_not_when_a_fee_comes(tmp_path: P
     assert put == [first]
     assert await rules_after_a_start(tmp_path) == first
     fees = tmp_path / "fees.toml"
-    fees.write_text((Path(__file__).parents[2] / "src/bursar/payments/fees.toml").read_text() + ANOTHER_FEE)
+    fees.write_text((Path(__file__).parents[2] / "src/bursar/payments/catalogue/fees.toml").read_text() + ANOTHER_FEE)
     amended = await rules_after_a_start(tmp_path, str(fees))
     assert amended == rules_to_toml(payment_rules(FeeCatalogue.load(str(fees)))) != first
     assert put == [first]

@@ -53,7 +53,7 @@ weaken(
     "bursar.payments.catalogue.fees:_Reader._validator",
     'self._add_problem(where, f"must be a JSON Schema: {str(error).splitlines()[0]}")',
     "pass",
-    "payments/test_fees.py",
+    "payments/catalogue/test_fees.py",
 )
 weaken(
     "deposit-of-the-last-change",
@@ -296,7 +296,7 @@ weaken(
     "bursar.portal.state.portal:Portal.single_flight",
     "self._shared[key] = task",
     "pass",
-    "portal/use_cases/test_portal.py",
+    "portal/state/test_portal.py",
 )
 weaken(
     "every-refusal-is-gone",

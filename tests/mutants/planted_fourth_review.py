@@ -68,7 +68,7 @@ weaken(
     "bursar.bootstrap.parts.generations:Generations.mark_if_behind",
     ">= outside",
     "> outside",
-    "bootstrap/test_generations.py",
+    "bootstrap/parts/test_generations.py",
 )
 
 weaken(
@@ -77,7 +77,7 @@ weaken(
     "bursar.bootstrap.parts.generations:Generations.raise_and_note",
     "number is not None and number > outside_of(self._store_path)",
     "number is not None",
-    "bootstrap/test_generations.py",
+    "bootstrap/parts/test_generations.py",
 )
 
 weaken(
@@ -86,7 +86,7 @@ weaken(
     "bursar.bootstrap.parts.generations:Generations.keep_raising",
     "if rows_changed() == noted:",
     "if rows_changed() != noted:",
-    "bootstrap/test_generations.py",
+    "bootstrap/parts/test_generations.py",
 )
 
 weaken(
@@ -95,7 +95,7 @@ weaken(
     "bursar.payments.ledger.store_records.restores:RestoreMark.covers",
     "self.restored_at + LOST_SPAN_S",
     "self.restored_at",
-    "payments/ledger/test_restores.py",
+    "payments/ledger/store_records/test_restores.py",
     "portal/use_cases/test_after_restore.py",
 )
 
@@ -356,7 +356,7 @@ weaken(
     "bursar.payments.ledger.store_records.daily_roots:DailyRoots.compute",
     "{previous or CHAIN_BEGINS}",
     "{CHAIN_BEGINS}",
-    "payments/ledger/test_daily_roots.py",
+    "payments/ledger/store_records/test_daily_roots.py",
 )
 
 weaken(

@@ -9,7 +9,7 @@ weaken(
     "fee-keys-by-their-beginning",
     "a client that may charge a fee may charge every fee whose key begins with its key",
     *known_faults.FEE_KEYS_BY_THEIR_BEGINNING,
-    "payments/test_clients.py",
+    "payments/catalogue/test_clients.py",
 )
 weaken(
     "revoked-key-works-on",
@@ -17,7 +17,7 @@ weaken(
     "bursar.payments.catalogue.clients:Clients.by_access_key",
     "self.reload_if_changed()",
     "pass",
-    "payments/test_clients.py",
+    "payments/catalogue/test_clients.py",
 )
 weaken(
     "fees-change-in-utc",
@@ -25,7 +25,7 @@ weaken(
     "bursar.payments.catalogue.fees:_court_day",
     "ZoneInfo(COURT_ZONE)",
     'ZoneInfo("UTC")',
-    "payments/test_fees.py",
+    "payments/catalogue/test_fees.py",
 )
 weaken(
     "retired-fee-at-its-first-price",
@@ -33,7 +33,7 @@ weaken(
     "bursar.payments.catalogue.fees:FeeCatalogue.retired",
     "self._fees[key][0][1]",
     "self._fees[key][-1][1]",
-    "payments/test_fees.py",
+    "payments/catalogue/test_fees.py",
 )
 weaken(
     "lease-lasts-an-instant-longer",
@@ -146,7 +146,7 @@ weaken(
     "bursar.payments.catalogue.fees:FeeCatalogue.fee",
     "entry.retired_from <= today",
     "entry.retired_from < today",
-    "payments/test_fees.py",
+    "payments/catalogue/test_fees.py",
 )
 weaken(
     "two-versions-of-one-day",
@@ -154,7 +154,7 @@ weaken(
     "bursar.payments.catalogue.fees:_Reader._versions",
     "if len({version.active_from for version in found}) < len(found):",
     "if False:",
-    "payments/test_fees.py",
+    "payments/catalogue/test_fees.py",
 )
 weaken(
     "sessions-of-any-account",
@@ -162,7 +162,7 @@ weaken(
     "bursar.payments.catalogue.clients:Clients.by_role_arn",
     'role_identity(arn) or ("", "", "")',
     'next((each for each in self._by_role if each[2] == (role_identity(arn) or ("", "", ""))[2]), ("", "", ""))',
-    "payments/test_clients.py",
+    "payments/catalogue/test_clients.py",
 )
 weaken(
     "attempt-ids-run-together",
@@ -214,7 +214,7 @@ weaken(
     "bursar.payments.ledger.lookups:Lookups._change_pages",
     "(await self.change_shards.counts())[-1]",
     "(await self.change_shards.counts())[0]",
-    "payments/ledger/test_change_shards.py",
+    "payments/ledger/store_records/test_change_shards.py",
 )
 weaken(
     "shards-merged-too-far",
@@ -222,7 +222,7 @@ weaken(
     "bursar.payments.ledger.store_records.change_shards:merged_pages",
     "until = min(",
     "until = max(",
-    "payments/ledger/test_change_shards.py",
+    "payments/ledger/store_records/test_change_shards.py",
 )
 weaken(
     "shards-by-time",
@@ -230,7 +230,7 @@ weaken(
     "bursar.payments.ledger.store_records.change_shards:_in_shard",
     'item["pk"]["S"]',
     'item["changedAt"]["S"]',
-    "payments/ledger/test_change_shards.py",
+    "payments/ledger/store_records/test_change_shards.py",
 )
 weaken(
     "shards-unaudited",
@@ -238,5 +238,5 @@ weaken(
     "bursar.payments.audit.chain_check:_ObligationCheck._bucket",
     "stored if stored in buckets else hour",
     "stored",
-    "payments/ledger/test_change_shards.py",
+    "payments/ledger/store_records/test_change_shards.py",
 )

@@ -103,7 +103,7 @@ weaken(
     "bursar.payments.catalogue.classification:split",
     "parts = [_part(amount, share) for share in shares[:-1]]\n    parts.append(amount - sum(parts, ZERO))",
     "parts = [_part(amount, share) for share in shares]",
-    "payments/test_classification.py",
+    "payments/catalogue/test_classification.py",
 )
 weaken(
     "refused-under-another-lease",
@@ -233,7 +233,7 @@ weaken(
     "bursar.portal.state.circuit_breaker:Breaker.admit",
     "self._probing = self._open_until is not None",
     "self._probing = False",
-    f"{USE_CASES}/test_circuit_breaker.py",
+    "portal/state/test_circuit_breaker.py",
 )
 
 # --- restores --------------------------------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ weaken(
     "bursar.payments.ledger.store_records.restores:RestoreRecords._raised",
     "max(_generation_of(found)[0], outside) + 1",
     "_generation_of(found)[0] + 1",
-    "payments/ledger/test_restores.py",
+    "payments/ledger/store_records/test_restores.py",
 )
 
 # --- limits ----------------------------------------------------------------------------------------------------------
@@ -307,7 +307,7 @@ weaken(
     "bursar.portal.state.daily_sealing:DailySealing._seal",
     "day_of(now - MARGIN_S)",
     "day_of(now)",
-    f"{USE_CASES}/test_daily_sealing.py",
+    "portal/state/test_daily_sealing.py",
 )
 weaken(
     "erased-with-a-recent-attempt",

@@ -121,7 +121,7 @@ weaken(
     "bursar.payments.catalogue.clients:_Reader._client",
     "before = len(self.problems)",
     "before = 0",
-    "payments/test_clients.py",
+    "payments/catalogue/test_clients.py",
 )
 weaken_module(
     "refunds-with-a-hash",
@@ -137,7 +137,7 @@ weaken(
     "bursar.payments.ledger.store_records.reconciliations:_sign_off_key",
     'f"sign-off#{run_id}"',
     '"sign-off"',
-    "payments/ledger/test_reconciliations.py",
+    "payments/ledger/store_records/test_reconciliations.py",
     "payments/ledger/test_every_record.py",
 )
 weaken_module(
@@ -171,7 +171,7 @@ weaken(
     "bursar.payments.catalogue.schema_messages:schema_problems",
     "SchemaProblem((*path, name)",
     "SchemaProblem((name,)",
-    "payments/test_schema_messages.py",
+    "payments/catalogue/test_schema_messages.py",
 )
 weaken_module(
     "ticket-elsewhere",
@@ -319,7 +319,7 @@ weaken(
     "bursar.portal.state.daily_sealing:DailySealing.run_if_due",
     "if now < self._next_at:",
     "if now <= self._next_at:",
-    "portal/use_cases/test_daily_sealing.py",
+    "portal/state/test_daily_sealing.py",
 )
 weaken(
     "every-portal-draws-alike",
@@ -327,7 +327,7 @@ weaken(
     "bursar.portal.state.portal:Portal.__init__",
     "self.randomness = randomness",
     "self.randomness = random.Random(0)",
-    "portal/use_cases/test_portal.py",
+    "portal/state/test_portal.py",
 )
 
 # --- webhooks ---------------------------------------------------------------------------------------------------------

@@ -102,7 +102,7 @@ weaken(
     "bursar.portal.state.circuit_breaker:Breaker.report",
     "if self._open_until is not None and not self._probing:",
     "if False:",
-    "portal/use_cases/test_circuit_breaker.py",
+    "portal/state/test_circuit_breaker.py",
 )
 weaken(
     "collection-given-up",
@@ -193,7 +193,7 @@ weaken(
     "bursar.payments.ledger.ledger:Ledger.mark_restored",
     "attempt.due_at > now",
     "attempt.due_at < now",
-    "payments/ledger/test_restores.py",
+    "payments/ledger/store_records/test_restores.py",
 )
 # --- operators -------------------------------------------------------------------------------------------------------
 
@@ -246,7 +246,7 @@ weaken(
     "bursar.payments.catalogue.clients:Clients._read",
     "if not self._secrets_are_public and any(",
     "if self._secrets_are_public and any(",
-    "payments/test_clients.py",
+    "payments/catalogue/test_clients.py",
 )
 weaken(
     "fee-a-day-late",
@@ -254,7 +254,7 @@ weaken(
     "bursar.payments.catalogue.fees:FeeCatalogue.fee",
     "active_from <= today",
     "active_from < today",
-    "payments/test_fees.py",
+    "payments/catalogue/test_fees.py",
 )
 weaken(
     "age-restarts-with-each-word",
@@ -306,7 +306,7 @@ weaken(
     "bursar.payments.ledger.store_records.daily_roots:DailyRoots.seal",
     "return _LAYOUT.decode(stored)",
     "return computed",
-    "payments/ledger/test_daily_roots.py",
+    "payments/ledger/store_records/test_daily_roots.py",
 )
 # --- Pay.gov's wire, rules -------------------------------------------------------------------------------------------
 

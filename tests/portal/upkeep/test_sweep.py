@@ -8,10 +8,10 @@ import pytest
 from bursar.paygov.simulator import SimulatorSettings
 from bursar.payments.due import RECEIVED_AGE_MAX_S
 from bursar.portal.contract.errors import GatewayTimeout, PortalError
-from bursar.portal.state.circuit_breaker import COOL_DOWN_MAX_S
+from bursar.portal.state.circuit_breaker import COOL_DOWN_MAX_S, FAILURES_MAX
 from bursar.portal.upkeep.attention import attention
 from bursar.portal.upkeep.sweep import SweepReport, sweep
-from tests.support.portal.stage import HOUR_S, Stage, on_stage
+from tests.support.portal.stage import HOUR_S, UNUSED_S, Stage, on_stage
 
 
 async def _sweep_for(stage: Stage, seconds: float, every: float = 5.0) -> list[SweepReport]:
@@ -204,6 +204,20 @@ async def test_an_outage_opens_the_breaker_and_its_end_settles_everything(stage:
     stage.plan.clear()
     await _sweep_for(stage, 2 * COOL_DOWN_MAX_S + 9 * HOUR_S, every=60)
     assert {(await stage.attempt(token)).status for token in tokens} == {"processed"}
+
+
+@on_stage(lookups=("details",), confirmed=())
+async def test_an_answer_that_proves_nothing_closes_the_breaker_too(stage: Stage) -> None:
+    for _ in range(20):
+        await stage.init()
+    await asyncio.sleep(UNUSED_S)
+    for _ in range(FAILURES_MAX):
+        stage.portal.breaker.report(answered=False)
+    await asyncio.sleep(2 * COOL_DOWN_MAX_S)
+    probed = await sweep(stage.portal)
+    await asyncio.sleep(2 * COOL_DOWN_MAX_S)
+    rest = await sweep(stage.portal)
+    assert rest.results == {"expired": 20 - probed.results["expired"]}
 
 
 @on_stage

@@ -4,18 +4,18 @@ import asyncio
 
 import pytest
 
-from bursar.paygov import Collection
 from bursar.paygov.errors import PayGovError
 from bursar.paygov.protocol import LookupName
 from bursar.paygov.simulator import SimulatorSettings
 from bursar.portal.upkeep.sweep import sweep
-from bursar.portal.use_cases.completion import look_up
+from bursar.portal.use_cases.completion import LookupAnswer, look_up
 from tests.support.portal.stage import HOUR_S, UNUSED_S, Stage, on_stage
 from tests.support.write_paths import WritePath
 
 BOTH: tuple[LookupName, ...] = ("details", "query")
 BLIND = SimulatorSettings(lookup_delay_s=30 * 24 * HOUR_S)
 """A Pay.gov whose lookups do not find what it has charged."""
+NONE = LookupAnswer(rules_out=True, reached=True)
 
 
 async def _lost(stage: Stage) -> str:
@@ -26,7 +26,7 @@ async def _lost(stage: Stage) -> str:
     return token
 
 
-async def _found(stage: Stage, token: str) -> tuple[Collection, ...] | None:
+async def _found(stage: Stage, token: str) -> LookupAnswer:
     return await look_up(stage.portal, await stage.attempt(token))
 
 
@@ -57,13 +57,13 @@ def test_the_second_is_asked_if_the_first_gives_no_answer(write_path: WritePath,
 
 @on_stage(lookups=BOTH)
 async def test_a_confirmed_none_is_the_answer(stage: Stage) -> None:
-    assert await _found(stage, await stage.init()) == ()
+    assert await _found(stage, await stage.init()) == NONE
     assert stage.watcher.calls[1:] == [("details", "answered")]
 
 
 @on_stage(lookups=BOTH, confirmed=("query",))
 async def test_a_none_that_is_not_confirmed_is_asked_of_the_next(stage: Stage) -> None:
-    assert await _found(stage, await stage.init()) == ()
+    assert await _found(stage, await stage.init()) == NONE
     assert stage.watcher.calls[1:] == [("details", "answered"), ("query", "answered")]
 
 
@@ -92,7 +92,7 @@ async def test_a_collection_that_an_unconfirmed_lookup_finds_is_believed(stage: 
 @on_stage(lookups=("details",), confirmed=(), settings=BLIND)
 async def test_a_none_of_an_unconfirmed_lookup_fails_nothing(stage: Stage) -> None:
     token = await _lost(stage)
-    assert await _found(stage, token) is None
+    assert await _found(stage, token) == LookupAnswer(rules_out=False, reached=True)
     for _ in range(5):
         await asyncio.sleep(HOUR_S)
         await sweep(stage.portal)
@@ -103,7 +103,7 @@ async def test_a_none_of_an_unconfirmed_lookup_fails_nothing(stage: Stage) -> No
 async def test_an_unconfirmed_lookup_that_paygov_does_not_offer_changes_nothing(stage: Stage) -> None:
     token = await _lost(stage)
     assert (await stage.process(token)).status == "success"
-    assert await _found(stage, await stage.init()) == ()
+    assert await _found(stage, await stage.init()) == NONE
 
 
 @pytest.mark.parametrize("kind", ["fault", "refuse", "drop"])
@@ -117,6 +117,17 @@ def test_an_unconfirmed_lookup_without_an_answer_does_not_keep_a_token_from_expi
         await asyncio.sleep(UNUSED_S)
         assert (await sweep(stage.portal)).results == {"expired": 1}
         assert (await stage.attempt(token)).status == "failed"
+
+    scene(write_path)
+
+
+@pytest.mark.parametrize(("kind", "reached"), [("fault", True), ("refuse", False), ("drop", False)])
+def test_a_refusal_shows_that_paygov_can_be_reached(write_path: WritePath, kind: str, reached: bool) -> None:
+    @on_stage(lookups=BOTH, confirmed=())
+    async def scene(stage: Stage) -> None:
+        token = await stage.init()
+        stage.misbehave(kind, operations=("details",), takes_place=None)
+        assert await _found(stage, token) == LookupAnswer(reached=reached)
 
     scene(write_path)
 

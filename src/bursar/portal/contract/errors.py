@@ -224,12 +224,14 @@ class InDoubt(GatewayTimeout):
     """It is not known whether the obligation was paid after the backup from which the store was restored: 504.
 
     ``until``: the earliest time at which the answer can be known, Unix seconds; None if time alone decides nothing.
+    ``reached``: whether Pay.gov could be reached; None if it was not asked.
     """
 
-    def __init__(self, why: str, until: float | None = None) -> None:
+    def __init__(self, why: str, until: float | None = None, *, reached: bool | None = None) -> None:
         message = f"The payment store was restored from a backup, and {why}. {NOTHING_DONE}"
         super().__init__(IN_DOUBT_SINCE_RESTORE.saying(message))
         self.until = until
+        self.reached = reached
 
 
 # The exception of a room below → the portal's error and its code. A use case that knows a better error raises a

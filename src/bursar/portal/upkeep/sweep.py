@@ -124,15 +124,15 @@ async def _check_after_restore(portal: Portal, attempt: Attempt) -> Attempt | Sw
         return "postponed"
     answered: bool | None = None
     try:
-        changed = await check_obligation(portal, attempt, actor="sweeper")
-        answered = True if changed and portal.paygov.can_rule_out else None
+        checked = await check_obligation(portal, attempt, actor="sweeper")
+        answered = checked.reached
     except InDoubt as doubt:
-        answered = doubt.until is not None
+        answered = doubt.reached
         await portal.ledger.set_due(attempt, doubt.until or next_lookup_at(portal, attempt))
-        return "postponed" if answered else "unanswered"
+        return "unanswered" if doubt.until is None else "postponed"
     finally:
         portal.breaker.report(answered)
-    if not changed:
+    if not checked.changed:
         return attempt
     current = await portal.ledger.reread(attempt)
     if not current.live:
@@ -170,10 +170,10 @@ async def _end(
         return "postponed"
     answered: bool | None = None
     try:
-        ended = await end_uncompleted(
+        found = await end_uncompleted(
             portal, attempt, event=event, actor="sweeper", return_code=code, return_detail=detail
         )
-        answered = True if portal.paygov.can_rule_out else None  # other lookups may have been refused or unreachable
+        answered, ended = found.reached, found.attempt
     except PayGovError as error:
         answered = error.certainty is Certainty.REFUSED
         await portal.ledger.set_due(attempt, next_lookup_at(portal, attempt))

@@ -22,11 +22,11 @@ before the restore, so that the check is repeated if the process dies in the mid
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from bursar.paygov.collection import Collection
-from bursar.paygov.errors import PayGovError
+from bursar.paygov.errors import Certainty, PayGovError
 from bursar.payments.attempt_ids import possible_attempt_ids
 from bursar.payments.errors import ObligationTaken
 from bursar.payments.ledger.store_records.restores import LostCollection, RestoreMark, Restores
@@ -45,7 +45,7 @@ from bursar.payments.status import (
 from bursar.portal.contract.error_catalogue import DIFFERS
 from bursar.portal.contract.errors import Conflict, InDoubt
 from bursar.portal.state.portal import Portal
-from bursar.portal.use_cases.completion import look_up
+from bursar.portal.use_cases.completion import LookupAnswer, look_up
 from bursar.portal.use_cases.completion_outcomes import OUTCOMES, judge_collections
 from bursar.portal.use_cases.resolution import FOUND_UNCOMPLETED, RESTORED_IN_DOUBT, record_uncompleted, returned_unsent
 
@@ -58,11 +58,21 @@ NOT_ANSWERED: Final = "Pay.gov could not be asked whether it was paid since"
 TOO_EARLY: Final = "a payment that was under way then may still arrive at Pay.gov"
 
 
-async def check_obligation(portal: Portal, like: Attempt, *, actor: Actor) -> bool:
+@dataclass(frozen=True, slots=True)
+class ObligationCheck:
+    """The result of checking an obligation against Pay.gov: whether it may have ``changed``.
+
+    ``reached``: whether Pay.gov can be reached; None if it was not asked.
+    """
+
+    changed: bool
+    reached: bool | None = None
+
+
+async def check_obligation(portal: Portal, like: Attempt, *, actor: Actor) -> ObligationCheck:
     """Make the record of the obligation of ``like`` agree with Pay.gov. If the store was not restored, do nothing.
 
-    ``like`` is an attempt at the obligation or a draft of one; lost attempts get its identity. Return whether the
-    obligation may have changed.
+    ``like`` is an attempt at the obligation or a draft of one; lost attempts get its identity.
 
     Raises:
         InDoubt: Pay.gov cannot be asked, or its answer is not final yet. Nothing has failed.
@@ -71,22 +81,22 @@ async def check_obligation(portal: Portal, like: Attempt, *, actor: Actor) -> bo
     """
     state = await portal.restores.state()
     if not may_be_concerned(portal, state, like):
-        return False
+        return ObligationCheck(changed=False)
     mark, listed = state.open_mark, _listed(state, like)
     view = await portal.ledger.obligation(like.client, like.reference, events=False)
     attempts = () if view is None else view.attempts
     if any(each.status == PROCESSED for each in attempts):
-        return True
+        return ObligationCheck(changed=True)
     if view is not None and view.obligation.differences(like.fee, like.metadata):
-        return True  # starting the attempt refuses it even without this check
+        return ObligationCheck(changed=True)  # starting the attempt refuses it even without this check
     live = None if view is None else view.blocking
     for lost in listed:
         if not any(each.agency_tracking_id == lost.agency_tracking_id and not each.live for each in attempts):
             await _record_listed(portal, live, like, lost, state.marks[-1], actor)
-            return True
-    if mark is not None and all(mark.covers(each) for each in attempts):
-        await _ask(portal, mark, live, like, attempts, actor)
-    return True
+            return ObligationCheck(changed=True)
+    if mark is None or not all(mark.covers(each) for each in attempts):
+        return ObligationCheck(changed=True)
+    return ObligationCheck(changed=True, reached=await _ask(portal, mark, live, like, attempts, actor))
 
 
 def may_be_concerned(portal: Portal, state: Restores, like: Attempt) -> bool:
@@ -107,15 +117,13 @@ def _listed(state: Restores, like: Attempt) -> list[LostCollection]:
 
 async def _ask(
     portal: Portal, mark: RestoreMark, live: Attempt | None, like: Attempt, attempts: Sequence[Attempt], actor: Actor
-) -> None:
+) -> bool | None:
+    """Ask Pay.gov, and record what it has. Return whether it could be reached; None if it was not asked."""
     if live is not None and live.status == PENDING:
-        return  # it blocks every other attempt, and Pay.gov is asked about it by its Pay.gov tracking id
+        return None  # it blocks every other attempt, and Pay.gov is asked about it by its Pay.gov tracking id
     ids = possible_attempt_ids(like.client, like.reference, (each.agency_tracking_id for each in attempts))
     lost = [portal.ledger.lost_attempt(like, each) for each in ids]
-    try:
-        own, *found = await _look_up_all(portal, [live, *lost])
-    except PayGovError:
-        raise InDoubt(NOT_ANSWERED) from None
+    (own, *found), reached = await _look_up_all(portal, [live, *lost])
     later = [(attempt, collections) for attempt, collections in zip(lost, found, strict=True) if collections]
     blocks = False
     if live is not None and own:
@@ -127,17 +135,18 @@ async def _ask(
     for attempt, collections in later:
         blocks = await _record_lost(portal, mark, attempt, collections, actor) or blocks
     if blocks:
-        return
+        return reached
     if not attempts:
         await _refuse_if_paid_with_another_fee(portal, like, lost)
     if not portal.paygov.can_rule_out:
         if live is None or own or later:
-            raise InDoubt(CANNOT_ASK)
+            raise InDoubt(CANNOT_ASK, reached=reached)
         await portal.ledger.put_in_doubt(live, RESTORED_IN_DOUBT, actor=actor)
-        return
+        return reached
     if portal.clock() < _believed_at(portal, mark):
-        raise InDoubt(TOO_EARLY, _believed_at(portal, mark))
+        raise InDoubt(TOO_EARLY, _believed_at(portal, mark), reached=reached)
     portal.restores.remember_checked(like.client, like.reference)
+    return reached
 
 
 async def _refuse_if_paid_with_another_fee(portal: Portal, like: Attempt, lost: Sequence[Attempt]) -> None:
@@ -148,10 +157,7 @@ async def _refuse_if_paid_with_another_fee(portal: Portal, like: Attempt, lost: 
     """
     others = sorted(portal.fees.tcs_app_ids - {like.tcs_app_id})
     asked = [replace(attempt, tcs_app_id=other) for other in others for attempt in lost]
-    try:
-        found = await _look_up_all(portal, asked)
-    except PayGovError:
-        raise InDoubt(NOT_ANSWERED) from None
+    found, _ = await _look_up_all(portal, asked)
     for attempt, collections in zip(asked, found, strict=True):
         if any(from_paygov(collection.transaction_status or "") != FAILED for collection in collections):
             portal.alert("found lost", attempt, FOUND_ELSEWHERE)
@@ -166,24 +172,30 @@ def _believed_at(portal: Portal, mark: RestoreMark) -> float:
     return mark.restored_at + portal.settings.restore_grace_s
 
 
-async def _look_up_all(portal: Portal, attempts: Sequence[Attempt | None]) -> list[tuple[Collection, ...]]:
-    """Return Pay.gov's collections of each attempt; an empty tuple if a lookup found nothing.
+async def _look_up_all(
+    portal: Portal, attempts: Sequence[Attempt | None]
+) -> tuple[list[tuple[Collection, ...]], bool | None]:
+    """Return Pay.gov's collections of each attempt, and whether Pay.gov could be reached; None if it was not asked.
 
-    Raises the first :class:`PayGovError`.
+    Raises ``InDoubt`` at the first question whose answer is needed and missing.
     """
 
-    async def ask(attempt: Attempt | None) -> tuple[Collection, ...]:
+    async def ask(attempt: Attempt | None) -> LookupAnswer:
         if attempt is None or not portal.paygov.lookups:
-            return ()
+            return LookupAnswer()
         async with portal.restores.lookups:
-            return await look_up(portal, attempt) or ()
+            return await look_up(portal, attempt)
 
     tasks = [asyncio.create_task(ask(attempt)) for attempt in attempts]
     try:
-        return await asyncio.gather(*tasks)
+        found = await asyncio.gather(*tasks)
+    except PayGovError as error:
+        raise InDoubt(NOT_ANSWERED, reached=error.certainty is Certainty.REFUSED) from None
     finally:
         for task in tasks:
             task.cancel()  # after the first error, the other answers are not needed
+    asked = [each.reached for each in found if each.reached is not None]
+    return [each.collections for each in found], all(asked) if asked else None
 
 
 async def _fail_superseded(portal: Portal, live: Attempt, actor: Actor) -> None:

@@ -22,10 +22,11 @@ that is killed leaves a lease that runs out, and the sweeper reads such a lease 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final
 
 from bursar.paygov.collection import Collection
-from bursar.paygov.errors import Fault, PayGovError
+from bursar.paygov.errors import Certainty, Fault, PayGovError
 from bursar.payments.errors import AttemptMoved, IdentifierTaken, OutcomeContradicts
 from bursar.payments.records import Attempt
 from bursar.payments.status import Actor
@@ -120,20 +121,33 @@ async def record(portal: Portal, attempt: Attempt, judgement: Judgement, *, acto
     raise AssertionError("unreachable: the last try raises")
 
 
-async def look_up(portal: Portal, attempt: Attempt) -> tuple[Collection, ...] | None:
-    """Return Pay.gov's collections of ``attempt``, found by its agency tracking id.
+@dataclass(frozen=True, slots=True)
+class LookupAnswer:
+    """Pay.gov's collections of an attempt, found by its agency tracking id.
+
+    ``rules_out``: no collection means that Pay.gov has none. ``reached``: whether every lookup that was asked answered
+    or refused; None if none is configured.
+    """
+
+    collections: tuple[Collection, ...] = ()
+    rules_out: bool = False
+    reached: bool | None = None
+
+
+async def look_up(portal: Portal, attempt: Attempt) -> LookupAnswer:
+    """Ask Pay.gov for its collections of ``attempt``.
 
     Only this function knows in which order the lookups are asked.
 
         each lookup in turn ──┬─ collections ──────────► return them: what is found is always believed
-                              ├─ none, confirmed ──────► return (): Pay.gov has none
+                              ├─ none, confirmed ──────► return none: it is ruled out that Pay.gov has one
                               ├─ none, not confirmed ──► ask the next one: this answer proves nothing
                               └─ refused, unreachable ─► ask the next one: a refusal is never "none"
 
-    Returns None if no lookup is configured whose "none" is final, and the others found nothing. Raises
-    :class:`PayGovError` when such a lookup is configured and none of them answered.
+    Raises :class:`PayGovError` when a lookup whose "none" is final is configured and no such lookup answered.
     """
     unanswered: PayGovError | None = None
+    reached = True if portal.paygov.lookups else None
     for lookup in portal.paygov.lookups:
         question = portal.paygov.find(
             lookup.name, tcs_app_id=attempt.tcs_app_id, agency_tracking_id=attempt.agency_tracking_id
@@ -143,18 +157,24 @@ async def look_up(portal: Portal, attempt: Attempt) -> tuple[Collection, ...] | 
         except PayGovError as error:
             if lookup.confirmed:
                 unanswered = unanswered or error
+            reached = reached and error.certainty is Certainty.REFUSED
             continue
         if found or lookup.confirmed:
-            return found
+            return LookupAnswer(found, rules_out=lookup.confirmed, reached=True)
     if unanswered is not None:
         raise unanswered
-    return None
+    return LookupAnswer(reached=reached)
+
+
+async def collections_of(portal: Portal, attempt: Attempt) -> tuple[Collection, ...]:
+    """Return the collections that :func:`look_up` finds. Raises as it does."""
+    return (await look_up(portal, attempt)).collections
 
 
 async def judged_twice(
     attempt: Attempt,
     found: tuple[Collection, ...],
-    ask_again: Callable[[], Awaitable[tuple[Collection, ...] | None]],
+    ask_again: Callable[[], Awaitable[tuple[Collection, ...]]],
 ) -> Judgement:
     """Judge ``found``; if it does not fit the attempt, judge the answer to ``ask_again`` instead, if there is one.
 
@@ -212,10 +232,10 @@ def _is_doubtful(answer: Collection | Exception, judgement: Judgement) -> bool:
 async def _look_up_before_judging(portal: Portal, attempt: Attempt, judgement: Judgement) -> Judgement:
     """Judge the collections that Pay.gov has of ``attempt``; return ``judgement`` if it has none or cannot be asked."""
     try:
-        found = await look_up(portal, attempt)
+        found = await collections_of(portal, attempt)
     except PayGovError:
         return judgement
-    return await judged_twice(attempt, found, lambda: look_up(portal, attempt)) if found else judgement
+    return await judged_twice(attempt, found, lambda: collections_of(portal, attempt)) if found else judgement
 
 
 async def _look_up_lost_reply(portal: Portal, attempt: Attempt, judgement: Judgement, until: float) -> Judgement:

@@ -53,7 +53,8 @@ async def _with_lost_attempts(portal: Portal, view: ObligationView) -> Obligatio
     Raises as :func:`check_obligation`.
     """
     first = view.attempts[0]
-    if not await portal.finish(check_obligation(portal, first, actor="portal")):
+    checked = await portal.finish(check_obligation(portal, first, actor="portal"))
+    if not checked.changed:
         return view
     return await portal.ledger.obligation(first.client, first.reference, events=False) or view
 

@@ -90,8 +90,8 @@ async def _process(portal: Portal, attempt: Attempt) -> None:
 
 async def _checked_since_restore(portal: Portal, attempt: Attempt) -> Attempt:
     """Ask Pay.gov about attempts that a restore may have lost, and return the attempt as stored after that."""
-    changed = await check_obligation(portal, attempt, actor="portal")
-    return await portal.ledger.reread(attempt) if changed else attempt
+    checked = await check_obligation(portal, attempt, actor="portal")
+    return await portal.ledger.reread(attempt) if checked.changed else attempt
 
 
 def _initiated(portal: Portal, attempt: Attempt) -> Awaitable[None]:
@@ -130,11 +130,12 @@ async def _expire(portal: Portal, attempt: Attempt, event: EventName, detail: st
     outcome.
     """
     try:
-        ended = await end_uncompleted(
+        asked = await end_uncompleted(
             portal, attempt, event=event, actor="portal", return_code=TOKEN_EXPIRED_CODE, return_detail=detail
         )
     except PayGovError:
         raise GatewayTimeout(OUTCOME_UNKNOWN) from None
+    ended = asked.attempt
     if ended.status == PROCESSING:
         raise GatewayTimeout(OUTCOME_UNKNOWN)
     if ended.status == FAILED and ended.paygov_tracking_id is None:

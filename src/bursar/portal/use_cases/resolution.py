@@ -37,7 +37,7 @@ from bursar.payments.records import Attempt, Outcome
 from bursar.payments.status import FAILED, PENDING, PROCESSING, TOKEN_EXPIRED_CODE, Actor, EventName
 from bursar.portal.contract.errors import BadGateway, GatewayTimeout, Unexpected
 from bursar.portal.state.portal import Portal
-from bursar.portal.use_cases.completion import complete, judged_twice, look_up, record
+from bursar.portal.use_cases.completion import collections_of, complete, judged_twice, look_up, record
 from bursar.portal.use_cases.completion_outcomes import CONTRADICTIONS, Judgement, judge_collection
 
 CLOCK_STEP_MIN_S: Final = 60.0
@@ -54,7 +54,7 @@ NEVER_COLLECTED: Final = "Pay.gov has no collection for this attempt and its tok
 class LookupResult:
     """An attempt after a lookup. ``answered``: Pay.gov gave its state; False: the attempt is as it was before.
 
-    ``reached``: whether Pay.gov can be reached at all; None if it was not asked, or if its answer does not show it.
+    ``reached``: whether Pay.gov can be reached at all; None if it was not asked.
     """
 
     attempt: Attempt
@@ -109,20 +109,22 @@ def may_complete_again(portal: Portal, attempt: Attempt) -> bool:
 
 async def end_uncompleted(
     portal: Portal, attempt: Attempt, *, event: EventName, actor: Actor, return_code: str | None, return_detail: str
-) -> Attempt:
+) -> LookupResult:
     """Fail an attempt without a recorded complete, by ``event``, unless Pay.gov has a collection of it.
 
-    Returns the attempt: failed, or as Pay.gov's collection says, or unknown if that collection does not fit it.
+    The attempt is then failed, or as Pay.gov's collection says, or unknown if that collection does not fit it.
     Raises :class:`PayGovError` if Pay.gov cannot be asked (the attempt is as it was), ``AttemptMoved``, and what the
     store raises.
     """
     found = await look_up(portal, attempt)
-    if not found:
-        return await portal.ledger.fail(
+    if not found.collections:
+        failed = await portal.ledger.fail(
             attempt, event=event, actor=actor, return_code=return_code, return_detail=return_detail
         )
+        return LookupResult(failed, answered=found.rules_out, reached=found.reached)
     portal.alert("found uncompleted", attempt, f"{FOUND_UNCOMPLETED}: was the store restored from a backup?")
-    return await record_uncompleted(portal, attempt, found, actor=actor)
+    recorded = await record_uncompleted(portal, attempt, found.collections, actor=actor)
+    return LookupResult(recorded, answered=True, reached=True)
 
 
 async def record_uncompleted(
@@ -149,12 +151,12 @@ async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_comp
         found = await look_up(portal, attempt)
     except PayGovError as error:
         return _not_answered(attempt, error)
-    if found:
-        return await _record_found(portal, attempt, await _judged(portal, attempt, found), actor)
-    asked = found is not None
+    if found.collections:
+        return await _record_found(portal, attempt, await _judged(portal, attempt, found.collections), actor)
+    unchanged = LookupResult(attempt, answered=found.rules_out, reached=found.reached)
     if leased:
-        return LookupResult(attempt, answered=asked, reached=asked or None)
-    if found is not None and _token_is_dead(portal, attempt):
+        return unchanged
+    if found.rules_out and _token_is_dead(portal, attempt):
         failed = await portal.ledger.fail(
             attempt,
             event="never_charged",
@@ -165,11 +167,11 @@ async def ask_paygov(portal: Portal, attempt: Attempt, *, actor: Actor, may_comp
         return LookupResult(failed, answered=True, reached=True)
     if may_complete and may_complete_again(portal, attempt):
         return await _complete_again(portal, attempt, actor)
-    return LookupResult(attempt, answered=asked, reached=asked or None)
+    return unchanged
 
 
 async def _judged(portal: Portal, attempt: Attempt, found: tuple[Collection, ...]) -> Judgement:
-    return await judged_twice(attempt, found, lambda: look_up(portal, attempt))
+    return await judged_twice(attempt, found, lambda: collections_of(portal, attempt))
 
 
 async def _ask_of_pending(portal: Portal, attempt: Attempt, actor: Actor) -> LookupResult:
@@ -198,7 +200,7 @@ async def _other_that_takes_money(portal: Portal, attempt: Attempt) -> Outcome |
     It is sought at Pay.gov by the agency tracking id, and in the stored contradictions. Raises :class:`PayGovError` if
     Pay.gov does not answer: then the attempt must not fail yet.
     """
-    found = list(await look_up(portal, attempt) or ())
+    found = list(await collections_of(portal, attempt))
     listed = {each.paygov_tracking_id for each in found}
     for kept in await portal.ledger.contradictions.of(attempt.agency_tracking_id):
         if kept.reported_paygov_id is not None and kept.reported_paygov_id not in listed:
