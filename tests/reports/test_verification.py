@@ -113,6 +113,44 @@ async def test_a_change_that_no_source_showed_is_found_and_its_month_rebuilt(boo
     assert (await reports.verify_lake()).equal
 
 
+async def test_recent_changes_are_compared_without_a_scan_and_differences_lead_to_a_whole_proof(
+    book: Book, reports: Reports
+) -> None:
+    old = book.move(book.start(), "failed")
+    book.now += 20 * DAY_S
+    recent = book.move(book.start(), "failed")
+    await _write_and_forget(book, reports)
+    book.move(book.start(), "failed")  # the tail has it, so the lake may lack it
+    scans, scan = 0, book.source.scan
+
+    def counted(*, consistent: bool = True) -> Any:
+        nonlocal scans
+        scans += 1
+        return scan(consistent=consistent)
+
+    book.source.scan = counted
+    equal = await reports.verify_lake(recent_s=2 * DAY_S)
+    since = (book.now - 2 * DAY_S) // 3600 * 3600
+    assert (equal.equal, equal.since, scans) == (True, since, 0), equal.lines()
+    assert [(check.table, check.lake.rows) for check in equal.months] == [("payments", 1), ("payment_events", 3)]
+    assert equal.lines()[0].endswith(f", changes since {iso_ms(since)}")
+
+    book.attempts[recent.agency_tracking_id] = replace(recent, amount=Decimal("60.01"))
+    found = await reports.verify_lake(recent_s=2 * DAY_S)
+    [wrong] = [check for check in found.months if not check.equal]
+    assert (wrong.differences, found.since) == (("atid000001: another row in the lake",), None)
+    assert found.rebuilt == (("payments", wrong.month),)
+    assert (await reports.verify_lake(recent_s=2 * DAY_S)).equal
+
+    del book.events[-4]  # the last event of the recent attempt
+    assert not (await reports.verify_lake(recent_s=2 * DAY_S)).equal, "a recent row that only the lake has"
+    book.attempts[old.agency_tracking_id] = replace(old, amount=Decimal("60.01"))
+    scans = 0
+    assert (await reports.verify_lake(recent_s=2 * DAY_S)).equal, "it does not read the old month"
+    assert scans == 0
+    assert not (await reports.verify_lake()).equal
+
+
 async def test_a_month_is_not_rebuilt_where_only_the_differences_are_asked_for(book: Book, reports: Reports) -> None:
     book.pay(5)
     book.now += 3600

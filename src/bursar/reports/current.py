@@ -89,6 +89,8 @@ class Current:
         self._looks_begun = 0
         self.complete_at: float | None = None
         """The lake has every change before this time, as of the last :meth:`write`; None before the first."""
+        self.oldest_moved: float | None = None
+        """When the oldest change that the last :meth:`write` moved took place; None without one, and for a build."""
         self._last_look: Look | None = None
 
     async def look(self) -> Look:
@@ -118,6 +120,7 @@ class Current:
                 self._note_complete(tail, followed_at)
                 return {}
             for _ in range(2):
+                oldest = None if self._build_began_at is not None else tail.oldest_final()
                 try:
                     moved = await self._commit(tail)
                 except _TailReplaced:
@@ -125,6 +128,7 @@ class Current:
                     followed_at, tail = self._clock(), await self._follow()
                     continue
                 self._note_complete(tail, followed_at)
+                self.oldest_moved = oldest / 1e6 if oldest is not None and any(moved.values()) else None
                 return moved
             raise LakeBusy("another process is writing the lake")
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import Clock
 from bursar.reports.current import Current, Look
@@ -35,12 +35,19 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+HOUR_S: Final = 3600.0
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The result of :meth:`Reports.write_lake`: rows written to each table, and the lake's watermark (epoch s)."""
+    """The result of :meth:`Reports.write_lake`: rows written to each table, and the lake's watermark (epoch s).
+
+    ``oldest``: when the oldest change that this write moved took place (epoch s); None without one, and for a build.
+    """
 
     rows: dict[str, int]
     watermark: float | None
+    oldest: float | None = None
 
 
 class Reports:
@@ -66,7 +73,7 @@ class Reports:
 
         Raises ``ValueError`` if ``lake_url`` is not the URL of a lake.
         """
-        self._clock = clock
+        self.clock = self._clock = clock
         self._known_names = known_names
         self._lake = Lake.at(lake_url)
         self._retention = retention or Retention()
@@ -179,24 +186,26 @@ class Reports:
         await self._current.expire(self._retention.first_days(self._clock()))
         if self._upkeep is not None and self._current.complete_at is not None:
             self._upkeep.note_complete(self._current.complete_at)
-        return Written(rows, await self.lake_watermark())
+        return Written(rows, await self.lake_watermark(), self._current.oldest_moved)
 
     async def lake_watermark(self) -> float | None:
         """Return the lake's watermark (epoch s), None if it is empty."""
         watermarks = [table.watermark for table in (await self._current.state()).values()]
         return min((watermark for watermark in watermarks if watermark is not None), default=None)
 
-    async def verify_lake(self, *, repairs: bool = True) -> Verification:
+    async def verify_lake(self, *, repairs: bool = True, recent_s: float | None = None) -> Verification:
         """Compare the lake with the table. Both are read completely. Months that differ are rebuilt, if ``repairs``.
 
+        ``recent_s``: compare first the changes of this many seconds, and the rest only if they differ.
         Answers and writes continue meanwhile. Raises :class:`bursar.reports.errors.LakeBusy` if another process writes
         the lake again and again.
         """
         thread = self._verify_thread  # on the other thread, answers would wait until the lake has been read
+        since = None if recent_s is None else (self._clock() - recent_s) // HOUR_S * HOUR_S
         found = await verified(
-            self._current, self._source, self._lake, self._clock, thread, self._retention, repairs=repairs
+            self._current, self._source, self._lake, self._clock, thread, self._retention, repairs=repairs, since=since
         )
-        if self._upkeep is not None:
+        if self._upkeep is not None and found.since is None:
             self._upkeep.note_verified(self._clock(), found.differences)
         return found
 

@@ -7,6 +7,14 @@ change. The rows of the tail are left out on both sides: the lake does not hold 
 The table is read eventually consistent, at half the price. If a month differs, the table is read again, strongly
 consistent, and only the differences of the second read count.
 
+A proof of the recent changes reads the rows that changed since a time: of the table by the source's changes, of the
+lake by Iceberg. If they differ, the whole lake is compared, so every difference is named and repaired in one way:
+
+    proof            reads                                        finds
+    recent changes   index of changes, attempts of its events;    a recent row that the lake lacks, has twice, has with
+                     files of the lake with recent rows           another value, or has although the table lacks it
+    whole            every row of both                            the same of every row, and a change without an event
+
 The checksum of a month is the sum of its rows' 64-bit hashes, so it does not depend on their order, and a row can be
 subtracted again. If a month differs, its rows are read again, to name the keys.
 """
@@ -14,10 +22,10 @@ subtracted again. If a month differs, its rows are read again, to name the keys.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Final
@@ -32,7 +40,7 @@ from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema, table_name
 if TYPE_CHECKING:
     from bursar.reports.current import Current
     from bursar.reports.lake.writer import LakeWriter
-    from bursar.reports.tail.sources import ChangeSource
+    from bursar.reports.tail.sources import ChangeSource, RowChange
     from bursar.reports.tail.tail import Tail
 
 RECENT_S: Final = 2 * 3600.0
@@ -40,6 +48,7 @@ RECENT_S: Final = 2 * 3600.0
 REPAIR_TRIES: Final = 3
 NAMED_KEYS_MAX: Final = 20
 """The most keys of one month and table that are listed."""
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _HASH_BYTES: Final = 8
 _INDENT: Final = " " * 20
 _HASHES: Final = 1 << (8 * _HASH_BYTES)
@@ -100,12 +109,14 @@ class MonthCheck:
 class Verification:
     """Every month of each table, the watermarks (epoch s) of the comparison, and the rebuilt months.
 
-    ``rebuilt`` has (table, month) of each month that differed and was written again from the table.
+    ``rebuilt`` has (table, month) of each month that differed and was written again from the table. ``since`` is the
+    time (epoch s) from which changes were compared; None if everything was.
     """
 
     watermarks: Mapping[str, float | None]
     months: tuple[MonthCheck, ...]
     rebuilt: tuple[tuple[str, str], ...] = ()
+    since: float | None = None
 
     @property
     def equal(self) -> bool:
@@ -120,8 +131,10 @@ class Verification:
     def lines(self) -> list[str]:
         """Return lines for people: each table with its watermark, each month with its tally, and every difference."""
         lines = []
+        part = "" if self.since is None else f", changes since {iso_ms(self.since)}"
         for name, watermark in self.watermarks.items():
-            lines.append(f"{name} at {'no watermark: never written' if watermark is None else iso_ms(watermark)}")
+            at = "no watermark: never written" if watermark is None else iso_ms(watermark)
+            lines.append(f"{name} at {at}{part}")
             for check in self.months:
                 if check.table != name:
                     continue
@@ -142,9 +155,10 @@ Differences = dict[RowKey, str]
 
 @dataclass(slots=True)
 class _StoredSide:
-    """The store: its tallies, and the recent rows that are not in them yet."""
+    """The store: its tallies, and the recent rows that are not in them yet. Rows before ``since`` are left out."""
 
     recent_from: int
+    since: int
     months: Months = field(default_factory=lambda: {schema.name: defaultdict(Tally) for schema in TABLES})
     recent: dict[tuple[str, RowKey], TableRow] = field(default_factory=dict)
 
@@ -162,7 +176,7 @@ class _StoredSide:
                 row = rows.row(key)
                 if row is None or self.recent.pop((schema.name, key), None) is not None:
                     continue
-                if row[schema.position(schema.change_time)] < self.recent_from:
+                if self.since <= row[schema.position(schema.change_time)] < self.recent_from:
                     self.months[schema.name][month_of(schema, row)].add(schema, row, -1)
         for (name, _), row in self.recent.items():
             schema = table_named(name)
@@ -179,15 +193,24 @@ async def verified(
     retention: Retention,
     *,
     repairs: bool,
+    since: float | None = None,
 ) -> Verification:
     """Compare the lake with the table, and rebuild the months that differ, if ``repairs``.
 
+    ``since``: an epoch time; if the changes since then are equal, nothing else is compared.
     Months that ``retention`` does not keep are left out: the lake may still have them.
     The store's errors are raised, :class:`bursar.reports.errors.LakeBroken` and ``LakeBusy``.
     """
     await current.with_tail(lambda tail, state: None)  # a lake that cannot be continued is built first
+    if since is not None:
+        changed = source.changed_since(micros(since))
+        state, checks = await _compared(current, changed, lake, clock, thread, retention, since=micros(since))
+        if all(check.equal for check in checks):
+            return Verification(_watermarks(state), checks, since=since)
+        _log.warning("recent changes differ between lake and table; the whole lake is compared")
     for consistent in (False, True):
-        state, checks = await _compared(current, source, lake, clock, thread, retention, consistent=consistent)
+        scanned = source.scan(consistent=consistent)
+        state, checks = await _compared(current, scanned, lake, clock, thread, retention)
         wrong = tuple((check.table, check.month) for check in checks if not check.equal)
         if not wrong:
             break
@@ -195,23 +218,26 @@ async def verified(
         _log.error("the lake differs from the table: %s", ", ".join(map(" ".join, wrong)))
         found = await _examine(current, source, lake, thread, wrong, repairs=repairs)
         checks = tuple(_with_differences(check, found.get((check.table, check.month), {})) for check in checks)
-    watermarks = {name: table.watermark for name, table in state.items()}
-    return Verification(watermarks, checks, wrong if repairs else ())
+    return Verification(_watermarks(state), checks, wrong if repairs else ())
+
+
+def _watermarks(state: LakeState) -> dict[str, float | None]:
+    return {name: table.watermark for name, table in state.items()}
 
 
 async def _compared(
     current: "Current",
-    source: "ChangeSource",
+    pages: "AsyncIterator[Sequence[RowChange]]",
     lake: Lake,
     clock: Clock,
     thread: Executor,
     retention: Retention,
     *,
-    consistent: bool,
+    since: int = 0,
 ) -> tuple[LakeState, tuple[MonthCheck, ...]]:
-    """Return the state of the lake, and every month of it compared with a scan that is ``consistent`` or may lag."""
-    stored = _StoredSide(micros(clock() - RECENT_S))
-    async for page in source.scan(consistent=consistent):
+    """Return the state of the lake, and its months compared with ``pages``, the store's rows that changed ``since``."""
+    stored = _StoredSide(micros(clock() - RECENT_S), since)
+    async for page in pages:
         for change in page:
             if not change.schema.is_live(change.row):
                 stored.add(change.schema, change.key, change.row)
@@ -222,7 +248,7 @@ async def _compared(
 
     state, replaced = await current.with_tail(finish)
     loop = asyncio.get_running_loop()
-    in_lake = await loop.run_in_executor(thread, _tally_lake, lake, state, replaced)
+    in_lake = await loop.run_in_executor(thread, _tally_lake, lake, state, replaced, since)
     checks = tuple(
         MonthCheck(name, month, stored.months[name].get(month, Tally()), in_lake[name].get(month, Tally()))
         for name in stored.months
@@ -325,16 +351,18 @@ def _rewriting(rows: MonthRows) -> "Callable[[LakeWriter, Tail], LakeState]":
     return rewrite
 
 
-def _tally_lake(lake: Lake, state: LakeState, replaced: frozenset[str]) -> Months:
+def _tally_lake(lake: Lake, state: LakeState, replaced: frozenset[str], since: int) -> Months:
     months: Months = {schema.name: defaultdict(Tally) for schema in TABLES}
     for schema in TABLES:
-        for row in _lake_rows(lake, state, schema, replaced):
+        for row in _lake_rows(lake, state, schema, replaced, since):
             months[schema.name][month_of(schema, row)].add(schema, row)
     return months
 
 
-def _lake_rows(lake: Lake, state: LakeState, schema: TableSchema, replaced: frozenset[str]) -> Iterator[TableRow]:
-    """Yield the final rows of a table in the lake, without the attempts that the tail replaces.
+def _lake_rows(
+    lake: Lake, state: LakeState, schema: TableSchema, replaced: frozenset[str], since: int = 0
+) -> Iterator[TableRow]:
+    """Yield the final rows of a table in the lake that changed ``since``, without the attempts that the tail replaces.
 
     Raises ``LakeBroken`` if a file is missing: it is damaged, or the lake was rewritten minutes ago.
     """
@@ -344,14 +372,21 @@ def _lake_rows(lake: Lake, state: LakeState, schema: TableSchema, replaced: froz
     if snapshot is None:
         return
     try:
-        yield from _rows_of_snapshot(lake, schema, snapshot, replaced)
+        yield from _rows_of_snapshot(lake, schema, snapshot, replaced, since)
     except OSError as error:
         raise LakeBroken(f"a file of the lake cannot be read; run the verification again: {error}") from error
 
 
-def _rows_of_snapshot(lake: Lake, schema: TableSchema, snapshot: int, replaced: frozenset[str]) -> Iterator[TableRow]:
+def _rows_of_snapshot(
+    lake: Lake, schema: TableSchema, snapshot: int, replaced: frozenset[str], since: int
+) -> Iterator[TableRow]:
     with lake.catalog() as catalog:
-        scan = catalog.load_table((NAMESPACE, schema.name)).scan(snapshot_id=snapshot)
+        table = catalog.load_table((NAMESPACE, schema.name))
+        scan = table.scan(snapshot_id=snapshot)
+        if since:  # Iceberg skips the files whose rows are all older
+            scan = scan.filter(
+                f"{schema.change_time} >= '{_EPOCH + timedelta(microseconds=since):%Y-%m-%dT%H:%M:%S}+00:00'"
+            )
         for batch in scan.to_arrow_batch_reader():
             for row in plain_rows(schema, batch):
                 if not schema.is_live(row) and (schema is not PAYMENTS or row[0] not in replaced):

@@ -76,6 +76,11 @@ class ExportSource:
         async for page in self._pages():
             yield page
 
+    async def changed_since(self, since: int) -> AsyncIterator[Sequence[RowChange]]:
+        """Yield every row that changed at or after ``since``, by a scan. Raises :class:`BadExport` as it does."""
+        async for page in self.scan():
+            yield [change for change in page if change.changed_at >= since]
+
     async def _pages(self) -> AsyncIterator[list[RowChange]]:
         page: list[RowChange] = []
         for item in self._export.items():

@@ -20,7 +20,7 @@ from bursar.payments.ledger.lookups import CHANGES_SPAN_MAX_S
 from bursar.payments.records import Item
 from bursar.reports.lake.fast_rows import item_row
 from bursar.reports.lake.position import Position
-from bursar.reports.lake.rows import micros
+from bursar.reports.lake.rows import RowKey, micros
 from bursar.reports.tail.scan import scan_table
 from bursar.reports.tail.sources import SAFETY_MARGIN_S, ChangePage, RowChange
 
@@ -94,6 +94,30 @@ class IndexSource:
             lambda schema, row: row[schema.position(schema.change_time)],
             consistent=consistent,
         )
+
+    async def changed_since(self, since: int) -> AsyncIterator[Sequence[RowChange]]:
+        """Yield every row that changed at or after ``since``, as the index has it; the attempts come last.
+
+        An attempt is read strongly consistent, and as often as the index has pages with its events. So the attempts are
+        kept in memory up to the end, each in its newest state.
+        """
+        attempts: dict[RowKey, RowChange] = {}
+        page: list[RowChange] = []
+        async for item in changes_between(self._ledger, since / _MICROS, self._clock() + READ_AHEAD_S):
+            change = _change(item)
+            if change is None or change.changed_at < since:
+                continue
+            if "changedAt" not in item:
+                known = attempts.get(change.key)
+                if known is None or known.version <= change.version:
+                    attempts[change.key] = change
+                continue
+            page.append(change)
+            if len(page) >= PAGE_CHANGES:
+                yield page
+                page = []
+        yield page
+        yield list(attempts.values())
 
 
 async def changes_between(ledger: LedgerChanges, since: float, until: float) -> AsyncIterator[Item]:

@@ -44,6 +44,12 @@ class RetainedSource:
         async for page in self._source.scan(consistent=consistent):
             yield _kept(page, first)
 
+    async def changed_since(self, since: int) -> AsyncIterator[Sequence[RowChange]]:
+        """Yield every kept row that changed at or after ``since`` (Unix microseconds)."""
+        first = self._retention.first_days(self._clock())
+        async for page in self._source.changed_since(since):
+            yield _kept(page, first)
+
 
 def _kept(changes: Sequence[RowChange], first: FirstDays) -> Sequence[RowChange]:
     return [change for change in changes if is_kept(change.schema, change.row, first)]

@@ -37,6 +37,12 @@ class RowChange(NamedTuple):
     inserted: bool = False
     version: int = 0
 
+    @property
+    def changed_at(self) -> int:
+        """The time of the row's last change, in Unix microseconds."""
+        at: int = self.row[self.schema.position(self.schema.change_time)]
+        return at
+
 
 class ChangePage(NamedTuple):
     """Consecutive changes in their order, and the position after them."""
@@ -72,5 +78,12 @@ class ChangeSource(Protocol):
         """Yield every row of the store, each once, with its order as far as the source knows it.
 
         Without ``consistent``, a store on the network may answer with rows that are slightly behind, at half the price.
+        """
+        ...
+
+    def changed_since(self, since: int) -> AsyncIterator[Sequence[RowChange]]:
+        """Yield every row that changed at or after ``since`` (Unix microseconds), each once; rows of live attempts too.
+
+        A store with an index of changes reads only this index and the attempts of its events.
         """
         ...
