@@ -2,10 +2,12 @@
 
 import importlib
 import json
+import re
 from typing import Any
 
 import pytest
 
+from bursar.bootstrap.bill.units import UNITS as BILLED
 from bursar.bootstrap.lambda_functions.embedded_metrics import NAMESPACE, UNITS
 from bursar.payments import FeeCatalogue, payment_rules
 from bursar.payments.ledger.table import TABLE_NAME, table_definition
@@ -93,14 +95,44 @@ def test_the_sweeper_copies_the_daily_roots_if_there_is_a_bucket_for_them(templa
     ]
 
 
-def test_every_function_has_an_alarm_on_its_errors_and_scheduled_ones_on_passes_that_are_missing(
-    template: Template,
-) -> None:
-    alarms = list(template.resources("AWS::CloudWatch::Alarm").values())
-    failing = [each["Dimensions"][0]["Value"] for each in alarms if each["MetricName"] == "Errors"]
-    assert set(failing) == set(template.resources("AWS::Serverless::Function"))
-    missing = [each["MetricName"] for each in alarms if each["TreatMissingData"] == "breaching"]
-    assert missing == ["Invocations", "WatermarkAge"]
+def test_an_error_of_any_function_raises_an_alarm_and_so_does_a_schedule_that_stops(template: Template) -> None:
+    functions = set(template.resources("AWS::Serverless::Function"))
+    shared = Template({**PARAMETERS, "OtherFunctions": "yes"})
+    for its, watched in ((template, {None}), (shared, functions)):
+        alarms = its.resources("AWS::CloudWatch::Alarm").values()
+        failing = [each for each in alarms if each["MetricName"] == "Errors"]
+        assert {each["Dimensions"][0]["Value"] if "Dimensions" in each else None for each in failing} == watched
+        for each in failing:
+            assert (each["Namespace"], each["Statistic"], each["Threshold"]) == ("AWS/Lambda", "Sum", 0)
+            assert (each["Period"], each["EvaluationPeriods"]) == (300, 1)
+        stopped = [each for each in alarms if each["TreatMissingData"] == "breaching"]
+        assert [(each["MetricName"], each["Dimensions"][0]["Value"]) for each in stopped] == [
+            ("Invocations", "Sweep"),
+            ("Invocations", "Lake"),
+        ]
+        assert [each["Period"] * each["EvaluationPeriods"] for each in stopped] == [600, 10_800]
+
+
+def test_an_alert_line_of_any_function_that_writes_some_raises_one_alarm(template: Template) -> None:
+    filters = template.resources("AWS::Logs::MetricFilter").values()
+    assert {each["LogGroupName"] for each in filters} == {"PortalLogs", "SweepLogs", "LakeLogs"}
+    alarm = template.resources("AWS::CloudWatch::Alarm")["AlertAlarm"]
+    for each in filters:
+        assert each["FilterPattern"] == '{ $.alert = "*" }'
+        assert [counted["MetricName"] for counted in each["MetricTransformations"]] == [alarm["MetricName"]]
+
+
+def test_each_failure_of_the_guide_has_its_alarm(template: Template) -> None:
+    guide = (ROOT / "docs" / "aws.md").read_text()
+    table = guide.partition("| failure |")[2].partition("\n\n")[0]
+    named = {name for row in table.splitlines()[2:] for name in re.findall("`([A-Za-z]+)`", row.split("|")[2])}
+    assert {f"{name}Alarm" for name in named} == set(template.resources("AWS::CloudWatch::Alarm"))
+
+
+def test_the_proofs_of_the_lake_are_whole_or_of_recent_changes(template: Template) -> None:
+    schedules = template.resources("AWS::Scheduler::Schedule")
+    proofs = {name: json.loads(each["Target"]["Input"]) for name, each in schedules.items() if "Verif" in name}
+    assert proofs == {"RecentVerificationSchedule": {"verify": "recent"}, "VerificationSchedule": {"verify": True}}
 
 
 def test_every_parameter_has_a_description(template: Template) -> None:
@@ -138,7 +170,7 @@ def test_every_alarm_has_a_metric_of_the_code_and_a_runbook(template: Template) 
     filters = template.resources("AWS::Logs::MetricFilter").values()
     counted = {each["MetricName"] for one in filters for each in one["MetricTransformations"]}
     alarms = template.resources("AWS::CloudWatch::Alarm")
-    assert len(alarms) <= 10  # further alarms cost 10 cents a month each
+    assert len(alarms) == BILLED.alarms
     for alarm in alarms.values():
         if alarm.get("Namespace") == NAMESPACE:
             assert alarm["MetricName"] in UNITS.keys() | counted

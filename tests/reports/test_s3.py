@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from bursar.reports.reports import Reports
 from tests.support.reports.book import Book
@@ -28,6 +29,7 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     url = f"http://{host}:{port}"
+    requests.post(f"{url}/moto-api/reset")  # other tests of this process have used moto
     boto3.client("s3", endpoint_url=url).create_bucket(Bucket="lake")
     yield url
     server.stop()

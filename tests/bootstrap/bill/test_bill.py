@@ -44,9 +44,13 @@ def test_what_is_free_in_every_month_counts_once_and_at_most_as_often_as_it_is_u
     assert logged == pytest.approx(PRICES.free["log_gb"] * PRICES.prices["log_gb"].usd)
 
 
-@pytest.mark.parametrize(("payments", "proofs"), [(8_333, 30), (1_000_000, 30), (1_000_000, 4)])
-def test_the_page_has_the_totals_that_the_command_prints(payments: int, proofs: int) -> None:
-    options = ["--payments-per-month", str(payments), "--proofs-per-month", str(proofs), "--sources"]
+@pytest.mark.parametrize(
+    ("payments", "proofs"), [(8_333, "weekly"), (8_333, "daily"), (1_000_000, "weekly"), (1_000_000, "daily")]
+)
+def test_the_page_has_the_totals_that_the_command_prints(payments: int, proofs: str) -> None:
+    options = ["--payments-per-month", str(payments), "--sources"]
+    if proofs == "daily":
+        options += ["--proofs-per-month", "30"]
     printed = CliRunner().invoke(cost, options).output
     total, after_free = (line.split()[-2] for line in printed.splitlines() if line.startswith("Total"))
     assert f"| {payments:,} | {12 * payments:,} | 30 % | {proofs} | ${total} | ${after_free} |" in PAGE

@@ -6,14 +6,14 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
 from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.lambda_functions import environment as function_environment
 from bursar.bootstrap.lambda_functions.portal import make_handler
-from bursar.bootstrap.lambda_functions.sweep import ScheduledSweep
+from bursar.bootstrap.lambda_functions.sweep import FAILED_PASSES_MAX, LAST_PASSES, ScheduledSweep
 from bursar.payments import FeeCatalogue, payment_rules
 from bursar.portal.doors.aws_lambda import LambdaDoor
 from bursar.portal.webhooks.queue import iam_policy as queue_policy
@@ -153,6 +153,27 @@ def test_the_readers_policy_is_enough_for_an_audit(
             assert (ended.returncode, "dynamodb:Scan" in ended.stderr) == (code, code == 2), ended
 
 
+def test_a_pass_that_fails_is_an_error_if_several_of_the_last_ones_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    function, fails = ScheduledSweep(), True
+
+    def one_pass(use: Any) -> dict[str, Any]:
+        if fails:
+            raise ConnectionError("no answer")
+        return {"swept": 0}
+
+    monkeypatch.setattr(function.instance, "run", one_pass)
+    assert [function({}, None) for _ in range(FAILED_PASSES_MAX)] == FAILED_PASSES_MAX * [{"failed": "ConnectionError"}]
+    fails = False
+    assert function({}, None) == {"swept": 0}
+    fails = True
+    with pytest.raises(ConnectionError):
+        function({}, None)
+    fails = False
+    assert [function({}, None) for _ in range(LAST_PASSES)] == LAST_PASSES * [{"swept": 0}]
+    fails = True
+    assert function({}, None) == {"failed": "ConnectionError"}
+
+
 def test_a_sweep_with_webhooks_expects_their_table(
     sweep: ScheduledSweep, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -160,6 +181,7 @@ def test_a_sweep_with_webhooks_expects_their_table(
     subscriptions.write_text(SUBSCRIPTION)
     monkeypatch.setenv("BURSAR_WEBHOOKS", str(subscriptions))
     monkeypatch.setattr("bursar.portal.webhooks.queue.WebhookQueue.__init__.__defaults__", ("another",))
+    assert [sweep({}, None) for _ in range(FAILED_PASSES_MAX)] == FAILED_PASSES_MAX * [{"failed": "CannotStart"}]
     with pytest.raises(CannotStart, match=r"BURSAR_WEBHOOKS: there is no table another in .*: start `bursar portal`"):
         sweep({}, None)
 

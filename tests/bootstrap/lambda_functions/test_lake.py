@@ -1,22 +1,24 @@
 """The lake's function and the dashboard's, over S3 and Glue, after real payments."""
 
+import asyncio
 import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.lambda_functions import dashboard
 from bursar.bootstrap.lambda_functions import environment as function_environment
-from bursar.bootstrap.lambda_functions.lake import LakeDiffers, LakeWriting
+from bursar.bootstrap.lambda_functions.embedded_metrics import EmbeddedMetrics
+from bursar.bootstrap.lambda_functions.lake import LakeDiffers, LakeWriting, _written
 from bursar.bootstrap.lambda_functions.portal import make_handler
 from bursar.portal.doors.aws_lambda import LambdaDoor
-from bursar.reports.reports import Reports
+from bursar.reports.reports import Reports, Written
 from bursar.reports.verification import MonthCheck, Tally, Verification
 from bursar.startup import CannotStart
 from tests.support.bootstrap.backend import Backend
@@ -71,7 +73,7 @@ def paid(portal: LambdaDoor, backend: Backend) -> str:
 
 
 def test_passes_write_the_lake_and_a_verification_finds_it_equal(
-    portal: LambdaDoor, lake: LakeLater, backend: Backend, lake_url: str, capsys: pytest.CaptureFixture[str]
+    portal: LambdaDoor, lake: LakeLater, backend: Backend, lake_url: str
 ) -> None:
     paid(portal, backend)
     first = lake({})
@@ -79,9 +81,34 @@ def test_passes_write_the_lake_and_a_verification_finds_it_equal(
     paid(portal, backend)
     assert lake({})["rows"]["payments"] == 1
     assert lake({"verify": True})["equal"]
+    assert "changes since" in lake({"verify": "recent"})["lines"][0]
     assert json.loads(json.dumps(first)) == first
-    points = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line.startswith('{"_aws"')]
-    assert ["WatermarkAge" in line for line in points] == [True, True]
+
+
+@pytest.mark.parametrize(
+    ("hour", "waited_h", "reported"), [(0, None, 0.0), (0, 1, 3600.0), (9, None, None), (9, 3, None), (9, 4, 14_400.0)]
+)
+def test_the_watermarks_age_is_reported_once_a_day_and_when_the_lake_is_late(
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    hour: int,
+    waited_h: int | None,
+    reported: float | None,
+) -> None:
+    now = 20_000 * 86_400.0 + hour * HOUR_S + 60
+
+    class Late:
+        def clock(self) -> float:
+            return now
+
+        async def write_lake(self) -> Written:
+            return Written({}, None, None if waited_h is None else now - waited_h * HOUR_S)
+
+    asyncio.run(_written((cast(Reports, Late()), EmbeddedMetrics("prod"))))
+    points = [json.loads(line)["WatermarkAge"] for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    assert points == ([] if reported is None else [reported])
+    alerts = [record.__dict__["alert"] for record in caplog.records if hasattr(record, "alert")]
+    assert alerts == (["lake late"] if waited_h == 4 else [])
 
 
 def test_a_proof_that_finds_a_difference_fails_and_names_it(
@@ -90,7 +117,7 @@ def test_a_proof_that_finds_a_difference_fails_and_names_it(
     paid(portal, backend)
     lake({})
 
-    async def differing(self: Reports) -> Verification:
+    async def differing(self: Reports, *, recent_s: float | None) -> Verification:
         return Verification({"payments": None}, (MonthCheck("payments", "2026-11", Tally(2), Tally(1)),))
 
     monkeypatch.setattr(Reports, "verify_lake", differing)

@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Final
 
 from bursar.bootstrap.bill.units import (
+    DAYS_A_MONTH,
     GIB,
     LAKE_OVERLAP_PASSES,
     LAKE_PASSES,
+    MINUTES_A_MONTH,
     PROOFS,
+    RECENT_PROOF_DAYS,
     SECRET_READS,
     SWEEP_PASSES,
     UNITS,
@@ -80,12 +83,18 @@ def bill(
 ) -> list[BillLine]:
     """Return the bill of a month with ``payments``, of which ``ach_share`` (0 to 1) are ACH debits.
 
-    ``stored_payments`` are all payments in the table, which each of the ``proofs`` of the lake reads.
+    ``stored_payments`` are all payments in the table, which each of the ``proofs`` of the whole lake reads. On each
+    other day, the recent changes are compared.
     """
     ach, card = payments * ach_share, payments * (1 - ach_share)
     calls = payments * (2 + units.details_calls)
+    recent_proofs = max(0.0, DAYS_A_MONTH - proofs)
+    recent_payments = recent_proofs * payments * RECENT_PROOF_DAYS / DAYS_A_MONTH
+    lake_runs = LAKE_PASSES + proofs + recent_proofs
     stored_gb = stored_payments * units.payment_item_bytes / GIB
-    logged_gb = (payments * units.log_payment_bytes + (SWEEP_PASSES + LAKE_PASSES) * units.log_pass_bytes) / GIB
+    logged_bytes = SWEEP_PASSES * units.log_sweep_bytes + lake_runs * units.log_lake_bytes
+    logged_gb = (payments * units.log_payment_bytes + logged_bytes) / GIB
+    athena_query_gb = max(units.athena_query_bytes_min, stored_payments * units.athena_payment_bytes) / GIB
     quantities: list[tuple[str, str, float, str]] = [
         ("DynamoDB", "card payments", card * (units.init_write_units + units.process_write_units), "write_unit"),
         ("DynamoDB", "ACH payments, 72 h", ach * units.ach_payment_write_units, "write_unit"),
@@ -100,13 +109,19 @@ def bill(
             proofs * stored_payments * units.payment_item_bytes / PROOF_UNIT_BYTES,
             "read_unit",
         ),
+        (
+            "DynamoDB",
+            "proofs of recent changes",
+            recent_proofs * units.recent_proof_read_units + recent_payments * units.lake_payment_read_units,
+            "read_unit",
+        ),
         ("DynamoDB", "storage", stored_gb, "store_gb_month"),
         ("DynamoDB", "storage of `changes`", stored_payments * units.payment_index_bytes / GIB, "store_gb_month"),
         ("DynamoDB", "storage of `due`", ach * WATCH_MONTHS * units.due_entry_bytes / GIB, "store_gb_month"),
         ("DynamoDB", "point-in-time recovery", stored_gb, "backup_gb_month"),
         ("API Gateway", "calls", calls, "api_request"),
-        ("Lambda", "invocations", calls + SWEEP_PASSES + LAKE_PASSES + proofs, "lambda_request"),
-        ("EventBridge", "schedules", SWEEP_PASSES + LAKE_PASSES + proofs, "schedule"),
+        ("Lambda", "invocations", calls + SWEEP_PASSES + lake_runs, "lambda_request"),
+        ("EventBridge", "schedules", SWEEP_PASSES + lake_runs, "schedule"),
         (
             "Lambda",
             "portal",
@@ -121,15 +136,26 @@ def bill(
             "lambda_gb_s",
         ),
         ("Lambda", "lake", LAKE_PASSES * units.lake_pass_s * units.lake_gb, "lambda_gb_s"),
+        (
+            "Lambda",
+            "proofs",
+            (
+                (proofs + recent_proofs) * units.lake_pass_s
+                + proofs * stored_payments * units.proof_payment_s
+                + recent_payments * units.recent_payment_s
+            )
+            * units.lake_gb,
+            "lambda_gb_s",
+        ),
         ("S3", "writes of the lake", LAKE_PASSES * units.lake_pass_s3_writes, "s3_write"),
         ("S3", "reads of the lake", LAKE_PASSES * units.lake_pass_s3_reads, "s3_read"),
         ("S3", "storage", stored_payments * units.lake_payment_bytes / GIB, "s3_gb_month"),
-        ("Athena", "queries", units.athena_queries * units.athena_query_gb, "athena_gb"),
+        ("Athena", "queries", units.athena_queries * athena_query_gb, "athena_gb"),
         ("Secrets Manager", "secrets", units.secrets, "secret_month"),
         ("Secrets Manager", "reads by two instances", 2 * units.secrets * SECRET_READS, "secret_read"),
         ("CloudWatch", "logs", logged_gb, "log_gb"),
         ("CloudWatch", "logs of a year", YEAR_MONTHS * logged_gb, "log_gb_month"),
-        ("CloudWatch", "metrics", units.metrics, "metric_month"),
+        ("CloudWatch", "metrics", units.metric_hours / (MINUTES_A_MONTH / 60), "metric_month"),
         ("CloudWatch", "alarms", units.alarms, "alarm_month"),
     ]
     return [

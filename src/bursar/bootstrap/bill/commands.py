@@ -14,23 +14,25 @@ import click
 @click.option(
     "--proofs-per-month",
     type=click.FloatRange(0),
-    default=30,
-    show_default=True,
     metavar="N",
-    help="Proofs of the lake.",
+    help="Proofs of the whole lake; on each other day, recent changes are compared.  [default: one a week]",
 )
 @click.option("--sources", is_flag=True, help="Print where each price was found.")
 def cost(
-    payments_per_month: int, ach_share: float, stored_payments: int | None, proofs_per_month: float, sources: bool
+    payments_per_month: int,
+    ach_share: float,
+    stored_payments: int | None,
+    proofs_per_month: float | None,
+    sources: bool,
 ) -> None:
     """Print what Bursar costs on AWS in a month, from measured units and dated prices."""
     from bursar.bootstrap.bill.bill import YEAR_MONTHS, Prices, bill, free_usd
+    from bursar.bootstrap.bill.units import PROOFS
 
     prices = Prices.load()
     stored = YEAR_MONTHS * payments_per_month if stored_payments is None else stored_payments
-    lines = bill(
-        payments_per_month, ach_share=ach_share, stored_payments=stored, prices=prices, proofs=proofs_per_month
-    )
+    proofs = PROOFS if proofs_per_month is None else proofs_per_month
+    lines = bill(payments_per_month, ach_share=ach_share, stored_payments=stored, prices=prices, proofs=proofs)
     total = sum(line.usd for line in lines)
     click.echo(f"{payments_per_month:,} payments a month, {ach_share:.0%} of them ACH; {stored:,} in the table")
     click.echo(f"Prices of {prices.region}, collected on {prices.collected}")

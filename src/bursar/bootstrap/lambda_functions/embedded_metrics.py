@@ -1,13 +1,13 @@
 """Metrics of functions, which nothing can scrape: lines in the log that CloudWatch turns into metrics.
 
-Source: CloudWatch user guide, "Embedded metric format specification". Each metric costs money every month, so there are
-few, and their only dimension is the deployment.
+Source: CloudWatch user guide, "Embedded metric format specification". Each metric costs money for each hour in which it
+is written, so there are few, they are written only when they say something, and their only dimension is the deployment.
 
 | metric | unit | what it measures |
 |---|---|---|
 | UnknownOutcomes | Count | completions after which Pay.gov may have charged the payer |
 | PayGovFailures | Count | calls to Pay.gov without a usable answer |
-| WatermarkAge | Seconds | how far the lake is behind the table |
+| WatermarkAge | Seconds | how long the oldest change waited for the lake: in an hour of each day, and when it is late |
 
 Lambda's own metrics, which cost nothing, show that a function ran, and that it failed.
 """

@@ -32,7 +32,8 @@ SCHEME: Final = "secretsmanager:"
 SERVICE: Final = "secretsmanager"
 FILES: Final = ("fees", "clients", "webhooks", "paygov_client_cert", "paygov_client_key")
 """The settings that name files."""
-SECRET_AGE_MAX_S: Final = 300.0
+SECRET_AGE_MAX_S: Final = 900.0
+"""Each read costs money. Within this time, an instance that gets events uses a new value."""
 READ_TIMEOUT_S: Final = 5.0
 
 _log = logging.getLogger(__name__)

@@ -1,6 +1,12 @@
-"""The function of a schedule: one pass of the sweeper, then one of the webhooks if there are any."""
+"""The function of a schedule: one pass of the sweeper, then one of the webhooks if there are any.
 
-from typing import Any
+The next pass, a minute later, repairs a pass that fails. So an error is raised, and counted by Lambda, only when
+several of the last passes have failed. A pass that is killed (time, memory) is counted at once.
+"""
+
+import logging
+from collections import deque
+from typing import Any, Final
 
 from bursar.bootstrap.composition import Composition
 from bursar.bootstrap.lambda_functions.embedded_metrics import EmbeddedMetrics
@@ -12,6 +18,12 @@ from bursar.portal.webhooks.dispatcher import Dispatcher
 
 Parts = tuple[Portal, Dispatcher | None]
 
+LAST_PASSES: Final = 5
+FAILED_PASSES_MAX: Final = 2
+"""If more of the last passes have failed, a failure is raised."""
+
+_log = logging.getLogger(__name__)
+
 
 class ScheduledSweep:
     """The handler of a schedule. Its reply reports the results of one pass."""
@@ -19,10 +31,23 @@ class ScheduledSweep:
     def __init__(self) -> None:
         """Create a handler with a new instance."""
         self.instance = FunctionParts(_parts, require_clients).instance
+        self._failed: deque[bool] = deque(maxlen=LAST_PASSES)
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
-        """Run one pass; ``event`` is not read. Errors of the store are raised; the schedule runs a later pass."""
-        return self.instance.run(_pass)
+        """Run one pass; ``event`` is not read. The schedule runs the next one.
+
+        An error is logged, and also raised if more than ``FAILED_PASSES_MAX`` of the last passes have failed.
+        """
+        try:
+            report = self.instance.run(_pass)
+        except Exception as error:
+            self._failed.append(True)
+            if sum(self._failed) > FAILED_PASSES_MAX:
+                raise
+            _log.exception("a pass of the sweeper failed; the next one repeats it")
+            return {"failed": type(error).__name__}
+        self._failed.append(False)
+        return report
 
 
 async def _parts(parts: Composition, metrics: EmbeddedMetrics) -> Parts:

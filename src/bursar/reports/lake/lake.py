@@ -17,6 +17,7 @@ The watermark beside the position is for people: the newest change time up to wh
 A lake is derived data: a damaged lake may be deleted, and is then written again from the table.
 """
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pyiceberg.types import NestedField
 
 NAMESPACE: Final = "bursar"
+S3_FILES: Final = "bursar.reports.lake.s3_files.S3Files"
 FORMAT: Final = 2
 """Format 2: append-only finals and a live partition. A lake of format 1 is built again."""
 WATERMARK: Final = "bursar.watermark"  # in a snapshot's summary: ISO ms
@@ -83,7 +85,9 @@ class Lake:
             options = dict(parse_qsl(parts.query))
             catalog = options.pop("catalog", "glue")
             kind = {"type": "glue"} if catalog == "glue" else {"type": "sql", "uri": catalog}
-            return cls(f"s3://{parts.netloc}{parts.path}".rstrip("/"), None, {**kind, **options})
+            return cls(
+                f"s3://{parts.netloc}{parts.path}".rstrip("/"), None, {**kind, "py-io-impl": S3_FILES, **options}
+            )
         raise ValueError(f"the lake: must be file:FOLDER or s3://BUCKET/PREFIX; got {url!r}")
 
     @property
@@ -99,6 +103,7 @@ class Lake:
         with _loading:
             from pyiceberg.catalog import load_catalog
 
+            logging.getLogger("pyiceberg.io").setLevel(logging.WARNING)  # it names its class for each table
             catalog = load_catalog(NAMESPACE, warehouse=self.warehouse, **self.properties)
         try:
             yield catalog
