@@ -216,6 +216,7 @@ Rows that are wider than the terminal are turned on their side, one column a lin
   A month that differs is reported and written again from the table.
   It names the first 20 keys that differ in each month and table, and how each of them differs.
   The reports process does the same once a day (`BURSAR_LAKE_VERIFY_INTERVAL_S`), while it answers questions.
+  On AWS this is done once a week, and daily with the changes of two days ([aws.md](aws.md#proofs-of-the-lake)).
   `GET /health` is `degraded` after a verification that found differences, and when none has ended for two days.
   Three metrics report the lake: its watermark's age, its last verification, and the rows that differed then.
 - A lake is derived data.
