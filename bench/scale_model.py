@@ -27,9 +27,8 @@ from bursar.dynamo import AsyncEngine, Engine
 from bursar.dynamo.clients.store import Store
 from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.items.attribute_values import Item, item_size
-from bursar.payments import FeeCatalogue, Ledger, Outcome, records
+from bursar.payments import FeeCatalogue, Ledger, Outcome
 from bursar.payments.errors import LedgerBusy
-from bursar.payments.ledger import lookups
 from bursar.payments.ledger.store_records.change_shards import bucket_of, shard_of
 from bursar.payments.ledger.table import TABLE_NAME, table_definition
 from bursar.payments.records import DUE_SHARDS, change_bucket, due_shard
@@ -132,7 +131,7 @@ class LimitedStore(Store):
             if key["sk"]["S"].startswith("event#"):
                 yield "changes", bucket_of(hour, shard_of(key["pk"]["S"], self._shards))
             if key["sk"]["S"].startswith("attempt#"):
-                yield "due", due_shard(key["sk"]["S"].rpartition("#")[2])
+                yield "due", due_shard(key["sk"]["S"].rpartition("#")[2], max(self._shards, DUE_SHARDS))
 
     def _in_debt(self, kind: str, partition: Partition) -> bool:
         rate = WRITE_UNITS_PER_S if kind == "write" else READ_UNITS_PER_S
@@ -297,7 +296,7 @@ def units_table(units: Mapping[str, float]) -> Iterator[str]:
     keys = {"obligation": "one for each obligation", "sentinels": "one for each unique value"}
     for kind, each in keys.items():
         yield f"| `pk` of {kind} | {each} | {units[kind]:.0f} | not limited by a partition |"
-    for kind, count in (("due", DUE_SHARDS), ("changes", 1)):
+    for kind, count in (("due", DUE_SHARDS), ("changes", 1)):  # until `bursar shards` raises both
         allowed = WRITE_UNITS_PER_S * count / units[kind]
         of_each = "" if kind == "due" else " for each shard"
         name = f"`{INDEXES[kind][0]}` of the index `{kind}`"
@@ -335,16 +334,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Print the payments per second that DynamoDB's partitions allow.")
     parser.add_argument("--seconds", type=float, default=10.0, help="Seconds at each rate, in virtual time.")
     parser.add_argument("--rates", type=float, nargs="+", default=list(RATES), help="Payments a second.")
-    parser.add_argument("--changes-shards", type=int, default=1, help="Shards of the index `changes` (bursar shards).")
+    parser.add_argument("--shards", type=int, default=1, help="Shards of the indexes (bursar shards --raise-to).")
     parser.add_argument("--payer-s", type=float, default=PAYER_S, help="Seconds of a payer on Pay.gov's pages.")
-    parser.add_argument("--due-shards", type=int, default=DUE_SHARDS, help="Shards of the index `due`, if it had more.")
     arguments = parser.parse_args()
-    for module in (records, lookups):
-        vars(module)["DUE_SHARDS"] = arguments.due_shards
     units = measured_charges()
     for lines in (units_table(units), shards_table(units)):
         print("\n".join(lines), end="\n\n")
-    for line in load_table(arguments.seconds, arguments.rates, arguments.changes_shards, arguments.payer_s):
+    for line in load_table(arguments.seconds, arguments.rates, arguments.shards, arguments.payer_s):
         print(line, flush=True)
 
 

@@ -62,6 +62,8 @@ BOUNDS = {
     "table.ACTIVE_POLL_INTERVAL_S": 1,
     "table.ACTIVE_POLLS_MAX": 300,
     "records.DUE_SHARDS": 8,
+    "records.due_shard(shards)": 8,
+    "change_shards.ShardedTable.due_shards": 8,
     "records.EVENT_SEQ_MAX": 9_999,
     "records.CHANGE_BUCKET_CHARS": 13,
 }

@@ -113,9 +113,11 @@ def test_the_latest_event_describes_how_the_attempt_came_into_its_state(attempt:
 
 
 @given(attempts, attempts)
-def test_the_item_of_a_later_state_does_not_depend_on_the_stored_item(old: Attempt, other: Attempt) -> None:
-    new = replace(other, stored_item=to_item(old))
-    assert to_item(new) == to_item(other)
+def test_the_item_of_a_later_state_depends_on_the_stored_item_only_for_its_shard(old: Attempt, other: Attempt) -> None:
+    stored, expected = to_item(old), to_item(other)
+    if old.live and other.live and "dueShard" in stored and "dueShard" in expected:
+        expected["dueShard"] = stored["dueShard"]
+    assert to_item(replace(other, stored_item=stored)) == expected
 
 
 def test_an_attribute_of_a_later_version_stays_in_the_item(attempt: Attempt) -> None:

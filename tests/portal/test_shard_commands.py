@@ -15,7 +15,7 @@ def test_shards_are_shown_and_raised_and_never_lowered(run: Callable[..., Result
     raised = run(shards, "--raise-to", "8", "--by", "Ada")
     assert (raised.exit_code, raised.output) == (
         0,
-        "The index `changes` has 8 shards. Restart the portals that run.\n",
+        "The index `changes` has 8 shards, and `due` 8. Restart the portals that run.\n",
     )
     assert run(shards).output == "8\n"
     lower = run(shards, "--raise-to", "4", "--by", "Ada")

@@ -25,13 +25,14 @@ from decimal import Decimal
 from typing import Any, Final
 
 from bursar.clock import iso_ms
+from bursar.dynamo.items.attribute_values import AttributeValue
 from bursar.dynamo.items.attribute_values import Item as Item
 from bursar.payments.classified_amounts import ClassifiedAmount, classification_of_text, classification_text
 from bursar.payments.event_chain import CHAIN_BEGINS, EVENT_HASH, PREVIOUS_HASH
 from bursar.payments.item_layout import FLAG, TEXT, TIME, WHOLE_NUMBER, Codec, Layout
 from bursar.payments.status import LIVE, PENDING, PROCESSED, PROCESSING, Actor, EventName, OutcomeStatus, Status
 
-DUE_SHARDS: Final = 8
+DUE_SHARDS: Final = 8  # the least number, which `bursar shards` raises (payments.ledger.change_shards)
 EVENT_SEQ_MAX: Final = 9999
 """The most events of one attempt that sort by their key; payments.history_bounds keeps attempts well below it."""
 CHANGE_BUCKET_CHARS: Final = len("2026-11-22T19")
@@ -48,6 +49,7 @@ METADATA_ERASED_AT: Final = "metadataErasedAt"
 ZERO: Final = Decimal("0.00")
 RETURNS_SHARD: Final = "returns"
 """The partition in the ``due`` index of settled debits that may still be returned. Live attempts are in others."""
+_RETURNS: Final[AttributeValue] = {"S": RETURNS_SHARD}
 REPEAT_USED: Final = "repeatUsed"
 REVERSED_AMOUNT: Final = "reversedAmount"
 REOPENED: Final = "reopened"
@@ -251,9 +253,9 @@ def partition_key(client: str, reference: str) -> str:
     return f"o#{client}#{normal_reference(reference)}"
 
 
-def due_shard(agency_tracking_id: str) -> str:
-    """Return the partition of an attempt in the ``due`` index, one of ``DUE_SHARDS``."""
-    return str(zlib.crc32(agency_tracking_id.encode()) % DUE_SHARDS)
+def due_shard(agency_tracking_id: str, shards: int = DUE_SHARDS) -> str:
+    """Return the partition of a new live attempt in the ``due`` index, one of ``shards``."""
+    return str(zlib.crc32(agency_tracking_id.encode()) % shards)
 
 
 def change_bucket(seconds: float) -> str:
@@ -424,7 +426,10 @@ def attempt_to_item(attempt: Attempt) -> Item:
         **{name: value for name, value in stored.items() if name not in _ATTEMPT_ATTRIBUTES},
     }
     if attempt.due_at is not None:
-        item["dueShard"] = {"S": due_shard(attempt.agency_tracking_id) if attempt.live else RETURNS_SHARD}
+        shard = stored.get("dueShard", _RETURNS) if attempt.live else _RETURNS
+        if attempt.live and shard == _RETURNS:  # else it stays where it is, also if there are more shards meanwhile
+            shard = {"S": due_shard(attempt.agency_tracking_id)}
+        item["dueShard"] = shard
     if attempt.metadata_erased_at is not None:
         del item[METADATA]
     return item

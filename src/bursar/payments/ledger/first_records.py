@@ -5,12 +5,14 @@ from typing import Any
 
 from bursar.clock import MILLISECOND_S
 from bursar.payments.event_chain import event_hash
+from bursar.payments.ledger.store_records.change_shards import ShardedTable
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (
     HOLDS_OBLIGATION,
     Attempt,
     attempt_key,
     attempt_to_item,
+    due_shard,
     event_to_item,
     latest_event,
     obligation_of,
@@ -18,7 +20,7 @@ from bursar.payments.records import (
     whole_ms,
 )
 from bursar.payments.status import BLOCKING, Actor, EventName
-from bursar.rules import Put, RuledTable, Update
+from bursar.rules import Put, Update
 from bursar.rules.language.writes import LogicalWrite
 
 
@@ -31,7 +33,7 @@ def next_created_at(view: ObligationView, earliest: float) -> float:
 
 
 async def write_first_records(
-    ruled: RuledTable,
+    ruled: ShardedTable,
     attempt: Attempt,
     view: ObligationView | None,
     event: EventName,
@@ -56,6 +58,8 @@ async def write_first_records(
     first = event_to_item(latest_event(attempt, None, event, actor, detail, previous_hash=previous_hash, at=at))
     attempt.event_hash = event_hash(first)
     item = attempt_to_item(attempt)
+    if attempt.live and "dueShard" in item:
+        item["dueShard"] = {"S": due_shard(attempt.agency_tracking_id, ruled.due_shards)}
     before: list[LogicalWrite] = []
     if view is None:
         before = [Put(obligation_to_item(obligation_of(attempt)))]

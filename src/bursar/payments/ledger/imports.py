@@ -19,6 +19,7 @@ from bursar.payments.due import DuePolicy
 from bursar.payments.errors import ImportRefused, LedgerBusy
 from bursar.payments.ledger.first_records import next_created_at, write_first_records
 from bursar.payments.ledger.lookups import Lookups
+from bursar.payments.ledger.store_records.change_shards import ShardedTable
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (
     IMPORTED,
@@ -29,7 +30,7 @@ from bursar.payments.records import (
     whole_ms,
 )
 from bursar.payments.status import BLOCKING, FAILED, PENDING, PROCESSED, PROCESSING, Status, edge
-from bursar.rules import Contention, RuledTable, RuleRefused
+from bursar.rules import Contention, RuleRefused
 
 ImportedStatus = Literal["processed", "failed", "pending", "processing"]
 
@@ -60,7 +61,7 @@ class ImportRecord:
 class Imports:
     """Writes imported attempts through ``ruled``. Many processes may import into one table at once."""
 
-    def __init__(self, ruled: RuledTable, lookups: Lookups, *, clock: Clock, due_policy: DuePolicy) -> None:
+    def __init__(self, ruled: ShardedTable, lookups: Lookups, *, clock: Clock, due_policy: DuePolicy) -> None:
         self._ruled = ruled
         self._lookups = lookups
         self._clock = clock

@@ -4,7 +4,7 @@
 |---|---|
 | an obligation with its attempts (and events) | 1 Query, strongly consistent (more when it exceeds 1 MB) |
 | the attempt with this token, agency or Pay.gov tracking id | 2 GetItem, strongly consistent: sentinel, attempt |
-| what is due | 1 Query of the ``due`` index per shard, at once; 1 BatchGetItem for each 100 attempts found |
+| what is due | 1 Query of the ``due`` index per shard, 8 at once; 1 BatchGetItem for each 100 attempts found |
 | settled debits to ask about; open refunds | 1 Query of the ``due`` index, and the same BatchGetItem |
 | when something was due | 1 Query of the ``due`` index per shard, at once |
 | the reversals of an obligation | 1 Query, strongly consistent |
@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 from bursar.clock import from_iso_ms, iso_ms
 from bursar.payments import rules
-from bursar.payments.ledger.store_records.change_shards import ChangeShards, ShardedTable, merged_pages
+from bursar.payments.ledger.store_records.change_shards import (
+    CHANGE_SHARDS_MAX,
+    COUNTS_SHARD,
+    SHARDS_AT_ONCE_MAX,
+    ChangeShards,
+    ShardedTable,
+    due_shards_of,
+    is_count,
+    merged_pages,
+)
 from bursar.payments.ledger.table import CHANGES_INDEX, DUE_INDEX
 from bursar.payments.obligation_view import ObligationView
 from bursar.payments.records import (
@@ -265,7 +274,16 @@ class Lookups:
 
     async def _due_entries(self, now: float, limit: int) -> list[Item]:
         """Return at most ``limit`` entries of the ``due`` index for live attempts that are due at ``now``, in order."""
-        shards = await asyncio.gather(*(self._entries_in(str(shard), now, limit) for shard in range(DUE_SHARDS)))
+        shards = await asyncio.gather(
+            # The numbers of shards, before all attempts, must not take the places of attempts.
+            self._entries_in(COUNTS_SHARD, now, limit + CHANGE_SHARDS_MAX),
+            *(self._entries_in(str(shard), now, limit) for shard in range(1, DUE_SHARDS)),
+        )
+        count = due_shards_of(filter(is_count, shards[0]))
+        shards[0] = [entry for entry in shards[0] if not is_count(entry)]
+        for first in range(DUE_SHARDS, count, SHARDS_AT_ONCE_MAX):
+            others = range(first, min(first + SHARDS_AT_ONCE_MAX, count))
+            shards += await asyncio.gather(*(self._entries_in(str(shard), now, limit) for shard in others))
         return list(islice(merge(*shards, key=_due_at), limit))
 
     async def _entries_in(self, shard: str, now: float | None, limit: int) -> list[Item]:

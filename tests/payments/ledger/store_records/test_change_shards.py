@@ -24,7 +24,7 @@ from bursar.payments.ledger.store_records.change_shards import (
     shard_of,
 )
 from bursar.payments.ledger.table import TABLE_NAME
-from bursar.payments.records import change_bucket, partition_key
+from bursar.payments.records import DUE_SHARDS, change_bucket, due_shard, partition_key
 from bursar.reports.tail.index_source import IndexSource
 from bursar.rules import Delete, RuleRefused, Update
 from tests.support.hypothesis_profiles import examples
@@ -92,6 +92,33 @@ async def test_the_number_of_shards_only_grows(ledger: Ledger, another: Ledger, 
     for write in (Delete(items[1]), Update(items[1], {**items[1], "shards": {"N": "2"}})):
         with pytest.raises(RuleRefused, match="change-shards-append-only"):
             await ledger._ruled.write([write])
+
+
+async def test_new_attempts_spread_over_as_many_shards_of_due_and_every_sweeper_finds_them(
+    ledger: Ledger, another: Ledger, start: Start, wall: Wall
+) -> None:
+    await ledger.change_shards.raise_to(4, by="Ada")
+    first = await start(reference="first")
+    for shards in (16, 64):
+        await ledger.change_shards.raise_to(shards, by="Ada")
+    await ledger.change_shards.learn()
+    attempts = [first, *[await start(reference=f"number {number}") for number in range(12)]]
+    places = {each.agency_tracking_id: (each.stored_item or {})["dueShard"]["S"] for each in attempts}
+    assert places == {name: due_shard(name, 8 if name == first.agency_tracking_id else 64) for name in places}
+    beyond = next(each for each in attempts if int(places[each.agency_tracking_id]) >= DUE_SHARDS)
+
+    later = wall.now + 86_400
+    assert {each.agency_tracking_id for each in await another.due(later, 100)} == places.keys()
+    assert len(await another.due_times(later, 100)) == len(attempts)
+    for limit in (1, 5):
+        assert [each.due_at for each in await another.due(later, limit)] == sorted(
+            each.due_at or 0 for each in attempts
+        )[:limit]
+
+    moved = await another.record_token(beyond, "u" * 32)
+    assert (moved.stored_item or {})["dueShard"] == {"S": places[moved.agency_tracking_id]}, "it stays in its shard"
+    (again,) = [each for each in await another.due(later, 100) if each.agency_tracking_id == moved.agency_tracking_id]
+    assert again == moved
 
 
 async def test_two_people_who_raise_it_to_the_same_number_raise_it_once(

@@ -1,4 +1,4 @@
-"""The shards of the index ``changes``: how many it has, which one holds an entry, and how they are read in one order.
+"""The shards of the indexes ``changes`` and ``due``: how many there are, which holds an entry, and one order of all.
 
     key of an hour   shard 0   2026-11-22T19      all entries, while the index has one shard
                      shard k   2026-11-22T19#k
@@ -11,6 +11,10 @@ table, and by :mod:`bursar.payments.rules` it never decreases:
 
 A writer uses the number that it read at its start. A reader reads it before each pass, strongly consistent. So a reader
 knows at least as many shards as any writer whose write was acknowledged before the pass.
+
+The index ``due`` has as many shards, but at least ``DUE_SHARDS``. A number above that is itself an entry of the index,
+in shard 0, before all attempts: a reader gets it with the attempts of this shard, and then reads the other shards. So a
+table whose number was never raised costs no request more. A live attempt stays in the shard of its first write.
 """
 
 import asyncio
@@ -24,6 +28,7 @@ from bursar.clock import iso_ms
 from bursar.dynamo.items.attribute_values import Item
 from bursar.payments.errors import LedgerBusy
 from bursar.payments.ledger.store_records.move_state import PARTITION
+from bursar.payments.records import DUE_SHARDS
 from bursar.rules import Contention, Put, RuledTable, RuleRefused
 from bursar.rules.language.writes import LogicalWrite
 
@@ -35,6 +40,8 @@ CHANGE_SHARDS: Final = "change-shards"
 SHARDS: Final = "shards"
 """The attribute with the number."""
 CHANGE_SHARDS_MAX: Final = 128
+COUNTS_SHARD: Final = "0"
+"""The shard of the index ``due`` that has the numbers of its shards."""
 SHARDS_AT_ONCE_MAX: Final = 16
 """The most shards that one reader queries concurrently."""
 MERGED_ITEMS_MAX: Final = 8_192
@@ -43,9 +50,13 @@ SHARD_ITEMS_MIN: Final = 100
 
 
 class ShardedTable(RuledTable):
-    """A payments table whose new entries of the index ``changes`` spread over ``shards`` shards."""
+    """A payments table whose new entries of the index ``changes`` spread over ``shards`` shards.
+
+    New attempts spread over ``due_shards`` shards of the index ``due``.
+    """
 
     shards: int = 1
+    due_shards: int = DUE_SHARDS
 
     async def write(self, writes: Sequence[LogicalWrite], token: str | None = None) -> None:
         """Write all of ``writes``, or none, each new entry in its shard. Raises as :meth:`RuledTable.write`."""
@@ -66,8 +77,10 @@ class ChangeShards:
         return counts_of(await self._ruled.partition({"S": PARTITION}, f"{CHANGE_SHARDS}#"))
 
     async def learn(self) -> None:
-        """Make this process write to all shards that the index has now."""
-        self._ruled.shards = (await self.counts())[-1]
+        """Make this process write to all shards that the indexes have now."""
+        items = await self._ruled.partition({"S": PARTITION}, f"{CHANGE_SHARDS}#")
+        self._ruled.shards = counts_of(items)[-1]
+        self._ruled.due_shards = due_shards_of(item for item in items if "dueShard" in item)
 
     async def raise_to(self, shards: int, *, by: str) -> None:
         """Raise the number of shards, for writers that start later. ``by`` is the person who decides.
@@ -86,6 +99,8 @@ class ChangeShards:
             "raisedBy": {"S": by},
             "raisedAt": {"S": iso_ms(self._ruled.now())},
         }
+        if shards > DUE_SHARDS:
+            item |= {"dueShard": {"S": COUNTS_SHARD}, "dueAt": {"S": iso_ms(0)}}
         try:
             await self._ruled.write([Put(item)])
         except (Contention, RuleRefused) as refusal:  # another person raises it to the same number now
@@ -95,6 +110,16 @@ class ChangeShards:
 def counts_of(items: Iterable[Item]) -> tuple[int, ...]:
     """Return 1 and the numbers of shards in ``items``, ascending."""
     return (1, *sorted(int(item[SHARDS]["N"]) for item in items if item["kind"] == {"S": CHANGE_SHARDS}))
+
+
+def is_count(entry: Item) -> bool:
+    """Return whether an entry of the index ``due`` is a number of shards, and no attempt."""
+    return bool(entry["pk"]["S"] == PARTITION)
+
+
+def due_shards_of(entries: Iterable[Item]) -> int:
+    """Return the number of shards of the index ``due``, of which ``entries`` are the numbers, or their keys alone."""
+    return max((int(entry["sk"]["S"].rpartition("#")[2]) for entry in entries), default=DUE_SHARDS)
 
 
 def bucket_of(hour: str, shard: int) -> str:
