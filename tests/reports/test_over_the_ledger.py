@@ -1,6 +1,8 @@
 """Reports over the real ledger on the real embedded store: SQL answers with the payments that a portal writes."""
 
+import asyncio
 import random
+import threading
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
@@ -17,6 +19,7 @@ from bursar.payments.ledger.ledger import Ledger
 from bursar.payments.ledger.table import TABLE_NAME
 from bursar.payments.records import Attempt, Outcome
 from bursar.payments.reversals import ReversalReport
+from bursar.reports.lake.iceberg import commit_files
 from bursar.reports.reports import Reports
 from bursar.reports.tail.index_source import IndexSource
 from bursar.reports.tail.stream_source import StreamSource
@@ -102,6 +105,44 @@ async def test_the_lake_equals_the_table_it_was_written_from(portal: tuple[Ledge
     assert sum(check.lake.rows for check in verification.months if check.table == "payments") == 29
     answer = await reports.sql("SELECT status, count(*) FROM payments GROUP BY status ORDER BY status")
     assert answer.rows == [("initiated", 1), ("processed", 30)]
+
+
+async def test_questions_are_answered_while_the_lake_is_written(
+    portal: tuple[Ledger, Reports], moment: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger, reports = portal
+    rows = "SELECT * FROM payments ORDER BY agency_tracking_id"
+    await reports.write_lake()
+    first = [await paid(ledger, moment, number) for number in range(1, 6)]
+    open_one = await started(ledger, moment, 98)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def held_up(*arguments: Any) -> None:
+        begun.set()
+        assert may_end.wait(120)
+        commit_files(*arguments)
+
+    monkeypatch.setattr("bursar.reports.lake.writer.commit_files", held_up)
+    write = asyncio.create_task(reports.write_lake())
+    assert await asyncio.to_thread(begun.wait, 120)
+    try:
+        report = ReversalReport("charged_back", Decimal("15.00"), "operator", by="Ada", reason_code="4837")
+        await ledger.reversals.record(first[0], report, actor="operator")
+        await ledger.fail(open_one, event="start_failed", actor="portal", return_code=None, return_detail="refused")
+        await paid(ledger, moment, 6)
+        during = await asyncio.wait_for(reports.sql(rows), 120)
+        assert not write.done()
+    finally:
+        may_end.set()
+    assert (await write).rows["payments"] == 5
+    assert (await reports.sql(rows)).rows == during.rows
+    assert (await reports.sql("SELECT status, count(*) FROM payments GROUP BY ALL ORDER BY ALL")).rows == [
+        ("failed", 1),
+        ("processed", 6),
+    ]
+    assert (await reports.write_lake()).rows["payments"] == 2
+    assert (await reports.sql(rows)).rows == during.rows
+    assert (await reports.verify_lake(repairs=False)).equal
 
 
 @pytest.mark.parametrize("follows_index", [False, True])

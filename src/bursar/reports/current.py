@@ -1,11 +1,14 @@
 """The present state of all payments: the lake's last state, a session over it, and the tail, kept together.
 
-Every method runs under one lock, so session and tail always belong to the same state of the lake:
+Session and tail are read and changed under one lock, so they always belong to the same state of the lake:
 
     look    follow the changes of the store to their end ─► (session, tail tables) for the answers
-    write   follow, commit the tail to the lake, merge and vacuum, make the twin ─► a session over the new state
+    write   follow ─► without the lock: commit the tail, merge and vacuum, make the twin ─► a session over the new state
 
-A look may serve every request that arrived before it began, so requests that arrive together share one look.
+A look may serve every request that arrived before it began, so requests that arrive together share one look. A write
+takes seconds, and looks go on meanwhile: they have the old session, and the tail keeps its rows until the write's end.
+If the source does not follow the order of commits, a look could add rows before the position that is being written, so
+such a write has the lock.
 """
 
 import asyncio
@@ -61,11 +64,29 @@ class Look:
     as_of: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Commit:
+    """The final rows before a position, which ``work`` writes to the lake; it returns the lake's new state.
+
+    ``moved``: the rows of each table.
+    """
+
+    position: Position
+    moved: dict[str, int]
+    work: Callable[[], LakeState]
+
+
 class Current:
-    """The state of one process. ``thread`` runs the work on the lake, one piece at a time."""
+    """The state of one process. ``thread`` reads the lake, and ``write_thread`` writes it."""
 
     def __init__(
-        self, lake: Lake, source: ChangeSource, clock: Clock, thread: Executor, sessions: Sessions | None = None
+        self,
+        lake: Lake,
+        source: ChangeSource,
+        clock: Clock,
+        thread: Executor,
+        write_thread: Executor,
+        sessions: Sessions | None = None,
     ) -> None:
         """Create the state without opening anything.
 
@@ -75,8 +96,11 @@ class Current:
         self._source = source
         self._clock = clock
         self._thread = thread
+        self._write_thread = write_thread
         self._sessions = sessions or Sessions(lake)
         self._lock = asyncio.Lock()
+        self._write_lock = asyncio.Lock()  # entered before the other one
+        self._writes_beside_looks = False
         self._state: LakeState = no_state()
         self._shared: SharedSession | None = None
         self._tail: Tail | None = None
@@ -114,23 +138,41 @@ class Current:
 
         ``only_if_due``: only if the tail is long or old. Raises as :meth:`look`.
         """
-        async with self._lock:
-            followed_at, tail = self._clock(), await self._follow()
-            if only_if_due and not self._is_due(tail):
-                self._note_complete(tail, followed_at)
-                return {}
+        async with self._write_lock:
             for _ in range(2):
-                oldest = None if self._build_began_at is not None else tail.oldest_final()
                 try:
-                    moved = await self._commit(tail)
+                    return await self._write(only_if_due)
                 except _TailReplaced:
                     self._tail = None  # the known state is old, even if it was read recently
-                    followed_at, tail = self._clock(), await self._follow()
-                    continue
-                self._note_complete(tail, followed_at)
-                self.oldest_moved = oldest / 1e6 if oldest is not None and any(moved.values()) else None
-                return moved
             raise LakeBusy("another process is writing the lake")
+
+    async def _write(self, only_if_due: bool) -> dict[str, int]:
+        async with self._lock:
+            followed_at, tail = self._clock(), await self._follow()
+            commit = None if only_if_due and not self._is_due(tail) else self._commit_of(tail)
+            self.oldest_moved = None
+            if commit is None:
+                self._note_complete(tail, followed_at)
+                return {} if only_if_due else dict.fromkeys(tail.finals, 0)
+            oldest = None if self._build_began_at is not None else tail.oldest_final()
+            if oldest is not None and any(commit.moved.values()):
+                self.oldest_moved = oldest / 1e6
+            if not self._source.is_ordered:
+                await self._take(commit, tail, await self._written(commit.work))
+                self._note_complete(tail, followed_at)
+                return commit.moved
+            self._writes_beside_looks = True
+        try:
+            state = await self._written(commit.work)
+        finally:
+            self._writes_beside_looks = False
+        async with self._lock:
+            if self._tail is tail:
+                await self._take(commit, tail, state)
+                self._note_complete(tail, followed_at)
+            else:  # a look that met a missing file has begun again
+                self._checked_at = float("-inf")
+            return commit.moved
 
     async def state(self) -> LakeState:
         """Return the present state of the lake on disk."""
@@ -147,7 +189,7 @@ class Current:
         Return False, and do nothing, if the lake is not in the state ``before`` any more. Raises
         :class:`bursar.reports.errors.LakeBusy` if another process is writing the lake.
         """
-        async with self._lock:
+        async with self._write_lock, self._lock:
             tail = await self._follow()
 
             def written() -> LakeState | None:
@@ -158,7 +200,7 @@ class Current:
                     self._make_twin(state, state)
                     return state
 
-            state = await self._blocking(written)
+            state = await self._written(written)
             if state is not None:
                 await self._set_state(state)
             return state is not None
@@ -201,7 +243,7 @@ class Current:
             try:
                 if self._tail is None:
                     self._tail = await self._opened()
-                elif self._clock() - self._checked_at > LAKE_RECHECK_S or self._clock() < self._checked_at:
+                elif not (self._writes_beside_looks or 0 <= self._clock() - self._checked_at <= LAKE_RECHECK_S):
                     await self._adopt(await self._blocking(self._lake.state))
                 return await self._caught_up(self._tail)
             except _TailReplaced:
@@ -227,7 +269,7 @@ class Current:
             tail.apply(page.changes)
             await self._resolve(tail)
             tail.position = page.position
-            if tail.final_rows > TAIL_ROWS_MAX:
+            if tail.final_rows > (TAIL_ROWS_LIMIT if self._writes_beside_looks else TAIL_ROWS_MAX):
                 await self._relieve(tail)
         return self._source.is_ordered or self._adoptions == adopted_before
 
@@ -258,7 +300,7 @@ class Current:
 
     async def _relieve_build(self, tail: Tail) -> None:
         try:
-            await self._commit(tail, building=True)
+            await self._commit_build(tail)
         except LakeBusy:
             await self._wait_for_other_build(tail)
         except LakeBroken:
@@ -336,26 +378,47 @@ class Current:
         age_s = self._clock() - self._committed_at
         return tail.final_rows >= COMMIT_ROWS_MIN or (tail.final_rows > 0 and not 0 <= age_s < COMMIT_AGE_MAX_S)
 
-    async def _commit(self, tail: Tail, *, building: bool = False) -> dict[str, int]:
-        """Commit the rows before the tail's position. ``building``: all its rows, without a position."""
-        position = None if building else tail.position
-        below = tail.position.order
-        moved = {name: rows.below(below) for name, rows in tail.finals.items()}
-        expected = _positions(self._state)
-        is_first = self._build_began_at is not None and _is_empty(self._state)
-        if not any(moved.values()) and expected == {schema.name: position for schema in TABLES}:
-            return dict.fromkeys(moved, 0)
-        batch = Batch(
-            {schema.name: arrow_table(schema, moved[schema.name]) for schema in TABLES},
-            None if building else tail.live.arrow(),
-            tuple(tail.replaced),
-        )
-        watermark = self._watermark(moved)
+    async def _commit(self, tail: Tail) -> None:
+        """Commit the rows before the tail's position, under the lock."""
+        commit = self._commit_of(tail)
+        if commit is not None:
+            await self._take(commit, tail, await self._written(commit.work))
+
+    def _commit_of(self, tail: Tail) -> _Commit | None:
+        """Return the commit of the rows before the tail's position; None if the lake has them all, and the position."""
+        moved = {name: rows.below(tail.position.order) for name, rows in tail.finals.items()}
+        if not any(moved.values()) and _positions(self._state) == {schema.name: tail.position for schema in TABLES}:
+            return None
+        work = self._work(tail, tail.position, moved)
+        return _Commit(tail.position, {name: len(rows) for name, rows in moved.items()}, work)
+
+    async def _take(self, commit: _Commit, tail: Tail, state: LakeState) -> None:
+        """Continue over the state that a commit made. The tail may have grown since the commit began."""
+        await self._set_committed(state)
+        self._build_began_at, self._must_build = None, False
+        tail.rebase(dict.fromkeys(commit.moved, commit.position))
+
+    async def _commit_build(self, tail: Tail) -> None:
+        """Commit all rows of a tail that is being built, without a position."""
+        moved = {name: rows.below(tail.position.order) for name, rows in tail.finals.items()}
+        await self._set_committed(await self._written(self._work(tail, None, moved)))
+        for rows in tail.finals.values():
+            rows.drop_below(tail.position.order)
+        tail.replaced.clear()
+
+    def _work(self, tail: Tail, position: Position | None, moved: dict[str, list[TableRow]]) -> Callable[[], LakeState]:
+        """Return the work that writes rows to the lake. It uses nothing that a look may change."""
+        is_building = self._build_began_at is not None
+        is_first = is_building and _is_empty(self._state)
+        before = self._built_over if is_first else _snapshots(self._state)
+        live = None if position is None else tail.live.arrow()
+        replaced, watermark = tuple(tail.replaced), self._watermark(moved)
 
         def work() -> LakeState:
+            batch = Batch({schema.name: arrow_table(schema, moved[schema.name]) for schema in TABLES}, live, replaced)
             with writing(self._lake) as writer:
-                if _snapshots(writer.state()) != (self._built_over if is_first else _snapshots(self._state)):
-                    if self._build_began_at is not None and not is_first:
+                if _snapshots(writer.state()) != before:
+                    if is_building and not is_first:
                         raise LakeBusy("another process is building the lake")
                     raise _TailReplaced
                 if is_first:
@@ -368,17 +431,11 @@ class Current:
                 writer.tidy()
                 return merged
 
-        state = await self._blocking(work)
+        return work
+
+    async def _set_committed(self, state: LakeState) -> None:
         self._committed_at = self._checked_at = self._clock()
         await self._set_state(state)
-        if position is None:
-            for rows in tail.finals.values():
-                rows.drop_below(below)
-            tail.replaced.clear()
-        else:
-            self._build_began_at, self._must_build = None, False
-            tail.rebase(dict.fromkeys(moved, position))
-        return {name: len(rows) for name, rows in moved.items()}
 
     def _watermark(self, moved: dict[str, list[TableRow]]) -> float | None:
         """Return the newest change time in the lake after this commit: the store's time, not this process's clock.
@@ -407,6 +464,9 @@ class Current:
 
     async def _blocking(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def _written(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._write_thread, work)
 
 
 def _positions(state: LakeState) -> dict[str, Position] | None:

@@ -81,9 +81,10 @@ class Reports:
         self._query_threads = QueryThreads()
         self._upkeep = upkeep
         self._lake_thread = ThreadPoolExecutor(1, "bursar-lake")
+        self._write_thread = ThreadPoolExecutor(1, "bursar-write")
         self._verify_thread = ThreadPoolExecutor(1, "bursar-verify")
         sessions = Sessions(self._lake) if answers else LookupSessions(self._lake)
-        self._current = Current(self._lake, self._source, clock, self._lake_thread, sessions)
+        self._current = Current(self._lake, self._source, clock, self._lake_thread, self._write_thread, sessions)
 
     @property
     def has_runaway(self) -> bool:
@@ -220,8 +221,8 @@ class Reports:
         """
         await self._current.close()
         await self._query_threads.close()
-        await asyncio.to_thread(self._lake_thread.shutdown)
-        await asyncio.to_thread(self._verify_thread.shutdown)
+        for thread in (self._lake_thread, self._write_thread, self._verify_thread):
+            await asyncio.to_thread(thread.shutdown)
 
     async def _ask(self, questions: Sequence[Question]) -> list[SqlAnswer]:
         look = await self._current.look()
