@@ -10,12 +10,13 @@ the cursor's own table.
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, REVERSALS, TABLES, TableSchema
 from bursar.reports.lake.twin import DAYS, days_of, quoted
 from bursar.reports.sql.as_of import select_as_of
+from bursar.reports.sql.lake_parts import LakeParts
 from bursar.reports.sql.views import READABLE, VIEWS, with_derived_columns
 from bursar.reports.tail.tail import TailTables
 
@@ -26,6 +27,7 @@ _EVERY_ROW: Final = (1 << 62) - 1
 _ALL: Final = "all_"
 _PAST: Final = "past_"
 """The prefixes of the names of the present tables and of those at an instant. Statements cannot use them."""
+_TAIL_DAYS: Final = f"tail_{DAYS}"
 REVERSALS_OF_NOW: Final = f"{_ALL}{REVERSALS.name}"
 _TABLES: Final = {schema.name: schema for schema in TABLES}
 _VIEWS: Final = {view.name: view for view in VIEWS}
@@ -34,19 +36,21 @@ _VIEWS: Final = {view.name: view for view in VIEWS}
 class CommonViews:
     """The views that all cursors of a connection share. They read the tables ``tail_…`` of the cursor that asks."""
 
-    def __init__(self, connection: "DuckDBPyConnection", payment_parts: Sequence[str]) -> None:
-        """Create the empty tables that each cursor replaces by its tail. Raises DuckDB's errors.
-
-        ``payment_parts``: the tables that together are the lake's payments.
-        """
+    def __init__(self, connection: "DuckDBPyConnection", lake: LakeParts) -> None:
+        """Create the empty tables that each cursor replaces by its tail. Raises DuckDB's errors."""
         self._connection = connection
-        self.payment_parts = (*payment_parts, f"tail_{PAYMENTS.name}")
-        """The tables that together are ``payments``, without its derived columns."""
+        self._lake = lake
         self._names: set[str] = set()
         self._lock = threading.Lock()
         for schema in TABLES:
             columns = ", ".join(f"{column.name} {column.sql_type}" for column in schema.columns)
             connection.execute(f"CREATE TABLE tail_{schema.name} ({columns})")
+        connection.execute(f"CREATE TABLE {_TAIL_DAYS} AS {days_of(f'tail_{PAYMENTS.name}')}")
+
+    @property
+    def payment_parts(self) -> tuple[str, ...]:
+        """The tables that together are ``payments``, without its derived columns."""
+        return (*self._lake.payments, f"tail_{PAYMENTS.name}")
 
     def create(self, name: str, select: str) -> None:
         """Create a view unless it exists. Raises DuckDB's errors."""
@@ -81,6 +85,9 @@ class QueryViews:
         for name in lower - self._made:
             self._make(_TABLES[name])
         self._made |= lower
+        if DAYS in needed and instant is None and DAYS not in self._shown and not self._tail.replaced:
+            # Once for all statements of an answer: the tail may have many rows.
+            self._cursor.execute(f"CREATE OR REPLACE TEMP TABLE {_TAIL_DAYS} AS {days_of(f'tail_{PAYMENTS.name}')}")
         prefix = _ALL
         if instant is not None:
             prefix = _PAST
@@ -111,7 +118,7 @@ class QueryViews:
 
     def _days(self, prefix: str) -> str:
         if prefix == _ALL and not self._tail.replaced:
-            return f"SELECT * FROM lake_{DAYS} UNION ALL ({days_of(f'tail_{PAYMENTS.name}')})"
+            return f"SELECT * FROM lake_{DAYS} UNION ALL SELECT * FROM {_TAIL_DAYS}"
         return days_of(f"{prefix}{PAYMENTS.name}")
 
     def _make(self, schema: TableSchema) -> None:

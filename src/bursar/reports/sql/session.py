@@ -17,9 +17,10 @@ from bursar.clock import iso_ms
 from bursar.reports.errors import BadSql, InstantToCome, LakeBroken, QueryTooLarge, QueryTooLong, ReportError
 from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.rows import RowKey, TableRow, plain_rows
-from bursar.reports.lake.schema import PAYMENTS, TABLES, TableSchema, table_named
-from bursar.reports.lake.twin import DAYS, TwinFiles, days_of, files_of_twin, is_part_of, parquet_source, quoted
+from bursar.reports.lake.schema import table_named
+from bursar.reports.lake.twin import TwinFiles, files_of_twin, is_part_of, quoted
 from bursar.reports.sql.answer import Question, SqlAnswer
+from bursar.reports.sql.lake_parts import LakeParts
 from bursar.reports.sql.query_views import REVERSALS_OF_NOW, CommonViews, QueryViews
 from bursar.reports.sql.statement import check_statement
 from bursar.reports.sql.values import rows_of
@@ -77,12 +78,11 @@ class Session:
         }
         allowed = ", ".join(quoted(path) for each in rest.values() for path in each)
         self._connection.execute(f"SET allowed_paths = [{allowed}]")
-        for schema in TABLES:
-            self._connection.execute(_lake_view(schema, has_twin=bool(held), files=rest[schema.name]))
-        self._connection.execute(_days_view(has_twin=bool(held), files=rest[PAYMENTS.name]))
-        self._common_views = CommonViews(
-            self._connection, _payment_parts(has_twin=bool(held), files=rest[PAYMENTS.name])
+        rows = sum(
+            table.files[file] for name, table in state.items() for file in table.files if file not in held.get(name, ())
         )
+        self._lake_parts = LakeParts(self._connection, rest, rows, has_twin=bool(held))
+        self._common_views = CommonViews(self._connection, self._lake_parts)
         for setting in _CLOSING:
             self._connection.execute(setting)
 
@@ -119,6 +119,7 @@ class Session:
 
         try:
             _check_instants(questions, as_of)
+            self._lake_parts.note_question()
             views = self._views(cursor, tail, _client_of(questions))
             # The past replaces the present, so the questions about the present come first.
             order = sorted(range(len(questions)), key=lambda place: questions[place].as_of is not None)
@@ -233,30 +234,6 @@ def _relation(cursor: "DuckDBPyConnection", question: Question, views: QueryView
 
 def _described(relation: "DuckDBPyRelation") -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(relation.columns), tuple(str(kind) for kind in relation.types)
-
-
-def _lake_view(schema: TableSchema, *, has_twin: bool, files: Sequence[str]) -> str:
-    columns = ", ".join(schema.column_names)
-    parts = [f"SELECT {columns} FROM twin.{schema.name}"] if has_twin else []
-    if files:
-        parts.append(f"SELECT {columns} FROM {parquet_source(schema, files)}")
-    if not parts:
-        typed = ", ".join(f"{column.name} {column.sql_type}" for column in schema.columns)
-        return f"CREATE TABLE lake_{schema.name} ({typed})"
-    return f"CREATE VIEW lake_{schema.name} AS {' UNION ALL '.join(parts)}"
-
-
-def _payment_parts(*, has_twin: bool, files: Sequence[str]) -> tuple[str, ...]:
-    """Return the tables that together are the lake's payments."""
-    parts = [f"twin.{PAYMENTS.name}"] if has_twin else []
-    return (*parts, parquet_source(PAYMENTS, files)) if files else tuple(parts)
-
-
-def _days_view(*, has_twin: bool, files: Sequence[str]) -> str:
-    parts = [f"SELECT * FROM twin.{DAYS}"] if has_twin else []
-    if files or not parts:
-        parts.append(days_of(parquet_source(PAYMENTS, files) if files else f"lake_{PAYMENTS.name}"))
-    return f"CREATE VIEW lake_{DAYS} AS {' UNION ALL '.join(f'({part})' for part in parts)}"
 
 
 def _client_of(questions: Sequence[Question]) -> str | None:
