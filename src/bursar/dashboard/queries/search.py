@@ -40,6 +40,7 @@ _QUOTED: Final = re.compile(r'"([^"]+)"')
 _WORD: Final = re.compile(r"\S+")
 
 Row = Mapping[str, Any]
+Days = tuple[date, date]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +55,17 @@ class Reason:
 class Term:
     """One part of a search. ``reason``: why a row matches it. ``is_wide``: it usually matches many rows.
 
-    ``by_ids``: the same condition for a part that matches few rows: the ids of each alternative are found first, so
-    DuckDB reads one column for each alternative, not every column of every row.
+    ``alternatives``: the conditions of a part that usually matches few rows, of which a row meets at least one. DuckDB
+    reads one column for each of them if they are asked one by one, and every column if they are asked together.
+    ``is_by_day``: the condition reads only columns of ``payment_days``. ``days``: the part asks for these days.
     """
 
     condition: SqlCondition
     reason: Callable[[Row], Reason]
     is_wide: bool = True
-    by_ids: SqlCondition | None = None
+    alternatives: tuple[str, ...] = ()
+    is_by_day: bool = False
+    days: Days | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +85,30 @@ class Search:
         return all_of(term.condition for term in self.terms)
 
     @property
-    def condition_by_ids(self) -> SqlCondition:
-        """The same condition, which is faster for few rows of the present.
+    def is_by_day(self) -> bool:
+        """Whether ``payment_days`` has every column that the condition reads."""
+        return all(term.is_by_day for term in self.terms)
 
-        In the past, each alternative would need a whole scan.
+    @property
+    def days(self) -> Days | None:
+        """The days on which every match started; None for any day."""
+        asked = [term.days for term in self.terms if term.days is not None]
+        return (max(first for first, _ in asked), min(last for _, last in asked)) if asked else None
+
+    def alternatives(self) -> list[SqlCondition]:
+        """Return conditions of which each row of a search that is not wide meets at least one.
+
+        Each of them reads few columns of many rows.
         """
-        return all_of(term.by_ids or term.condition for term in self.terms)
+        first = next(term for term in self.terms if not term.is_wide)
+        others = [
+            SqlCondition(f"agency_tracking_id IN ({_ids_of(term)})", term.condition.values)
+            if term.alternatives
+            else term.condition
+            for term in self.terms
+            if term is not first
+        ]
+        return [all_of([SqlCondition(each, first.condition.values), *others]) for each in first.alternatives]
 
     def reasons(self, row: Row) -> list[Reason]:
         """Return why a row matched: one reason for each part."""
@@ -100,6 +122,10 @@ class _Names:
     fees: Mapping[str, str]
     clients: Collection[str]
     with_metadata: bool
+
+
+def _ids_of(term: Term) -> str:
+    return " UNION ALL ".join(f"SELECT agency_tracking_id FROM payments WHERE {each}" for each in term.alternatives)
 
 
 def read_search(
@@ -186,7 +212,8 @@ def _days_at(text: str, position: int, today: date, number: int) -> Found:
 def _days_term(number: int, first: date, last: date) -> Term:
     values = {f"s{number}_first": first.isoformat(), f"s{number}_last": last.isoformat()}
     sql = f"created_on BETWEEN CAST($s{number}_first AS DATE) AND CAST($s{number}_last AS DATE)"
-    return Term(SqlCondition(sql, values), lambda row: Reason("search.why.started", {}))
+    reason = Reason("search.why.started", {})
+    return Term(SqlCondition(sql, values), lambda row: reason, is_by_day=True, days=(first, last))
 
 
 def _status_at(text: str, position: int, today: date, number: int) -> Found:
@@ -200,16 +227,14 @@ def _status_at(text: str, position: int, today: date, number: int) -> Found:
         condition = SqlCondition(f"status = $s{number}", {f"s{number}": status})
     else:
         condition = SqlCondition(f"payment_status = $s{number}", {f"s{number}": status})
-    return Term(condition, lambda row: Reason("search.why.status", {})), word.end()
+    reason = Reason("search.why.status", {})
+    return Term(condition, lambda row: reason, is_by_day=status != UNKNOWN), word.end()
 
 
 def _text_term(wanted: str, number: int, names: _Names) -> Term:
     name = f"s{number}"
     fees = sorted(key for key, fee in names.fees.items() if wanted in fee.lower() or wanted == key.lower())
-    alternatives = [
-        SqlCondition(f"lower(return_code) = ${name}", {name: wanted}),
-        SqlCondition(f"lower(client) = ${name}"),
-    ]
+    alternatives = [SqlCondition(_is(column, name, wanted), {name: wanted}) for column in ("return_code", "client")]
     if len(wanted) >= ID_PREFIX_CHARS_MIN:
         if _begins_uuid(wanted):
             alternatives.append(SqlCondition(f"starts_with(reference, ${name})"))  # references are stored in lower case
@@ -225,18 +250,17 @@ def _text_term(wanted: str, number: int, names: _Names) -> Term:
             SqlCondition(f"amount = CAST(${name}_amount AS DECIMAL(18,2))", {f"{name}_amount": f"{amount:f}"})
         )
     if names.with_metadata:
-        alternatives.append(SqlCondition(_in_metadata(name, wanted)))
+        alternatives.append(_in_metadata(name, wanted))
     is_short_amount = amount is not None and len(wanted) < ID_PREFIX_CHARS_MIN
     values: dict[str, Any] = {}
     for each in alternatives:
         values |= each.values
     sql = " OR ".join(f"({each.sql})" for each in alternatives)
-    ids = " UNION ALL ".join(f"SELECT agency_tracking_id FROM payments WHERE {each.sql}" for each in alternatives)
     return Term(
         SqlCondition(sql, values),
         lambda row: _text_reason(row, wanted, fees, amount, names.with_metadata),
         is_wide=bool(fees) or wanted in names.clients or is_short_amount,
-        by_ids=SqlCondition(f"agency_tracking_id IN ({ids})", values),
+        alternatives=tuple(each.sql for each in alternatives),
     )
 
 
@@ -259,21 +283,34 @@ def _begins_uuid(wanted: str) -> bool:
     )
 
 
+def _is(column: str, name: str, wanted: str) -> str:
+    """Return the condition that a column has this text, in upper or lower case."""
+    return f"{column} ILIKE ${name}" if _is_plain(wanted) else f"lower({column}) = ${name}"
+
+
+def _is_plain(wanted: str) -> bool:
+    """Return whether a text may be a pattern of ILIKE, which is twice as fast as a function of the column."""
+    return wanted.isascii() and not set(wanted) & set("%_\\")
+
+
 def _begins(column: str, name: str, wanted: str) -> SqlCondition:
     """Return the condition that an id begins with this text, in upper or lower case.
 
-    DuckDB compares plain text twice as fast with ILIKE. For a text that is longer than every id, no row is read.
+    For a text that is longer than every id, no row is read.
     """
-    if len(wanted) <= AGENCY_TRACKING_ID_CHARACTERS_MAX and wanted.isascii() and not set(wanted) & set("%_\\"):
+    if len(wanted) <= AGENCY_TRACKING_ID_CHARACTERS_MAX and _is_plain(wanted):
         return SqlCondition(f"{column} ILIKE ${name}_begin", {f"{name}_begin": f"{wanted}%"})
     return SqlCondition(f"starts_with(lower({column}), ${name})")
 
 
-def _in_metadata(name: str, wanted: str) -> str:
+def _in_metadata(name: str, wanted: str) -> SqlCondition:
     values = f"contains(lower(array_to_string(json_extract_string(metadata, '$.*'), chr(31))), ${name})"
     # The stored JSON has letters outside of ASCII as escapes, so only plain text can be found in it directly.
-    plain = wanted.isascii() and '"' not in wanted and "\\" not in wanted
-    return f"contains(lower(metadata), ${name}) AND {values}" if plain else values
+    if not wanted.isascii() or '"' in wanted or "\\" in wanted:
+        return SqlCondition(values)
+    if _is_plain(wanted):
+        return SqlCondition(f"metadata ILIKE ${name}_within AND {values}", {f"{name}_within": f"%{wanted}%"})
+    return SqlCondition(f"contains(lower(metadata), ${name}) AND {values}")
 
 
 def _text_reason(row: Row, wanted: str, fees: Sequence[str], amount: Decimal | None, with_metadata: bool) -> Reason:

@@ -1,5 +1,6 @@
 """One page of transactions with the counts and totals of the whole filter, all of one state of the payments."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -29,8 +30,6 @@ _CASTS: Final[Mapping[str, str]] = {
 }
 NO_SEARCH: Final = Search()
 NEAR_DAYS: Final = 14
-FEW_ROWS_MAX: Final = 500
-"""The most rows of a search that are read together with their totals, without a second scan of all payments."""
 DAY_SORTS: Final[Mapping[str, str]] = {"started": "created_on", "collected": "final_on"}
 """Sort order by time, which is also a choice for the days of a filter → the column."""
 
@@ -81,24 +80,11 @@ async def transactions_page(
     reports: PaymentReports, found: TransactionFilter, account: Account, search: Search, cursor: Cursor | None
 ) -> TransactionPage:
     """Return one page and the totals of the whole filter, of one state."""
-    where = where_of(found, account, search)
-    if cursor is None and not search.is_wide:
-        page = await _page_of_few(reports, found, account, search)
-        if page is not None:
-            return page
+    if search.is_wide or found.as_of.instant is not None:
+        shown, totals, as_of = await _by_scans(reports, found, account, search, cursor)
+    else:
+        shown, totals, as_of = await _by_alternatives(reports, found, account, search, cursor)
     backwards = cursor is not None and cursor.side == "before"
-    totals = _totals(found, account, search)
-    near = _near(found, search, cursor, backwards)
-    rows: SqlAnswer | None = None
-    summed: list[SqlAnswer] = []
-    for window in [near, None] if near is not None else [None]:
-        beside = all_of([where, _beyond_cursor(found, cursor), *([] if window is None else [window])])
-        listed = _listed(found, beside, PAGE_ROWS + 1, backwards=backwards)
-        rows, *summed = await reports.answers([listed, *totals])
-        if len(rows.rows) > PAGE_ROWS:
-            break  # rows outside of the window come after these
-    assert rows is not None
-    shown = rows.dicts()
     has_more = len(shown) > PAGE_ROWS
     shown = shown[:PAGE_ROWS]
     if backwards:
@@ -107,8 +93,8 @@ async def transactions_page(
     has_previous = bool(shown) and (has_more if backwards else cursor is not None)
     return TransactionPage(
         shown,
-        _sums(summed),
-        rows.as_of,
+        totals,
+        as_of,
         _cursor(found, shown[-1], "after") if has_next else None,
         _cursor(found, shown[0], "before") if has_previous else None,
     )
@@ -119,46 +105,91 @@ def _listed(found: TransactionFilter, where: SqlCondition, rows_max: int, *, bac
     return Question(f"{listed} LIMIT {rows_max}", where.values, as_of=found.as_of.instant)
 
 
-async def _page_of_few(
-    reports: PaymentReports, found: TransactionFilter, account: Account, search: Search
-) -> TransactionPage | None:
-    """Return the first page with the totals of all its rows; None if there are more than ``FEW_ROWS_MAX``."""
-    condition = search.condition_by_ids if found.as_of.instant is None else search.condition
-    where = all_of([*found.conditions(), condition, visible_to(account)])
-    [answer] = await reports.answers([_listed(found, where, FEW_ROWS_MAX + 1)])
+_Read = tuple[list[dict[str, Any]], dict[str, Total], float]
+"""The rows of a page, and one more if there are more; the totals by payment status; the time of their state."""
+
+
+async def _by_scans(
+    reports: PaymentReports, found: TransactionFilter, account: Account, search: Search, cursor: Cursor | None
+) -> _Read:
+    """Read a page and totals by one scan of payments for each, the page first only near the place where it begins."""
+    where = where_of(found, account, search)
+    backwards = cursor is not None and cursor.side == "before"
+    near = _near(found, search, cursor, backwards)
+    totals = _totals(found, account, search)
+    for window in [near, None] if near is not None else [None]:
+        beside = all_of([where, _beyond_cursor(found, cursor), *([] if window is None else [window])])
+        rows, *summed = await reports.answers([_listed(found, beside, PAGE_ROWS + 1, backwards=backwards), *totals])
+        sums = _sums(summed)
+        is_all = cursor is None and sum(total.count for total in sums.values()) == len(rows.rows)
+        if len(rows.rows) > PAGE_ROWS or is_all:
+            break  # rows outside of the window come after these
+    return rows.dicts(), sums, rows.as_of
+
+
+async def _by_alternatives(
+    reports: PaymentReports, found: TransactionFilter, account: Account, search: Search, cursor: Cursor | None
+) -> _Read:
+    """Read a page and totals by one narrow scan for each alternative of a search, then the whole rows of the page.
+
+    ``created_at`` is nearly in the order of the stored rows, so few of them are read for the page.
+    """
+    rest = all_of([*found.conditions(), visible_to(account)])
+    alternatives = search.alternatives()
+    backwards = cursor is not None and cursor.side == "before"
+    beyond, order = _beyond_cursor(found, cursor), _order(found, backwards)
+    narrow = ", ".join(
+        dict.fromkeys(("agency_tracking_id", "created_at", "payment_status", "amount", SORTS[found.sort]))
+    )
+    matches = " UNION ".join(f"SELECT {narrow} FROM payments WHERE {all_of([each, rest]).sql}" for each in alternatives)
+    text = (
+        f"WITH found AS MATERIALIZED ({matches}), "
+        f"shown AS MATERIALIZED (SELECT * FROM found WHERE {beyond.sql} ORDER BY {order} LIMIT {PAGE_ROWS + 1}), "
+        "back AS (SELECT agency_tracking_id, sum(amount) AS reversed FROM reversals "
+        "WHERE agency_tracking_id IN (SELECT agency_tracking_id FROM found) GROUP BY agency_tracking_id), "
+        "sums AS (SELECT payment_status, count(*) AS attempts, CAST(sum(amount) AS VARCHAR) AS amount, "
+        "CAST(coalesce(sum(reversed), 0) AS VARCHAR) AS reversed FROM found LEFT JOIN back "
+        "ON found.agency_tracking_id = back.agency_tracking_id GROUP BY payment_status) "
+        f"SELECT {', '.join(COLUMNS)}, (SELECT CAST(to_json(list(sums)) AS VARCHAR) FROM sums) AS totals FROM payments "
+        "WHERE created_at IN (SELECT created_at FROM shown) "
+        f"AND agency_tracking_id IN (SELECT agency_tracking_id FROM shown) ORDER BY {order}"
+    )
+    values = {**rest.values, **beyond.values}
+    for each in alternatives:
+        values |= each.values
+    [answer] = await reports.answers([Question(text, values)])
     rows = answer.dicts()
-    if len(rows) > FEW_ROWS_MAX:
-        return None
-    totals: dict[str, Total] = {}
-    for row in rows:
-        known = totals.get(row["payment_status"], Total())
-        totals[row["payment_status"]] = known + Total(1, row["amount"], row["reversed_amount"])
-    shown = rows[:PAGE_ROWS]
-    following = _cursor(found, shown[-1], "after") if len(rows) > PAGE_ROWS else None
-    return TransactionPage(shown, totals, answer.as_of, following, None)
+    if not rows and cursor is not None:  # the rows of this page are gone, and with them the totals
+        return await _by_scans(reports, found, account, search, cursor)
+    sums = json.loads(rows[0]["totals"]) if rows else []
+    totals = {
+        each["payment_status"]: Total(each["attempts"], Decimal(each["amount"]), Decimal(each["reversed"]))
+        for each in sums
+    }
+    return rows, totals, answer.as_of
 
 
 def _totals(found: TransactionFilter, account: Account, search: Search) -> list[Question]:
     """Return the questions for the totals by payment status.
 
     The sums by day have few rows, so they are used for a filter with only days, statuses, fees, clients and methods.
+    The sum of what went back needs a join, so it is asked only of the attempts that have reversals.
     """
     where, at = where_of(found, account, search), found.as_of.instant
-    if search.terms or not found.is_by_day or at is not None:
-        text = (
-            "SELECT payment_status, count(*), sum(amount), sum(reversed_amount) FROM payments "
-            f"WHERE {where.sql} GROUP BY payment_status"
+    if at is not None:
+        sums = "SELECT payment_status, count(*), sum(amount), sum(reversed_amount) FROM payments"
+        return [Question(f"{sums} WHERE {where.sql} GROUP BY payment_status", where.values, as_of=at)]
+    counted = f"SELECT payment_status, count(*), sum(amount), NULL FROM payments WHERE {where.sql} GROUP BY ALL"
+    if search.is_by_day and found.is_by_day:
+        counted = (
+            "SELECT payment_status, CAST(sum(attempts) AS BIGINT), sum(amount), NULL FROM payment_days "
+            f"WHERE {where.sql} GROUP BY ALL"
         )
-        return [Question(text, where.values, as_of=at)]
-    counted = (
-        "SELECT payment_status, CAST(sum(attempts) AS BIGINT), sum(amount), NULL FROM payment_days "
-        f"WHERE {where.sql} GROUP BY payment_status"
-    )
     reversed_ = (
         "SELECT payment_status, 0, 0, sum(reversed_amount) FROM payments WHERE agency_tracking_id IN "
         f"(SELECT agency_tracking_id FROM reversals) AND {where.sql} GROUP BY payment_status"
     )
-    if found.is_empty and not account.is_limited:
+    if found.is_empty and not search.terms and not account.is_limited:
         reversed_ = "SELECT 'success', 0, 0, sum(amount) FROM reversals"  # only collected money goes back
     return [Question(counted, where.values), Question(reversed_, where.values if "WHERE" in reversed_ else {})]
 
@@ -183,6 +214,8 @@ def _near(found: TransactionFilter, search: Search, cursor: Cursor | None, backw
     edge = _day_of(cursor) if cursor is not None else None
     if cursor is None and found.dated == found.sort:
         edge = found.last if descends else found.first
+    if cursor is None and found.sort == "started" and search.days is not None:
+        edge = search.days[1] if descends else search.days[0]
     sign, step = (">=", -NEAR_DAYS) if descends else ("<=", NEAR_DAYS)
     if edge is None and cursor is None and found.as_of.instant is not None and descends:
         edge = eastern(found.as_of.instant).date()  # nothing had started, or was collected, after it
@@ -224,17 +257,11 @@ async def choices_of(reports: PaymentReports, account: Account) -> Mapping[str, 
     """Return the clients, fees and payment methods that occur in what the account may see."""
     where = visible_to(account)
     columns = ("client", "fee", "payment_method")
-    answers = await reports.answers(
-        [
-            Question(
-                f"SELECT DISTINCT {column} FROM payment_days WHERE {where.sql} ORDER BY 1 NULLS LAST", where.values
-            )
-            for column in columns
-        ]
-    )
+    text = f"SELECT DISTINCT {', '.join(columns)} FROM payment_days WHERE {where.sql}"
+    [answer] = await reports.answers([Question(text, where.values, rows_max=None)])
     return {
-        column: [value for (value,) in answer.rows if value is not None]
-        for column, answer in zip(columns, answers, strict=True)
+        column: sorted({row[place] for row in answer.rows if row[place] is not None})
+        for place, column in enumerate(columns)
     }
 
 
