@@ -16,6 +16,7 @@ from bursar.dashboard.queries.filters import (
     CAME_BACK,
     DEPOSITED,
     IN_TRANSIT,
+    MONEY_CHOICES,
     NO_CODE,
     SETTLING,
     UNKNOWN,
@@ -94,7 +95,7 @@ async def overview_of(
     ``as_of``: the instant whose state is shown; ``today`` is its day.
     """
     before = period_before(first, last)
-    money = {name: where_of(_money_filter(name, first, last), account) for name in (*_NOW, *_IN_PERIOD)}
+    money = {name: where_of(_money_filter(name, first, last), account) for name in (SETTLING, *_IN_PERIOD)}
     questions = [
         _sums_to_date(today, account),
         _two_periods("status", "created_on", "TRUE", first, last, before, account),
@@ -104,6 +105,7 @@ async def overview_of(
         *chart_questions(choice, first, last, before, account),
         *[_sum_payments(where) for where in money.values()],
         _sum_payments(where_of(TransactionFilter(statuses=(UNKNOWN,)), account)),
+        *_in_transit(account),
     ]
     answers = await reports.answers([replace(each, as_of=as_of.instant) for each in questions])
     to_date, rest = answers[0].rows[0], answers[1:]
@@ -111,7 +113,8 @@ async def overview_of(
     statuses = list(of_status.values())
     frame = replace(STARTED, first=first, last=last)
     collected = replace(COLLECTED, first=first, last=last)
-    sums = [_total(answer.rows[0]) for answer in rest[6:]]
+    *sums, unknown, taken, elsewhere = (_total(answer.rows[0]) for answer in rest[6:])
+    totals = dict(zip(money, sums, strict=True)) | {IN_TRANSIT: taken + elsewhere}
 
     def figure(name: str, total: Total, found: TransactionFilter, old: Total | None = None) -> Figure:
         return Figure(name, total, replace(found, as_of=as_of), old)
@@ -135,15 +138,14 @@ async def overview_of(
             figure(code or NO_CODE, Total(count, amount), replace(frame, statuses=("failed",), code=code or NO_CODE))
             for code, count, amount in rest[2].rows
         ],
-        [figure(name, total, _money_filter(name, first, last)) for name, total in zip(money, sums, strict=False)],
-        figure("unknown", sums[-1], TransactionFilter(statuses=(UNKNOWN,))),
+        [figure(name, totals[name], _money_filter(name, first, last)) for name in (SETTLING, IN_TRANSIT, *_IN_PERIOD)],
+        figure("unknown", unknown, TransactionFilter(statuses=(UNKNOWN,))),
         _settlement_time(rest[3], replace(collected, methods=("ACH",), as_of=as_of)),
         chart_of(choice, first, last, before, rest[4:6]),
     )
 
 
 _IN_PERIOD: Final = (DEPOSITED, CAME_BACK)
-_NOW: Final = (SETTLING, IN_TRANSIT)
 
 
 def _money_filter(name: str, first: date, last: date) -> TransactionFilter:
@@ -168,6 +170,29 @@ def _sums_to_date(today: date, account: Account) -> Question:
 
 def _sum_payments(where: SqlCondition) -> Question:
     return Question(f"SELECT count(*), sum(amount), sum(reversed_amount) FROM payments WHERE {where.sql}", where.values)
+
+
+def _in_transit(account: Account) -> list[Question]:
+    """Return two questions whose answers add up to what is in transit.
+
+    Most of it is in ``payment_days``: every attempt that is pending or processed. Only attempts with a deposit or a
+    reversal may be elsewhere, so the second answer corrects the first one by these, and joins no others.
+    """
+    where = all_of([SqlCondition("status IN ('pending', 'processed')"), visible_to(account)])
+    recorded = "SELECT agency_tracking_id FROM deposits UNION ALL SELECT agency_tracking_id FROM reversals"
+    condition = MONEY_CHOICES[IN_TRANSIT]
+    return [
+        Question(
+            f"SELECT CAST(sum(attempts) AS BIGINT), sum(amount), NULL FROM payment_days WHERE {where.sql}", where.values
+        ),
+        Question(
+            f"SELECT -count(*) FILTER (WHERE NOT moves), -sum(amount) FILTER (WHERE NOT moves), "
+            "sum(reversed_amount) FILTER (WHERE moves) FROM "
+            f"(SELECT amount, reversed_amount, ({condition}) AS moves FROM payments "
+            f"WHERE agency_tracking_id IN ({recorded}) AND {where.sql})",
+            where.values,
+        ),
+    ]
 
 
 def _two_periods(
@@ -224,7 +249,7 @@ def _settlement_time(answer: SqlAnswer, found: TransactionFilter) -> SettlementT
 
 def _total(row: Sequence[Any]) -> Total:
     count, amount, reversed_amount = row
-    return Total(count, amount or ZERO, reversed_amount or ZERO)
+    return Total(count or 0, amount or ZERO, reversed_amount or ZERO)
 
 
 def _sum(totals: Sequence[Total]) -> Total:
