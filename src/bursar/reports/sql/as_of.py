@@ -19,6 +19,8 @@ from bursar.reports.lake.schema import PAYMENT_EVENTS, PAYMENTS, TableSchema
 
 _OUTCOMES: Final = "('accepted', 'noted')"
 """The events of a live attempt that replace everything that Pay.gov reported before."""
+_SKEW: Final = "INTERVAL 1 DAY"
+"""The longest time by which an event may seem to be before the start of its attempt, because a clock was set back."""
 _UNKNOWN: Final = "('outcome_unknown', 'lease_taken_over')"
 """The events after which the outcome is unknown."""
 
@@ -82,10 +84,13 @@ def select_as_of(schema: TableSchema, instant: float, prefix: str) -> str:
     columns = ", ".join(f"{_COLUMNS.get(name, f'attempts.{name}')} AS {name}" for name in PAYMENTS.column_names)
     facts = ", ".join(f"{value} AS {name}" for name, value in _WAS.items())
     payments, events = f"{prefix}{PAYMENTS.name}", f"{prefix}{PAYMENT_EVENTS.name}"
+    # Only attempts that had begun then can have been live, and no event of them is much older: DuckDB skips the others.
+    live = f"{payments} WHERE updated_at > {at} AND created_at <= {at} + {_SKEW}"
     return (
         f"SELECT * FROM {payments} WHERE updated_at <= {at} UNION ALL "
         f"SELECT {columns} FROM {payments} AS attempts INNER JOIN "
         f"(SELECT agency_tracking_id, {facts} FROM {events} WHERE occurred_at <= {at} "
-        f"AND agency_tracking_id IN (SELECT agency_tracking_id FROM {payments} WHERE updated_at > {at}) "
+        f"AND agency_tracking_id IN (SELECT agency_tracking_id FROM {live}) "
+        f"AND occurred_at >= (SELECT min(created_at) - {_SKEW} FROM {live}) "
         "GROUP BY agency_tracking_id) AS was ON attempts.agency_tracking_id = was.agency_tracking_id"
     )
