@@ -173,10 +173,11 @@ def _totals(found: TransactionFilter, account: Account, search: Search) -> list[
     """Return the questions for the totals by payment status.
 
     The sums by day have few rows, so they are used for a filter with only days, statuses, fees, clients and methods.
-    The sum of what went back needs a join, so it is asked only of the attempts that have reversals.
+    The sum of what went back needs a join, so it is asked only of the attempts that have reversals, unless a condition
+    needs the join too.
     """
     where, at = where_of(found, account, search), found.as_of.instant
-    if at is not None:
+    if at is not None or found.money:
         sums = "SELECT payment_status, count(*), sum(amount), sum(reversed_amount) FROM payments"
         return [Question(f"{sums} WHERE {where.sql} GROUP BY payment_status", where.values, as_of=at)]
     counted = f"SELECT payment_status, count(*), sum(amount), NULL FROM payments WHERE {where.sql} GROUP BY ALL"
