@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from bursar.dashboard.queries.conditions import SqlCondition, all_of, one_of
 from bursar.dashboard.queries.filters import UNKNOWN
-from bursar.dashboard.queries.periods import PERIODS, days_of_period, month_of
+from bursar.dashboard.queries.periods import PERIODS, Days, days_of_period, month_of
 from bursar.dashboard.queries.url_reader import read_dollars
 from bursar.dashboard.text.catalogue import LANGUAGES, text_in
 from bursar.paygov.protocol import AGENCY_TRACKING_ID_CHARACTERS_MAX
@@ -40,7 +40,6 @@ _QUOTED: Final = re.compile(r'"([^"]+)"')
 _WORD: Final = re.compile(r"\S+")
 
 Row = Mapping[str, Any]
-Days = tuple[date, date]
 
 
 @dataclass(frozen=True, slots=True)

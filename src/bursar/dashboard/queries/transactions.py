@@ -105,13 +105,13 @@ def _listed(found: TransactionFilter, where: SqlCondition, rows_max: int, *, bac
     return Question(f"{listed} LIMIT {rows_max}", where.values, as_of=found.as_of.instant)
 
 
-_Read = tuple[list[dict[str, Any]], dict[str, Total], float]
+_RowsAndTotals = tuple[list[dict[str, Any]], dict[str, Total], float]
 """The rows of a page, and one more if there are more; the totals by payment status; the time of their state."""
 
 
 async def _by_scans(
     reports: PaymentReports, found: TransactionFilter, account: Account, search: Search, cursor: Cursor | None
-) -> _Read:
+) -> _RowsAndTotals:
     """Read a page and totals by one scan of payments for each, the page first only near the place where it begins."""
     where = where_of(found, account, search)
     backwards = cursor is not None and cursor.side == "before"
@@ -129,7 +129,7 @@ async def _by_scans(
 
 async def _by_alternatives(
     reports: PaymentReports, found: TransactionFilter, account: Account, search: Search, cursor: Cursor | None
-) -> _Read:
+) -> _RowsAndTotals:
     """Read a page and totals by one narrow scan for each alternative of a search, then the whole rows of the page.
 
     ``created_at`` is nearly in the order of the stored rows, so few of them are read for the page.
