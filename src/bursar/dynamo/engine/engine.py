@@ -13,7 +13,7 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Self, TypeVar, TypeVarTuple
 
 import apsw
 import orjson
@@ -31,7 +31,7 @@ from bursar.dynamo.storage.sqlite_file import Storage
 RequestOutcome = bytes | Exception
 """A serialised response, or the exception in place of one."""
 ReadResult = TypeVar("ReadResult")
-Arguments = ParamSpec("Arguments")
+Arguments = TypeVarTuple("Arguments")
 
 READ_ONLY = "The store is open for reading only"
 NOT_UTF8 = "The request holds text that is not valid Unicode"
@@ -130,16 +130,13 @@ class Engine:
         """Carry out one reading request and return the serialised response. Raises :class:`DynamoError`."""
         operation.shape.check(request, self._storage.differences)
         try:
-            return orjson.dumps(self.read_committed(self._read_once, operation, request))
+            if operation.snapshot:
+                return orjson.dumps(self.read_committed(self._run_on_snapshot, operation, request))
+            return orjson.dumps(self.read_committed(operation.run, request))
         except UnicodeEncodeError:
             raise unreadable(NOT_UTF8) from None
 
-    def read_committed(
-        self,
-        reading: Callable[Concatenate[Core, Arguments], ReadResult],
-        *args: Arguments.args,
-        **kwargs: Arguments.kwargs,
-    ) -> ReadResult:
+    def read_committed(self, reading: Callable[[Core, *Arguments], ReadResult], *args: *Arguments) -> ReadResult:
         """Return the result of ``reading`` on the committed state. ``reading`` gets the core and the further arguments.
 
         Raises DynamoDB's InternalServerError when the file cannot be read.
@@ -148,7 +145,7 @@ class Engine:
         while True:
             tries += 1
             try:
-                return reading(self._core, *args, **kwargs)
+                return reading(self._core, *args)
             except apsw.Error as error:
                 if tries == READ_TRIES or not isinstance(error, apsw.SQLError):
                     raise internal(f"The store could not be read: {error}") from error
@@ -170,9 +167,7 @@ class Engine:
         except Exception as error:  # a bug in one request must not fail the others
             return error
 
-    def _read_once(self, core: Core, operation: Operation, request: Mapping[str, Any]) -> dict[str, Any]:
-        if not operation.snapshot:
-            return operation.run(core, request)
+    def _run_on_snapshot(self, core: Core, operation: Operation, request: Mapping[str, Any]) -> dict[str, Any]:
         with self._storage.snapshot():
             return operation.run(core, request)
 

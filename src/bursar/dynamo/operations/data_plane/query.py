@@ -82,7 +82,7 @@ def _query(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         partition, sort, types = read.index.partition_names, read.index.sort_names, read.index.types
     conditions = legacy_keys if keys is None else keys.conditions()
     key_count = len(partition) + len(sort)
-    if keys is not None and conditions is not None and len(conditions) > max(CONDITIONS_MIN, key_count):
+    if keys is not None and conditions is not None and len(conditions) > CONDITIONS_MIN and len(conditions) > key_count:
         raise invalid(
             f"The number of query conditions ({len(conditions)}) exceeds the number of key attributes "
             f"defined in the schema ({key_count})"

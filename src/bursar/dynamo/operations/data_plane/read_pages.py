@@ -171,8 +171,10 @@ def prepare_read(
 ) -> Reading:
     """Return the validated read. Raise ResourceNotFoundException or ValidationException for its table and index."""
     table = core.table(request["TableName"])
-    operation = "Scan" if request.keys().isdisjoint(QUERY_MEMBERS) else "Query"
-    index = table.index(request["IndexName"], operation) if request.get("IndexName") is not None else None
+    index = None
+    if request.get("IndexName") is not None:
+        operation = "Scan" if request.keys().isdisjoint(QUERY_MEMBERS) else "Query"
+        index = table.index(request["IndexName"], operation)
     select = request.get("Select")
     consistent = bool(request.get("ConsistentRead"))
     fetches = False
