@@ -5,6 +5,7 @@ Nothing here blocks, reads the system clock or uses global randomness. Writes be
 """
 
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,7 @@ from bursar.dynamo.core.guard_overlay import GuardOverlay
 from bursar.dynamo.core.guards import Change, Guard, GuardLoader, Refusal, TableCheck, TransactionView
 from bursar.dynamo.errors import EXPLICIT_DENY, DynamoError, invalid
 from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX
+from bursar.dynamo.regions import RegionDifference
 from bursar.dynamo.storage.backups import Backups
 from bursar.dynamo.storage.change_streams import Recorder, Stream, Streams
 from bursar.dynamo.storage.history import HistoryRecorder, TransactionInstant, history_of
@@ -52,7 +54,7 @@ class Core:
         self._guard_loader = guard_loader
         self._tables: dict[str, Table] = {}
         self._guards: dict[str, Guard] = {}
-        self._added: dict[Counted, list[int]] = {}
+        self._added: defaultdict[Counted, list[int]] = defaultdict(lambda: [0, 0])
         """The items and bytes that the open transaction has added so far to each table and index."""
         self._ttl_indexes: dict[int, TtlIndex] = {}
         self._streams: dict[int, Stream] = {}
@@ -71,6 +73,8 @@ class Core:
         """The address of the server of this store, which DescribeEndpoints returns."""
         self.more_followers: Sequence[Callable[[Table], Follower]] = ()
         """Functions that make further followers of every table. Set them before the first request."""
+        self.checks_older_writes = RegionDifference.OLDER_WRITES in storage.differences
+        """Whether the store's region checks PutItem, UpdateItem and DeleteItem by the older layer."""
         self.tokens_cleared_at = 0.0
         """When expired idempotency tokens were last removed (seconds since the epoch)."""
 
@@ -274,19 +278,17 @@ class Core:
         may pass it only if all writes are to one table. Raises :class:`GuardRefused`, and AccessDeniedException for a
         table whose resource policy denies all writes.
         """
-        guarded = False
         for write in writes:
-            table = write.table
-            if table.denies_writes and not (write.check_only or write.by_service):
-                raise _denied(write)
-            guarded = guarded or table.rules is not None
-        if guarded:
-            self._apply_guarded(writes, table_check)
-            return
+            if write.table.may_refuse_writes:
+                self._apply_judged(writes, table_check)
+                return
         for write in writes:
             self._apply(write)
 
-    def _apply_guarded(self, writes: Sequence[ItemWrite], table_check: TableCheck | None) -> None:
+    def _apply_judged(self, writes: Sequence[ItemWrite], table_check: TableCheck | None) -> None:
+        for write in writes:
+            if write.table.denies_writes and not (write.check_only or write.by_service):
+                raise _denied(write)
         # All writes are judged before the first is applied, so a refusal has no write to undo.
         overlays: list[GuardOverlay] = []
         try:
@@ -344,7 +346,7 @@ class Core:
                 return
             row_id, items, grown_bytes = row[0], 0, write.size - row[1]
             table.rows.update(row_id, write.size, write.body)
-        added = self._added.setdefault(table.counted, [0, 0])
+        added = self._added[table.counted]
         added[0] += items
         added[1] += grown_bytes
         if row is not None or not table.index_key_names.isdisjoint(new or ()):
@@ -388,7 +390,7 @@ class Core:
                 if after is not None:
                     index.entries.insert(after + write.key, row_id)
             if items or grown_bytes:
-                added = self._added.setdefault(index.counted, [0, 0])
+                added = self._added[index.counted]
                 added[0] += items
                 added[1] += grown_bytes
 

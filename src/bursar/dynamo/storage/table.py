@@ -54,6 +54,7 @@ class Table:
         "key_names",
         "key_types",
         "local_indexes",
+        "may_refuse_writes",
         "name",
         "partition_name",
         "partition_type",
@@ -107,6 +108,8 @@ class Table:
         """The attribute with an item's expiry time; None for a table without a time to live."""
         self.denies_writes = denies_all_writes(document)
         """Whether the table's resource policy closes it to every writer."""
+        self.may_refuse_writes = self.denies_writes or rules is not None
+        """Whether a valid write can be refused, by the table's rules or by its resource policy."""
         self.followers: tuple[Follower, ...] = ()
         """The callbacks that update a TTL index and a stream with the items; most tables have none."""
 

@@ -7,7 +7,7 @@ that a transaction can take each step for all its actions before the next, as Am
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
 
@@ -158,7 +158,7 @@ class UpdateAction(ItemAction):
             new, self.touched = self.update.apply(old)
             size = size_after(row[1], old, new, self.update.heads)
         check_size(size, TOO_LARGE_TO_UPDATE)
-        if self.table.every_index:
+        if row is None or not self.table.index_key_names.isdisjoint(self.update.heads):
             self._check_index_keys(old or {}, new)
         return new, size
 
@@ -186,14 +186,8 @@ CONDITIONAL = ExpressionParameters(("ConditionExpression",))
 UPDATING = ExpressionParameters(("UpdateExpression", "ConditionExpression"))
 
 
-class PutRead(NamedTuple):
-    """The checked request of a put."""
-
-    item: Item
-    size: int
-    condition: BoundCondition | None
-
-
+PutRead = tuple[Item, int, BoundCondition | None]
+"""The checked request of a put: the normalised item, its size in bytes, and the condition."""
 UpdateRead = tuple[BoundUpdate | None, BoundCondition | None]
 """The checked request of an update: the update and its condition."""
 
@@ -202,14 +196,15 @@ def read_put(request: Mapping[str, Any], parameters: ExpressionParameters = COND
     """Check the request of a put. Raise ValidationException."""
     known = parameters.known_form(request)
     if known is not None:
-        return PutRead(*normalise_and_measure(request["Item"]), known[1])
+        item, size = normalise_and_measure(request["Item"])
+        return item, size, known[1]
     binding = parameters.binding(request)
     item, size = normalise_and_measure(request["Item"])
     condition = None
     if binding is not None:
         condition = bound_condition(request, binding)
         binding.check_all_used()
-    return PutRead(item, size, condition)
+    return item, size, condition
 
 
 def fit_put(core: Core, request: Mapping[str, Any], read: PutRead) -> PutAction:

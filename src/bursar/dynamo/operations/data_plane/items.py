@@ -170,14 +170,14 @@ def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         action = fit_update(core, request, read)
     except DynamoError as error:
         raise _first_fault(core, request, error) from None
-    if RegionDifference.OLDER_WRITES not in core.storage.differences:
+    if not core.checks_older_writes:
         check_charge(request)
     return _decide_and_apply(core, request, action)
 
 
 def _worded(core: Core, error: DynamoError) -> DynamoError:
     """Return an error that does not depend on the table, with the text of the engine's region."""
-    return error if RegionDifference.OLDER_WRITES in core.storage.differences else enveloped(error)
+    return error if core.checks_older_writes else enveloped(error)
 
 
 def _first_fault(core: Core, request: Mapping[str, Any], misfit: DynamoError) -> DynamoError:

@@ -285,7 +285,7 @@ def _payload_bytes(read: _Read) -> int:
     kind, request, known = read
     values = request.get("ExpressionAttributeValues") or {}
     expressions = (request.get("UpdateExpression"), request.get("ConditionExpression"))
-    whole: int = known.size if kind == "Put" else item_size(normalise_item(request["Key"]))
+    whole: int = known[1] if kind == "Put" else item_size(normalise_item(request["Key"]))
     return (
         whole + sum(len(text) for text in expressions if text) + sum(map(value_size, map(normalise, values.values())))
     )
