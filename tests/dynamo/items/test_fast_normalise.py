@@ -12,7 +12,7 @@ NAMES = st.text(min_size=1, max_size=6)
 SCALARS = st.one_of(
     st.builds(lambda text: {"S": text}, st.text(max_size=12)),
     st.builds(lambda number: {"N": str(number)}, st.integers(-(10**20), 10**20)),
-    st.just({"BOOL": True}),
+    st.sampled_from([{"BOOL": True}, {"BOOL": False}, {"NULL": True}]),
     st.just({"B": "AAEC"}),
     st.builds(lambda members: {"SS": sorted(members)}, st.sets(st.text(max_size=4), min_size=1, max_size=4)),
 )

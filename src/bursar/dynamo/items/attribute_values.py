@@ -341,6 +341,7 @@ def _wrong_shape(content: object) -> DynamoError:
 
 CONTAINER_BYTES = 3
 ELEMENT_BYTES = 1
+BOOLEAN_BYTES = 1
 
 
 def _text_size(text: str) -> int:
@@ -351,16 +352,16 @@ def _binary_size(text: str) -> int:
     return len(text) * 3 // 4 - text.count("=", -2)
 
 
-def _one_byte(_content: object) -> int:
-    return 1
+def _boolean_size(_content: object) -> int:
+    return BOOLEAN_BYTES
 
 
 _SIZES: dict[str, Callable[[Any], int]] = {
     "S": _text_size,
     "N": number_size,
     "B": _binary_size,
-    "BOOL": _one_byte,
-    "NULL": _one_byte,
+    "BOOL": _boolean_size,
+    "NULL": _boolean_size,
     "L": lambda elements: CONTAINER_BYTES + sum(value_size(element) + ELEMENT_BYTES for element in elements),
     "M": lambda elements: (
         CONTAINER_BYTES + sum(attribute_size(name, element) + ELEMENT_BYTES for name, element in elements.items())

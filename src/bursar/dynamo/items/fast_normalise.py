@@ -15,10 +15,12 @@ from functools import lru_cache
 
 from bursar.dynamo.errors import invalid
 from bursar.dynamo.items.attribute_values import (
+    BOOLEAN_BYTES,
     CONTAINER_BYTES,
     ELEMENT_BYTES,
     EMPTY_NAME,
     NESTING_MAX,
+    AttributeValue,
     Item,
     normalise,
     value_size,
@@ -40,10 +42,10 @@ def normalise_and_measure(item: Item, depth: int = 0) -> tuple[Item, int]:
     size = 0
     # Joining all names and strings and measuring them once costs less than measuring each.
     texts = list(item)
+    kept: AttributeValue
     for name, value in item.items():
-        kept = value
         if type(value) is dict and len(value) == 1:
-            # The three most frequent types first.
+            # The four most frequent types first.
             text = value.get("S")
             if type(text) is str:
                 texts.append(text)
@@ -55,6 +57,9 @@ def normalise_and_measure(item: Item, depth: int = 0) -> tuple[Item, int]:
                 if plain == text:
                     continue
                 kept = {"N": plain}
+            elif type(value.get("BOOL")) is bool:
+                size += BOOLEAN_BYTES
+                continue
             elif type(value.get("M")) is dict and depth < NESTING_MAX:
                 members = value["M"]
                 inner, inner_bytes = normalise_and_measure(members, depth + 1)
@@ -88,11 +93,12 @@ def size_after(size: int, old: Item, new: Item, heads: Iterable[str]) -> int:
     """
     for name in heads:
         before, after = old.get(name), new.get(name)
-        name_bytes = len(name) if name.isascii() else len(name.encode())
         if before is not None:
             text = before.get("S")
-            size -= name_bytes + (len(text) if text is not None and text.isascii() else value_size(before))
+            size -= len(text) if text is not None and text.isascii() else value_size(before)
         if after is not None:
             text = after.get("S")
-            size += name_bytes + (len(text) if text is not None and text.isascii() else value_size(after))
+            size += len(text) if text is not None and text.isascii() else value_size(after)
+        if before is None or after is None:
+            size += len(name.encode()) * ((after is not None) - (before is not None))
     return size
