@@ -287,9 +287,10 @@ class Ledger(Starts):
         Raises ``OutcomeContradicts`` after the outcome is kept as a contradiction, ``IdentifierTaken``, and
         ``AttemptMoved``.
         """
-        recorded = replace(attempt, status=outcome.status, paygov_tracking_id=outcome.paygov_tracking_id)
-        for other in others:
-            await self.contradictions.keep(recorded, other)
+        if others:
+            recorded = replace(attempt, status=outcome.status, paygov_tracking_id=outcome.paygov_tracking_id)
+            for other in others:
+                await self.contradictions.keep(recorded, other)
         current = attempt
         for _ in range(CHANGE_TRIES_MAX):
             try:
