@@ -246,7 +246,7 @@ def _string_set(content: Any, depth: int) -> list[str]:
     if len(set(content)) != len(content):
         quoted = ", ".join(f'"{member}"' for member in _as_met(content, str.encode))
         raise _duplicates(f"[{', '.join(content)}] ", f"[{quoted}] ")
-    return given
+    return in_set_order("SS", given)
 
 
 def _number_set(content: Any, depth: int) -> list[str]:
@@ -257,7 +257,8 @@ def _number_set(content: Any, depth: int) -> list[str]:
         raise InvalidValue(
             "Input collection contains duplicates", f"{INVALID_PARAMETER}Input collection contains duplicates."
         )
-    return content if kept == content else kept
+    ordered = in_set_order("NS", kept)
+    return content if ordered == content else ordered
 
 
 def _binary_set(content: Any, depth: int) -> list[str]:
@@ -268,7 +269,13 @@ def _binary_set(content: Any, depth: int) -> list[str]:
     if len(set(content)) != len(content):
         quoted = ",".join(f'"{member}"' for member in _as_met(content, b64decode))
         raise _duplicates(f"[{', '.join(content)}]of type BS ", f"[{quoted}]of type BS ")
-    return given
+    return in_set_order("BS", given)
+
+
+def in_set_order(kind: str, members: list[str]) -> list[str]:
+    """Return the members of a set as Amazon orders them: strings and binaries by their bytes, numbers by value."""
+    ordered = sorted(members, key=ORDERS[kind[0]])
+    return members if ordered == members else ordered
 
 
 def _duplicates(older: str, current: str) -> DynamoError:

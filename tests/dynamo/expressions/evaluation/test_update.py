@@ -11,6 +11,7 @@ from bursar.dynamo.errors import DynamoError
 from bursar.dynamo.expressions import Binding, parse_update, values_at_paths
 from bursar.dynamo.expressions.evaluation.update import INVALID_PATH
 from bursar.dynamo.expressions.evaluation.update_actions import MISSING, WRONG_TYPE
+from bursar.dynamo.items.attribute_values import normalise
 from tests.support.dynamo.value_strategies import items, values
 
 ITEM: dict[str, Any] = {
@@ -251,7 +252,7 @@ def test_updated_parts_are_given_in_the_items_own_structure() -> None:
 def test_set_and_remove_of_an_attribute_are_a_dictionarys(
     item: dict[str, Any], value: dict[str, Any], name: str
 ) -> None:
-    assert updated(f"SET {name} = :v", item, v=value) == {**item, name: value}
+    assert updated(f"SET {name} = :v", item, v=value) == {**item, name: normalise(value)}
     assert updated(f"REMOVE {name}", item) == {key: kept for key, kept in item.items() if key != name}
 
 

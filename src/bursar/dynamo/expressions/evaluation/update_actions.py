@@ -13,7 +13,7 @@ from bursar.dynamo.expressions.evaluation.placeholders import ExpressionScope
 from bursar.dynamo.expressions.parsing.static_checks import UPDATE_FUNCTIONS
 from bursar.dynamo.expressions.parsing.syntax_tree import FunctionCall, Operand, Path, Value
 from bursar.dynamo.items import numbers
-from bursar.dynamo.items.attribute_values import AttributeValue, Item
+from bursar.dynamo.items.attribute_values import AttributeValue, Item, in_set_order
 
 Leaf: TypeAlias = Callable[[AttributeValue | None, Item, Item], AttributeValue | None]
 OperandReader: TypeAlias = Callable[[Item, Item], AttributeValue]
@@ -74,7 +74,7 @@ def add_value(old: AttributeValue | None, value: AttributeValue) -> AttributeVal
     if kind == "N":
         return {"N": numbers.add(present, content)}
     known = set(present)
-    return {kind: [*present, *(member for member in content if member not in known)]}
+    return {kind: in_set_order(kind, [*present, *(member for member in content if member not in known)])}
 
 
 def delete_members(old: AttributeValue | None, value: AttributeValue) -> AttributeValue | None:
