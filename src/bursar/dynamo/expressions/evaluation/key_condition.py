@@ -154,7 +154,7 @@ def _layout(operators: Pairs, partition_names: tuple[str, ...], sort_names: tupl
     _check_names(by_name, partition_names, sort_names)
     named = tuple(name for name in sort_names if name in by_name)
     leading = tuple(takewhile(lambda name: by_name[name] == "=", named))
-    unsupported = any(by_name[name] != "=" for name in partition_names) or len(named) > len(leading) + 1
+    unsupported = any(by_name[name] != "=" for name in partition_names)
     return _Layout((*partition_names, *named), leading, next(iter(named[len(leading) :]), None), unsupported)
 
 
@@ -167,9 +167,15 @@ def _check_names(conditions: Mapping[str, str], partition_names: Sequence[str], 
         if name not in conditions:
             raise invalid(f"Query condition missed key schema element: {name}")
     # Sort attributes are named from the left without a gap; any other name in the conditions is not a key attribute.
+    for at, name in enumerate(sort_names):
+        before = [one for one in sort_names[:at] if conditions.get(one) != "="] if name in conditions else []
+        if before:
+            raise invalid(
+                f"RANGE key attributes {', '.join(before)} must have equality conditions specified in the query "
+                f"because a condition is present on key attribute {name}"
+            )
     missing = [name for name in sort_names if name not in conditions]
-    named = len(sort_names) - len(missing)
-    if len(conditions) > len(partition_names) + named or any(name in conditions for name in sort_names[named:]):
+    if len(conditions) > len(partition_names) + len(sort_names) - len(missing):
         raise invalid(f"Query condition missed key schema element: {missing[0]}")
 
 
