@@ -65,16 +65,25 @@ class _StatementParser(ExpressionParser):
 
     def select(self) -> SelectStatement:
         self.expect_word("select")
-        projection = self.projection()
+        refusal = None
+        if self.is_aggregate():
+            refusal = f"Unexpected path component {self.token.place}"
+            while self.token.kind != END and not self.is_word("from"):
+                self.advance()
+            if self.token.kind == END:
+                raise invalid(refusal)
+        projection = () if refusal else self.projection()
         self.expect_word("from")
         table, index = self.source()
+        if refusal and index is None:
+            raise invalid(refusal)
         where = self.expression() if self.word_taken("where") else None
         if self.token.kind == KEYWORD and self.token.text in ("group", "having"):
             raise self.unsupported_clause()
         order = self.order() if self.word_taken("order") else ()
         if self.token.kind == KEYWORD and self.token.text in _UNSUPPORTED:
             raise self.unsupported_clause()
-        return SelectStatement(table, index, projection, where, order, self.parameters)
+        return SelectStatement(table, index, projection, where, order, self.parameters, refusal)
 
     def unsupported_clause(self) -> DynamoError:
         clause = _UNSUPPORTED[self.token.text]

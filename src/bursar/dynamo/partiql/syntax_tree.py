@@ -104,6 +104,8 @@ class SelectStatement:
     where: Expression | None
     order: tuple[Order, ...]
     parameters: int
+    refusal: str | None = None
+    """The text for an aggregate function in the projection of a SELECT on an index: its index is checked first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -177,3 +177,41 @@ def test_a_token_continues_only_the_statement_and_the_parameters_that_gave_it(
         **({"Parameters": parameters} if parameters else {}),
     }
     assert refusal(several, "ExecuteStatement", other) == "NextToken does not match request"
+
+
+SEVERAL = (
+    "PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute RANGE keys."
+)
+
+
+@pytest.fixture
+def wide(engine: Engine) -> Engine:
+    """Return an engine with a table whose index ``wide`` has two sort attributes and ``narrow`` has one."""
+    request = table("wide", ("pk:S",), global_indexes={"narrow": ("h:S", "a:S"), "wide": ("h:S", "a:S")})
+    request["AttributeDefinitions"].append({"AttributeName": "b", "AttributeType": "S"})
+    request["GlobalSecondaryIndexes"][1]["KeySchema"].append({"AttributeName": "b", "KeyType": "RANGE"})
+    engine.execute("CreateTable", request)
+    put(engine, "wide", item(pk="p", h="x", a="1", b="2"))
+    return engine
+
+
+@pytest.mark.parametrize(
+    ("rest", "text"),
+    [
+        ("* FROM wide.wide WHERE h = 'x'", SEVERAL),
+        ("* FROM wide.wide WHERE h = 5", SEVERAL),
+        ("* FROM wide.wide", SEVERAL),
+        ("COUNT(*) FROM wide.wide", SEVERAL),
+        ("COUNT(*) FROM wide.narrow", "Unexpected path component at 1:8:5"),
+        ("COUNT(*) FROM wide", "Unexpected path component at 1:8:5"),
+        ("* FROM wide.wide WHERE", "Statement wasn't well formed, can't be processed: Unexpected term"),
+    ],
+)
+def test_no_statement_reads_an_index_with_several_key_attributes(wide: Engine, rest: str, text: str) -> None:
+    # error-messages/partiqlMultiAttributeIndex
+    statement = {"Statement": f"SELECT {rest}"}
+    assert refusal(wide, "ExecuteStatement", statement) == text
+    batch = wide.execute("BatchExecuteStatement", {"Statements": [statement]})
+    assert batch["Responses"] == [{"Error": {"Code": "ValidationError", "Message": text}}]
+    for readable in ("wide", "wide.narrow"):
+        assert wide.execute("ExecuteStatement", {"Statement": f"SELECT pk FROM {readable}"})["Items"] == [item(pk="p")]

@@ -67,6 +67,9 @@ TRANSACTION_MIXTURE = "ExecuteTransaction API does not support both read and wri
 ONE_CONDITION = "EXISTS() must contain a single item read with additional condition"
 NO_KEY_IN_BATCH = "Select statements within BatchExecuteStatement must specify the primary key in the where clause."
 NO_INDEX = "The table does not have the specified index"
+SEVERAL_ATTRIBUTES = (
+    "PartiQL statements cannot be executed on tables with multi-attribute HASH keys or multi-attribute RANGE keys."
+)
 NO_CONSISTENT_READ = "Strongly consistent read is not supported on Global Secondary Indexes"
 _OF_THE_STATEMENT = (TOO_LARGE_NUMBER, TOO_SMALL_NUMBER, TOO_PRECISE, "Two document paths ")
 """The beginnings of errors that no table decides; the others about a write cancel its transaction."""
@@ -130,6 +133,11 @@ def _reading(core: Core, select: SelectStatement, request: Mapping[str, Any]) ->
         table.index(select.index)
     if index is None and select.index is not None:
         raise invalid(NO_INDEX)
+    if index is not None and max(len(index.partition_names), len(index.sort_names)) > 1:
+        # The text names tables, but the table and its other indexes can be read.
+        raise invalid(SEVERAL_ATTRIBUTES)
+    if select.refusal is not None:
+        raise invalid(select.refusal)
     if index is not None and index.is_global and request.get("ConsistentRead"):
         raise invalid(NO_CONSISTENT_READ)
     reads = plan_select(select, values, table, index)
@@ -408,7 +416,10 @@ def execute_transaction(core: Core, request: Mapping[str, Any]) -> dict[str, Any
 
 def _parsed(at: int, text: str) -> PartiqlStatement:
     try:
-        return parse_statement(text)
+        statement = parse_statement(text)
+        if isinstance(statement, SelectStatement) and statement.refusal is not None:
+            raise invalid(statement.refusal)
+        return statement
     except DynamoError as error:
         raise error if error.message.startswith(MALFORMED) else _invalid_at(at, error.message) from None
 
