@@ -9,6 +9,7 @@ import pytest
 
 from bursar.dynamo import DynamoError, Engine
 from bursar.dynamo.errors import ENVELOPE
+from bursar.dynamo.operations.requests.nesting import NEWER_NESTING_MAX
 from tests.support.dynamo.tables import item, put, refusal, table
 
 INVALID = "One or more parameter values were invalid: "
@@ -215,3 +216,73 @@ def test_no_statement_reads_an_index_with_several_key_attributes(wide: Engine, r
     assert batch["Responses"] == [{"Error": {"Code": "ValidationError", "Message": text}}]
     for readable in ("wide", "wide.narrow"):
         assert wide.execute("ExecuteStatement", {"Statement": f"SELECT pk FROM {readable}"})["Items"] == [item(pk="p")]
+
+
+def deep(levels: int) -> dict[str, Any]:
+    value: dict[str, Any] = {"S": "leaf"}
+    for _ in range(levels):
+        value = {"M": {"n": value}}
+    return value
+
+
+OLDER_ENUM = f"{ENVELOPE}Value '{{}}' at '{{}}' failed to satisfy constraint: Member must satisfy enum value set: {{}}"
+UNKNOWN_RETURNED = OLDER_ENUM.format("BOGUS", "returnValues", "[ALL_NEW, UPDATED_OLD, ALL_OLD, NONE, UPDATED_NEW]")
+NOT_RETURNED = "ReturnValues can only be ALL_OLD or NONE"
+
+
+@pytest.mark.parametrize(
+    ("operation", "members", "older", "newer"),
+    [
+        (
+            "PutItem",
+            {"Item": item(pk="a"), "Expected": {"a": {"Value": deep(100)}}, "ConditionalOperator": "XOR"},
+            OLDER_ENUM.format("XOR", "conditionalOperator", "[OR, AND]"),
+            f"{ENVELOPE}Failed to satisfy constraint: Member must satisfy enum value set: [ALL, OR]",
+        ),
+        (
+            "DeleteItem",
+            {"Key": {"pk": deep(63)}, "ReturnValues": "BOGUS"},
+            UNKNOWN_RETURNED,
+            f"{ENVELOPE}Failed to satisfy constraint: Member must satisfy enum value set: "
+            "[ALL_OLD, UPDATED_OLD, ALL_NEW, UPDATE_NEW, NONE]",
+        ),
+        (
+            "DeleteItem",
+            {"Key": {"pk": deep(100)}, "ReturnValues": "UPDATED_NEW"},
+            NOT_RETURNED,
+            ENVELOPE + NOT_RETURNED,
+        ),
+    ],
+)
+def test_the_older_layer_reads_a_write_that_nests_deeply(
+    several: Engine, operation: str, members: dict[str, Any], older: str, newer: str
+) -> None:
+    # validation-ordering/deepRequests
+    assert refusal(several, operation, {"TableName": "absent", **members}) == older
+    shallower = {name: value for name, value in members.items() if name != "Expected"}
+    if "Key" in shallower:
+        shallower["Key"] = {"pk": deep(NEWER_NESTING_MAX - 22)}
+    assert refusal(several, operation, {"TableName": "absent", **shallower}) == newer
+
+
+@pytest.mark.parametrize(
+    ("action", "text"),
+    [
+        (
+            {"Put": {"Item": {**item(pk="a"), "m": {"M": {"": {"S": "x"}}}, "d": deep(40)}}},
+            "Nesting Levels have exceeded supported limits: "
+            "Attributes in the item have nested levels beyond supported limit",
+        ),
+        ({"Put": {"Item": {**item(pk="a"), "m": {"M": {"": {"S": "x"}}}, "d": {"N": "1"}}}}, "Empty attribute name"),
+        ({"Put": {"Item": {**item(pk="a"), "": {"S": "x"}, "d": deep(100)}}}, "Empty attribute name"),
+        (
+            {"Update": {"Key": item(pk="a"), "UpdateExpression": f"SET a = {'b' * 4096}"}},
+            "Invalid UpdateExpression: Expression size has exceeded the maximum allowed size;",
+        ),
+    ],
+)
+def test_the_first_fault_of_an_action(several: Engine, action: dict[str, Any], text: str) -> None:
+    # validation-ordering/deepRequests
+    ((kind, request),) = action.items()
+    transaction = {"TransactItems": [{kind: {"TableName": "absent", **request}}]}
+    assert refusal(several, "TransactWriteItems", transaction) == text

@@ -53,9 +53,8 @@ def tokens_of(text: str, kind: str) -> list[ExpressionToken]:
         raise invalid(f"Invalid {kind}: The expression can not be empty;")
     size_bytes = len(text.encode("utf-8", "surrogatepass"))
     if size_bytes > EXPRESSION_BYTES_MAX:
-        raise invalid(
-            f"Invalid {kind}: Expression size has exceeded the maximum allowed size; expression size: {size_bytes}"
-        )
+        size = "" if kind == "UpdateExpression" else f" expression size: {size_bytes}"
+        raise invalid(f"Invalid {kind}: Expression size has exceeded the maximum allowed size;{size}")
     tokens: list[ExpressionToken] = []
     at = 0
     while True:

@@ -45,6 +45,7 @@ from bursar.dynamo.operations.requests.common_members import (
     TABLE_NAME,
 )
 from bursar.dynamo.operations.requests.expression_parameters import ExpressionParameters
+from bursar.dynamo.operations.requests.nesting import nests_beyond_newer_layer
 from bursar.dynamo.operations.requests.shapes import Request, Shape
 from bursar.dynamo.regions import RegionDifference
 from bursar.dynamo.storage.rows import Span
@@ -65,10 +66,20 @@ _WRITE: dict[str, Shape] = {
 }
 
 
+class _WriteRequest(Request):
+    """A write of one item. The older layer reports the faults of a deeply nested one, in every region."""
+
+    def check(self, request: Any, differences: frozenset[RegionDifference] = frozenset()) -> None:
+        """See :class:`Request`."""
+        if not self.fast_accepts(request):
+            older = type(request) is dict and nests_beyond_newer_layer(request)
+            super().check(request, differences | {RegionDifference.OLDER_WRITES} if older else differences)
+
+
 def _write_request(members: dict[str, Shape], required: str, alone: tuple[str, ...]) -> Request:
     """Return the shape of a write of one item; ``required`` is its other required member."""
     older = {"ReturnConsumedCapacity": CAPACITY, "ReturnValues": RETURN_VALUES, **members}
-    return Request(
+    return _WriteRequest(
         members,
         required=("TableName", required),
         newer=NEWER_ENUMS,
@@ -142,7 +153,7 @@ def put_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         _check_all_old_or_none(request)
         read = read_put(request, _WRITING)
     except DynamoError as error:
-        raise _worded(core, error) from None
+        raise _worded(core, request, error) from None
     return _decide_and_apply(core, request, fit_put(core, request, read))
 
 
@@ -152,7 +163,7 @@ def delete_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
         _check_all_old_or_none(request)
         condition = read_condition(request, _WRITING)
     except DynamoError as error:
-        raise _worded(core, error) from None
+        raise _worded(core, request, error) from None
     try:
         action = fit_delete(core, request, condition)
     except DynamoError as error:
@@ -165,7 +176,7 @@ def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     try:
         read = read_update(request, _UPDATING)
     except DynamoError as error:
-        raise _worded(core, error) from None
+        raise _worded(core, request, error) from None
     try:
         action = fit_update(core, request, read)
     except DynamoError as error:
@@ -175,9 +186,10 @@ def update_item(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
     return _decide_and_apply(core, request, action)
 
 
-def _worded(core: Core, error: DynamoError) -> DynamoError:
+def _worded(core: Core, request: Mapping[str, Any], error: DynamoError) -> DynamoError:
     """Return an error that does not depend on the table, with the text of the engine's region."""
-    return error if core.checks_older_writes else enveloped(error)
+    older = core.checks_older_writes or nests_beyond_newer_layer(request)
+    return error if older else enveloped(error)
 
 
 def _first_fault(core: Core, request: Mapping[str, Any], misfit: DynamoError) -> DynamoError:
@@ -186,7 +198,7 @@ def _first_fault(core: Core, request: Mapping[str, Any], misfit: DynamoError) ->
         for value in request["Key"].values():
             normalise(value)
     except DynamoError as error:
-        return _worded(core, error)
+        return _worded(core, request, error)
     return misfit
 
 

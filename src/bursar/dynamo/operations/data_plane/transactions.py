@@ -14,7 +14,16 @@ import orjson
 from bursar.dynamo.core.catalogue import Core, GuardRefused
 from bursar.dynamo.errors import DynamoError, invalid, token_reused, unreadable
 from bursar.dynamo.expressions import parse_projection
-from bursar.dynamo.items.attribute_values import ITEM_BYTES_MAX, Item, item_size, normalise, normalise_item, value_size
+from bursar.dynamo.items.attribute_values import (
+    EMPTY_NAME,
+    ITEM_BYTES_MAX,
+    TOO_DEEP,
+    Item,
+    item_size,
+    normalise,
+    normalise_item,
+    value_size,
+)
 from bursar.dynamo.operations.data_plane.capacity import Consumption, consumption_detail, read_units
 from bursar.dynamo.operations.data_plane.item_actions import (
     DUPLICATE_ITEM,
@@ -258,12 +267,24 @@ def _read(elements: Sequence[Mapping[str, Any]]) -> list[_Read]:
             kind = _kind(element)
             action = element[kind]
             reads.append((kind, action, READERS[kind](action)))
-    except DynamoError:
+    except DynamoError as error:
         for _, earlier, _ in reads:
             for value in earlier.get("Key", {}).values():
                 normalise(value)
+        if error.message == EMPTY_NAME and "" not in action.get("Item", {"": None}):
+            _raise_if_too_deep(action["Item"])
         raise
     return reads
+
+
+def _raise_if_too_deep(item: Item) -> None:
+    """Raise the error of a value that nests too deeply, which is reported before an empty name in another value."""
+    for value in item.values():
+        try:
+            normalise(value)
+        except DynamoError as error:
+            if error.message == TOO_DEEP:
+                raise
 
 
 def _kind(element: Mapping[str, Any]) -> str:
