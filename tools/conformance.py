@@ -5,6 +5,9 @@
 CHECKOUT is a checkout of github.com/paritysuite/dynamodb-conformance with its packages installed (`npm ci`). Each
 failed test is printed, and the totals last. With TESTs (files, as vitest takes them) or a REGION other than us-east-1,
 the page is left alone. The exit code is 1 when a test failed.
+
+The suite sends its requests to S3 and Kinesis to the engine's address. A moto server gets them, and is the engine's
+counterpart for `--s3-endpoint` and `--kinesis-endpoint`.
 """
 
 import argparse
@@ -13,7 +16,11 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +31,64 @@ from bursar.dynamo.tools.testing import Server  # noqa: E402 - the tool runs as 
 from tools import compatibility  # noqa: E402 - likewise
 
 FAILURE_CHARACTERS_MAX = 300
+FORWARDED_WITHIN_S = 60.0
 PAGE_REGION = "us-east-1"  # the region of the page's figures
 SUITE_KEYS = {"AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+
+
+@contextmanager
+def beside_counterparts(region: str) -> Iterator[str]:
+    """Start an engine of a region, and a server of S3 and Kinesis; yield the address that serves all three."""
+    from moto.server import ThreadedMotoServer
+
+    os.environ.update(SUITE_KEYS)  # for the engine's own requests to S3 and Kinesis
+    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    moto.start()
+    other = "{}:{}".format(*moto.get_host_and_port())
+    options = ("--s3-endpoint", f"http://{other}", "--kinesis-endpoint", f"http://{other}")
+    with Server(region=region, options=options) as engine:
+        front = ThreadingHTTPServer(("127.0.0.1", 0), _forwarding(engine.url.removeprefix("http://"), other))
+        threading.Thread(target=front.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{front.server_port}"
+        front.shutdown()
+    moto.stop()
+
+
+def _forwarding(engine: str, other: str) -> type[BaseHTTPRequestHandler]:
+    """Return a handler that sends each request to the engine if it is DynamoDB's, and to the other server if not."""
+
+    class Forwarding(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *_: object) -> None:
+            """Log nothing."""
+
+        def _forward(self) -> None:
+            to = engine if self.headers.get("X-Amz-Target", "").startswith("DynamoDB") else other
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            connection = HTTPConnection(to, timeout=FORWARDED_WITHIN_S)
+            connection.request(self.command, self.path, body, dict(self.headers))
+            answer = connection.getresponse()
+            content = answer.read()
+            self.send_response_only(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("content-length", "transfer-encoding", "connection"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+            connection.close()
+
+        do_DELETE = do_GET = do_HEAD = do_POST = do_PUT = _forward  # noqa: N815 - the names of the base class
+
+    return Forwarding
 
 
 def run_suite(suite: Path, report: Path, tests: list[str], region: str) -> dict[str, Any]:
     """Run the suite against a separate engine of a region and return vitest's report."""
     command = ["npx", "vitest", "run", "--reporter=json", f"--outputFile={report}", *tests]
-    with Server(region=region) as server:
-        environment = {**os.environ, **SUITE_KEYS, "AWS_REGION": region, "DYNAMODB_ENDPOINT": server.url}
+    with beside_counterparts(region) as url:
+        environment = {**os.environ, **SUITE_KEYS, "AWS_REGION": region, "DYNAMODB_ENDPOINT": url}
         code = subprocess.run(command, cwd=suite, env=environment, stdout=sys.stderr, check=False).returncode
     if not report.exists():
         raise SystemExit(f"vitest ended with code {code} and no report")

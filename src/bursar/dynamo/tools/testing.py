@@ -8,7 +8,7 @@ Both hold their tables in memory. The pytest plugin (:mod:`bursar.dynamo.tools.p
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, closing
 from functools import cached_property
 from http.client import HTTPConnection
@@ -115,9 +115,11 @@ class InProcess:
 class Server:
     """`bursar dynamo` in a child process, on a free port of loopback, until :meth:`close`."""
 
-    def __init__(self, *, region: str = DEFAULT_REGION) -> None:
+    def __init__(self, *, region: str = DEFAULT_REGION, options: Sequence[str] = ()) -> None:
+        """Start the server, with further options of the command."""
         self._region = check_region(region)
-        command = (sys.executable, "-m", "bursar", "dynamo", "--data", MEMORY, "--port", "0", "--region", region)
+        served = ("--data", MEMORY, "--port", "0", "--region", region, *options)
+        command = (sys.executable, "-m", "bursar", "dynamo", *served)
         self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
         said = self._process.stdout.readline()
