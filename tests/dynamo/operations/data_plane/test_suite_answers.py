@@ -218,6 +218,41 @@ def test_no_statement_reads_an_index_with_several_key_attributes(wide: Engine, r
         assert wide.execute("ExecuteStatement", {"Statement": f"SELECT pk FROM {readable}"})["Items"] == [item(pk="p")]
 
 
+LIST = {"L": [{"S": "a"}, {"S": "b"}, {"S": "c"}]}
+
+
+def of_list(*members: str) -> list[dict[str, Any]]:
+    return [{"tags": {"L": [{"S": member} for member in members]}}]
+
+
+@pytest.mark.parametrize(
+    ("change", "old", "new"),
+    [
+        ("SET tags[2] = 'y'", of_list("c"), of_list("y")),
+        ("SET tags[2] = 'y', tags[0] = 'x'", of_list("a", "c"), of_list("x", "y")),
+        ("SET tags[3] = 'd'", [], of_list("d")),
+        ("SET tags[5] = 'd'", [], []),
+        ("REMOVE tags[1]", of_list("b"), of_list("c")),
+        ("REMOVE tags[2]", of_list("c"), []),
+        (
+            "SET profile.sub = 'new'",
+            [{"profile": {"M": {"sub": {"S": "old"}}}}],
+            [{"profile": {"M": {"sub": {"S": "new"}}}}],
+        ),
+        ("REMOVE profile.sub", [{"profile": {"M": {"sub": {"S": "old"}}}}], []),
+    ],
+)
+def test_a_statement_returns_the_parts_that_it_modified(
+    several: Engine, change: str, old: list[dict[str, Any]], new: list[dict[str, Any]]
+) -> None:
+    # partiql/executeStatement
+    whole = {**item(pk="p", sk="s"), "tags": LIST, "profile": {"M": item(sub="old", other="kept")}}
+    for moment, returned in (("OLD", old), ("NEW", new)):
+        put(several, "several", whole)
+        statement = f"UPDATE several {change} WHERE pk = 'p' AND sk = 's' RETURNING MODIFIED {moment} *"
+        assert several.execute("ExecuteStatement", {"Statement": statement})["Items"] == returned
+
+
 def deep(levels: int) -> dict[str, Any]:
     value: dict[str, Any] = {"S": "leaf"}
     for _ in range(levels):

@@ -14,6 +14,7 @@ import orjson
 
 from bursar.dynamo.core.catalogue import Core, GuardRefused, check_size
 from bursar.dynamo.errors import DynamoError, condition_failed, invalid, invalid_parameter
+from bursar.dynamo.expressions import values_at_paths
 from bursar.dynamo.items.attribute_values import TOO_LARGE, Item, normalise
 from bursar.dynamo.items.fast_normalise import normalise_and_measure
 from bursar.dynamo.items.numbers import TOO_LARGE as TOO_LARGE_NUMBER
@@ -263,8 +264,7 @@ def _returned(statement: PartiqlStatement, action: ItemAction, write: ItemWrite)
     if extent == "modified":
         assert isinstance(action, UpdateAction)
         assert action.update is not None
-        heads = dict.fromkeys(str(path[0]) for path in action.update.paths)
-        item = {name: item[name] for name in heads if name in item}
+        item = values_at_paths(item, action.update.paths)
     return [item] if item else []
 
 
