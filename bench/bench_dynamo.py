@@ -1,14 +1,18 @@
 """Compare the engine with other DynamoDBs on this machine: HTTP under wrk, in process, growth, start, memory.
 
-    python -m bench.bench_dynamo [--seconds 2] [--rounds 3] [--only bursar,dynoxide] [--growth 10000,1000000,5000000]
-        [--no-write]
+    python -m bench.bench_dynamo [--seconds 2] [--rounds 3] [--only bursar,dynoxide] [--operations Scan]
+        [--growth 10000,1000000] [--get-item-at 5000000] [--no-write]
 
 All servers run at the same time on the same items, in a file if they have files. wrk loads them one after another on
 64 connections, operation by operation and in reverse order in the next round, so a slow minute of the machine affects
 all of them; the median of the rounds counts. Everything is measured once pinned to one core with wrk on another core,
 and once free; the better setting of each server counts. Runs are short by default, so they show a ratio, not the third
-digit. The growth table fills our file directly and reads it over HTTP; millions of items take minutes. A complete run
-writes docs/benchmarks/dynamo.md, except with ``--no-write``.
+digit. The growth table fills our file directly and reads it over HTTP; millions of items take minutes, and files of
+``--get-item-at`` are read with GetItem only. A complete run writes docs/benchmarks/dynamo.md, except with
+``--no-write``.
+
+Writes are also measured with point-in-time recovery and with a stream, beside a server without. bench_history measures
+their cost without HTTP, and restores.
 
 Without wrk (a package of that name) nothing is measured. ``tools/install-oracles`` installs the peers; a missing one is
 reported.
@@ -26,7 +30,7 @@ from statistics import median
 
 from bench.dynamo_bench import measures, page
 from bench.dynamo_bench.servers import KINDS, ROOT, Kind, Server, started, with_workers
-from bench.dynamo_bench.workload import OPERATIONS, Filling, Operation
+from bench.dynamo_bench.workload import OPERATIONS, SINGLE, Filling, Json, Operation
 
 OUT = ROOT / "docs" / "benchmarks" / "dynamo.md"
 ITEMS = 5_000
@@ -40,6 +44,18 @@ GROWTH_ROUNDS = 3
 WORKERS = (1, 2)
 WORKERS_OPERATIONS = ("GetItem", "Query")
 GROWTH_OPERATIONS = ("GetItem", "Query", "PutItem", "UpdateItem")
+HISTORY_OPERATIONS = ("PutItem", "UpdateItem")
+HISTORY: dict[str, tuple[str, Json] | None] = {
+    page.WITHOUT: None,
+    "point-in-time recovery": (
+        "UpdateContinuousBackups",
+        {"TableName": SINGLE, "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": True}},
+    ),
+    "a stream": (
+        "UpdateTable",
+        {"TableName": SINGLE, "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}},
+    ),
+}
 
 
 def main() -> int:
@@ -64,7 +80,8 @@ def main() -> int:
     if "bursar" in names:
         _measure_ours(report, arguments.seconds, arguments.operations)
         _measure_workers(report, arguments.seconds, arguments.rounds)
-        _grow(report, arguments.growth, arguments.seconds)
+        _measure_history(report, arguments.seconds, arguments.rounds)
+        _grow(report, arguments.growth, arguments.get_item_at, arguments.seconds)
     report.machine["load_after"] = measures.machine()["load"]
     text = report.text()
     print(text)
@@ -82,12 +99,22 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--operations", default="", help="measure only operations whose name contains this")
     parser.add_argument(
         "--growth",
-        type=lambda text: [int(part) for part in text.split(",") if part],
+        type=_sizes,
         default=[10_000, 100_000],
-        help="table sizes; 10000,1000000,5000000 takes about ten minutes",
+        help="table sizes",
+    )
+    parser.add_argument(
+        "--get-item-at",
+        type=_sizes,
+        default=[],
+        help="more table sizes, for GetItem only; 5000000 takes minutes to fill",
     )
     parser.add_argument("--no-write", action="store_true", help=f"do not write {OUT.relative_to(ROOT)}")
     return parser.parse_args()
+
+
+def _sizes(text: str) -> list[int]:
+    return [int(part) for part in text.split(",") if part]
 
 
 def _filling(kind: Kind) -> Filling:
@@ -184,7 +211,33 @@ def _measure_workers(report: page.Report, seconds: int, rounds: int) -> None:
             print(f"workers   {operation.name:30} {one:9,.0f}/s {two:9,.0f}/s", file=sys.stderr, flush=True)
 
 
-def _grow(report: page.Report, sizes: Sequence[int], seconds: int) -> None:
+def _measure_history(report: page.Report, seconds: int, rounds: int) -> None:
+    """Measure writes without a history and with each kind of one, in turn; the median of the rounds counts."""
+    with ExitStack() as stack:
+        servers = {}
+        for feature, request in HISTORY.items():
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bursar-bench-")))
+            measures.fill_file(folder / "bursar.db", _filling(KINDS[0]))
+            servers[feature] = stack.enter_context(started(KINDS[0], folder, pinned=True))
+            if request is not None:
+                servers[feature].ask(*request)
+        for operation in OPERATIONS:
+            if operation.api_name not in HISTORY_OPERATIONS:
+                continue
+            runs: dict[str, list[measures.Run]] = {feature: [] for feature in servers}
+            for turn in range(rounds + 1):  # the first is a warm-up
+                for feature, server in list(servers.items())[:: 1 if turn % 2 else -1]:
+                    runs[feature].append(
+                        measures.load(server, operation, _filling(KINDS[0]), seconds=seconds, pinned=True)
+                    )
+            report.history[operation.name] = {
+                feature: (median(run.rate for run in those[1:]), median(run.cpu_us for run in those[1:]))
+                for feature, those in runs.items()
+            }
+            print(f"history   {operation.name:30} {report.history[operation.name]}", file=sys.stderr, flush=True)
+
+
+def _grow(report: page.Report, sizes: Sequence[int], get_item_sizes: Sequence[int], seconds: int) -> None:
     """Return rates and memory of servers on files of these sizes. All run at the same time and are loaded in turn.
 
     A shared machine is fast now and slow in a minute, and sizes measured one after another would show only that. Each
@@ -193,7 +246,7 @@ def _grow(report: page.Report, sizes: Sequence[int], seconds: int) -> None:
     ours, measured = KINDS[0], [operation for operation in OPERATIONS if operation.api_name in GROWTH_OPERATIONS]
     with ExitStack() as stack:
         servers: list[tuple[page.Grown, Server]] = []
-        for items in sizes:
+        for items in (*sizes, *get_item_sizes):
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bursar-bench-")))
             path = folder / "bursar.db"
             took_s = measures.fill_file(path, Filling(items, PARTITIONS, ""))
@@ -207,6 +260,8 @@ def _grow(report: page.Report, sizes: Sequence[int], seconds: int) -> None:
         for turn in range(GROWTH_ROUNDS):
             for operation in measured:
                 for grown, server in servers if turn % 2 == 0 else reversed(servers):
+                    if grown.items in get_item_sizes and operation.api_name != "GetItem":
+                        continue
                     for _ in range(2):  # the first is a warm-up
                         filling = Filling(grown.items, PARTITIONS, measures.new_run())
                         run = measures.load(server, operation, filling, seconds=seconds, pinned=True)
@@ -214,6 +269,8 @@ def _grow(report: page.Report, sizes: Sequence[int], seconds: int) -> None:
         for grown, server in servers:
             for operation in measured:
                 those = runs[grown.items, operation.name]
+                if not those:
+                    continue
                 grown.rates[operation.name] = median(run.rate for run in those)
                 grown.cpu_us[operation.name] = median(run.cpu_us for run in those)
             grown.rss_bytes = server.rss_bytes()

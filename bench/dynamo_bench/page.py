@@ -14,6 +14,8 @@ START_MS_MAX: Final = 250
 GROWTH_MAX: Final = 1.25
 IN_PROCESS_RATIO_MIN: Final = 1.5
 TWO_WORKERS_RATIO_MIN: Final = 1.7
+WITHOUT: Final = "neither"
+"""The measure of writes without point-in-time recovery and without a stream."""
 MIB: Final = 2**20
 _ABSENT: Final = {False: "—", True: "none ended"}
 """The cells for a server without the operation, and for a server that answered no request in the run."""
@@ -46,6 +48,8 @@ class Report:
     starts_ms: dict[str, float] = field(default_factory=dict)
     workers: dict[str, tuple[float, float]] = field(default_factory=dict)
     """Requests a second with one worker process and with two, by operation."""
+    history: dict[str, dict[str, tuple[float, float]]] = field(default_factory=dict)
+    """Requests a second and processor time of writes, by operation and by the history that the table keeps."""
     syncs: Syncs | None = None
     growth: list[Grown] = field(default_factory=list)
 
@@ -72,6 +76,8 @@ class Report:
             yield from self._in_process()
         if self.workers:
             yield from self._workers()
+        if self.history:
+            yield from self._history()
         if self.syncs is not None:
             yield from self._syncs(self.syncs)
         if self.starts_ms:
@@ -162,6 +168,21 @@ class Report:
             yield f"| {name} | {one:,.0f} | {two:,.0f} | {two / one:.2f} |"
         yield ""
 
+    def _history(self) -> Iterator[str]:
+        features = list(next(iter(self.history.values())))
+        yield "## Writes with point-in-time recovery and with a stream"
+        yield ""
+        yield "One of our servers runs for each; all are pinned and loaded in turn."
+        yield "[dynamo-history.md](dynamo-history.md) has the cost without HTTP, and restores."
+        yield ""
+        yield f"| operation | {' | '.join(f'{feature}/s (CPU µs, ÷ {WITHOUT})' for feature in features)} |"
+        yield f"|---|{'---:|' * len(features)}"
+        for name, measured in self.history.items():
+            least = measured[WITHOUT][1]
+            cells = [f"{rate:,.0f} ({cpu:.0f}, × {cpu / least:.2f})" for rate, cpu in measured.values()]
+            yield f"| {name} | {' | '.join(cells)} |"
+        yield ""
+
     def _syncs(self, syncs: Syncs) -> Iterator[str]:
         yield "## Group commit"
         yield ""
@@ -197,6 +218,8 @@ class Report:
             least = self.growth[0].cpu_us
             cells = [
                 f"{grown.rates[name]:,.0f} ({grown.cpu_us[name]:.0f}, × {grown.cpu_us[name] / least[name]:.2f})"
+                if name in grown.rates
+                else "—"
                 for name in names
             ]
             yield (
