@@ -1,6 +1,7 @@
 """Run the public conformance suite against `bursar dynamo`, and write its figures to docs/compatibility.md.
 
-    .venv/bin/python tools/conformance.py CHECKOUT [--region REGION] [--commit NAME] [--report FILE] [TEST …]
+    .venv/bin/python tools/conformance.py CHECKOUT [--region REGION] [--commit NAME | --named TEXT] [--report FILE]
+        [TEST …]
 
 CHECKOUT is a checkout of github.com/paritysuite/dynamodb-conformance with its packages installed (`npm ci`). Each
 failed test is printed, and the totals last. With TESTs (files, as vitest takes them) or a REGION other than us-east-1,
@@ -112,6 +113,7 @@ def main() -> int:
     parser.add_argument("tests", nargs="*", metavar="TEST")
     parser.add_argument("--region", default=PAGE_REGION, help=f"the engine's region ({PAGE_REGION})")
     parser.add_argument("--commit", help="the suite's commit, where the folder is not a Git checkout")
+    parser.add_argument("--named", metavar="TEXT", help="what the page calls the suite, where it is not one version")
     parser.add_argument("--report", type=Path, metavar="FILE", help="keep vitest's report here")
     arguments = parser.parse_args()
     if not (arguments.suite / "node_modules").is_dir():
@@ -121,7 +123,7 @@ def main() -> int:
         run = run_suite(arguments.suite, report, arguments.tests, arguments.region)
     for line in failures(run):
         print(line)
-    version = compatibility.suite_version(arguments.suite, arguments.commit)
+    version = arguments.named or compatibility.suite_version(arguments.suite, arguments.commit)
     if not arguments.tests and arguments.region == PAGE_REGION:
         page = compatibility.PAGE.read_text(encoding="utf-8")
         table = compatibility.conformance_table(run, version)

@@ -218,6 +218,17 @@ def test_no_statement_reads_an_index_with_several_key_attributes(wide: Engine, r
         assert wide.execute("ExecuteStatement", {"Statement": f"SELECT pk FROM {readable}"})["Items"] == [item(pk="p")]
 
 
+def test_only_a_transaction_has_no_item_where_a_projection_finds_nothing(several: Engine) -> None:
+    # transactions/transactGet, getItem/projection, batchGetItem/basic
+    put(several, "several", item(pk="p", sk="s"))
+    key = {"Key": item(pk="p", sk="s"), "ProjectionExpression": "absent"}
+    get = {"TableName": "several", **key}
+    assert several.execute("TransactGetItems", {"TransactItems": [{"Get": get}]})["Responses"] == [{}]
+    assert several.execute("GetItem", get)["Item"] == {}
+    batch = {"several": {"Keys": [key["Key"]], "ProjectionExpression": "absent"}}
+    assert several.execute("BatchGetItem", {"RequestItems": batch})["Responses"] == {"several": [{}]}
+
+
 LIST = {"L": [{"S": "a"}, {"S": "b"}, {"S": "c"}]}
 
 

@@ -194,7 +194,7 @@ def write_all(
 
 
 def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]:
-    """Return up to 100 items as of one moment; ``{}`` for an item that does not exist."""
+    """Return up to 100 items as of one moment; ``{}`` for one that does not exist or has nothing of its projection."""
     gets = []
     for element in request["TransactItems"]:
         get = element["Get"]
@@ -221,7 +221,7 @@ def transact_get_items(core: Core, request: Mapping[str, Any]) -> dict[str, Any]
             continue
         total += row[1]
         item = orjson.Fragment(row[2]) if projection is None else projection.project(orjson.loads(row[2]))
-        responses.append({"Item": item})
+        responses.append({"Item": item} if item else {})
     if total > TRANSACTION_BYTES_MAX:
         raise invalid(READ_TOO_LARGE)
     response: dict[str, Any] = {"Responses": responses}
