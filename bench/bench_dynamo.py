@@ -4,12 +4,12 @@
         [--growth 10000,1000000] [--get-item-at 5000000] [--no-write]
 
 All servers run at the same time on the same items, in a file if they have files. wrk loads them one after another on
-64 connections, operation by operation and in reverse order in the next round, so a slow minute of the machine affects
-all of them; the median of the rounds counts. Everything is measured once pinned to one core with wrk on another core,
-and once free; the better setting of each server counts. Runs are short by default, so they show a ratio, not the third
-digit. The growth table fills our file directly and reads it over HTTP; millions of items take minutes, and files of
-``--get-item-at`` are read with GetItem only. A complete run writes docs/benchmarks/dynamo.md, except with
-``--no-write``.
+64 connections (8 for scans), operation by operation and in reverse order in the next round, so a slow minute of the
+machine affects all of them; the median of the rounds counts. Everything is measured once pinned to one core with wrk
+on another core, and once free; the better setting of each server counts. Runs are short by default, so they show a
+ratio, not the third digit. The growth table fills our file directly and reads it over HTTP; millions of items take
+minutes, and files of ``--get-item-at`` are read with GetItem only. A complete run writes docs/benchmarks/dynamo.md,
+except with ``--no-write``.
 
 Writes are also measured with point-in-time recovery and with a stream, beside a server without. bench_history measures
 their cost without HTTP, and restores.

@@ -21,7 +21,6 @@ from bench.dynamo_bench.servers import CLIENT_CORE, Kind, Server, headers, start
 from bench.dynamo_bench.workload import BATCH_ITEMS, Filling, Json, Operation, preloaded, tables
 from bursar.dynamo import AsyncEngine, Engine
 
-CONNECTIONS: Final = 64
 CONNECTIONS_SMALL: Final = 4
 """Seconds for a server so slow that all 64 clients would still wait at the end of a short run."""
 IN_PROCESS_CALLERS: Final = 64
@@ -49,11 +48,11 @@ def new_run() -> str:
 
 
 def load(server: Server, operation: Operation, filling: Filling, *, seconds: int, pinned: bool) -> Run:
-    """Run wrk for ``seconds`` on CONNECTIONS connections."""
+    """Run wrk for ``seconds`` on the connections of the operation."""
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
         script.write(filling.lua(operation, headers(operation.api_name)))
         script.flush()
-        connections = CONNECTIONS_SMALL if server.kind.small else CONNECTIONS
+        connections = CONNECTIONS_SMALL if server.kind.small else operation.connections
         wrk = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "10s", "-s", script.name]
         command = ["taskset", "-c", CLIENT_CORE, *wrk] if pinned else wrk
         before = server.cpu_s()

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from bench.dynamo_bench.measures import CONNECTIONS, CONNECTIONS_SMALL, InProcess, Run, Syncs
-from bench.dynamo_bench.workload import ITEM_BYTES, OPERATIONS, Operation
+from bench.dynamo_bench.measures import CONNECTIONS_SMALL, InProcess, Run, Syncs
+from bench.dynamo_bench.workload import CONNECTIONS, CONNECTIONS_SCAN, ITEM_BYTES, OPERATIONS, Operation
 
 OURS: Final = "bursar"
 MEMORY_ONLY: Final = frozenset({"moto"})
@@ -94,8 +94,8 @@ class Report:
         )
         yield "  Rounds of batches and scans are four times as long."
         yield (
-            f"- Load: wrk with one thread on the same machine, {CONNECTIONS} connections ({CONNECTIONS_SMALL} for "
-            f"moto), items of {ITEM_BYTES} bytes."
+            f"- Load: wrk with one thread on the same machine, {CONNECTIONS} connections ({CONNECTIONS_SCAN} for "
+            f"scans, {CONNECTIONS_SMALL} for moto), items of {ITEM_BYTES} bytes."
         )
         yield f"- Machine: {machine['cores']} cores of {machine['cpu']}, {machine['memory_gib']} GiB."
         yield f"- Load average: {machine['load']} before and {machine.get('load_after', '?')} after (the run adds 2)."

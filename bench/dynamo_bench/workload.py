@@ -17,6 +17,9 @@ from typing import Any, Final
 ITEM_BYTES: Final = 600
 PARTITION_ITEMS: Final = 20
 BATCH_ITEMS: Final = 25
+CONNECTIONS: Final = 64
+CONNECTIONS_SCAN: Final = 8
+"""A page of a scan costs some servers a tenth of a second of the processor, and the next server would wait for 64."""
 
 SCAN_SEGMENTS: Final = 4
 
@@ -112,6 +115,7 @@ class Operation:
     """Requests per second at that ratio on the machine where the targets were set."""
     stretch: int = 1
     """Factor of the run time: some servers work on 64 batches at the same time and end none of them for seconds."""
+    connections: int = CONNECTIONS
 
 
 def _template(request: Json) -> str:
@@ -184,8 +188,8 @@ OPERATIONS: Final = (
     Operation("UpdateItem, condition", "UpdateItem", _template(_conditional_update()), 2.5, 5_000),
     Operation("TransactWriteItems, 4 actions", "TransactWriteItems", _template(_payment()), 5.0, 3_500),
     Operation("BatchWriteItem of 25", "BatchWriteItem", _template(_batch()), 3.0, 700, stretch=4),
-    Operation("Scan, pages of 1 MB", "Scan", _scan(parallel=False), stretch=4),
-    Operation(f"Scan, {SCAN_SEGMENTS} segments", "Scan", _scan(parallel=True), stretch=4),
+    Operation("Scan, pages of 1 MB", "Scan", _scan(parallel=False), stretch=4, connections=CONNECTIONS_SCAN),
+    Operation(f"Scan, {SCAN_SEGMENTS} segments", "Scan", _scan(parallel=True), stretch=4, connections=CONNECTIONS_SCAN),
 )
 
 
