@@ -145,6 +145,33 @@ async def test_questions_are_answered_while_the_lake_is_written(
     assert (await reports.verify_lake(repairs=False)).equal
 
 
+async def test_a_lake_that_is_built_in_parts_while_payments_go_on_equals_the_table(
+    portal: tuple[Ledger, Reports], moment: Moment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bursar.reports.tail.stream_source.PAGE_BYTES_MAX", 4_000)
+    monkeypatch.setattr("bursar.reports.tail.found_rows.BUFFER_BYTES_MAX", 2_000)
+    monkeypatch.setattr("bursar.reports.tail.found_rows.PART_BYTES_MAX", 8_000)
+    monkeypatch.setattr("bursar.reports.tail.lake_build.BATCH_ROWS_MAX", 10)
+    ledger, reports = portal
+    open_ones = [await started(ledger, moment, number) for number in range(1, 4)]
+    for number in range(4, 12):
+        moment.now += 86_400
+        await paid(ledger, moment, number)
+
+    async def pay() -> None:
+        for number, attempt in enumerate(open_ones):
+            await ledger.record_token(attempt, f"{number:032x}")
+            await paid(ledger, moment, 12 + number)
+
+    await asyncio.gather(reports.write_lake(), pay())
+    verification = await reports.verify_lake()
+    assert verification.equal, verification.lines()
+    answer = await reports.sql("SELECT status, count(*) FROM payments GROUP BY status ORDER BY status")
+    assert answer.rows == [("initiated", 3), ("processed", 11)]
+    assert (await reports.lake_state())["payments"].row_count >= 8
+    assert len((await reports.lake_state())["payment_events"].files) >= 2
+
+
 @pytest.mark.parametrize("follows_index", [False, True])
 async def test_reversals_and_requests_for_refunds_are_in_the_next_answer(
     portal: tuple[Ledger, Reports], moment: Moment, tmp_path: Path, follows_index: bool

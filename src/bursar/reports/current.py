@@ -30,6 +30,7 @@ from bursar.reports.lake.schema import PAYMENTS, TABLES
 from bursar.reports.lake.twin import refresh_twin
 from bursar.reports.lake.writer import Batch, LakeWriter, writing
 from bursar.reports.sql.shared_session import Sessions, SharedSession
+from bursar.reports.tail.found_rows import FoundRows
 from bursar.reports.tail.lake_build import build
 from bursar.reports.tail.sources import FOUND_ORDER, SAFETY_MARGIN_S, ChangeSource, RowChange, SourceLost
 from bursar.reports.tail.tail import Tail, TailTables
@@ -296,13 +297,36 @@ class Current:
         await self._set_state(no_state())
         self._build_began_at, self._built_over = self._clock(), _snapshots(state)
         _log.debug("building the lake by a scan of the table")
-        return await build(self._source, self._relieve_build, self._resolve)
+        return await build(self._source, self._lake.folder, self._fill, self._relieve_build, self._resolve)
+
+    async def _fill(self, found: FoundRows) -> bool:
+        """Write the rows that a scan found. Return False if the lake cannot have them, and they fit in memory."""
+        assert self._build_began_at is not None
+        watermark = self._build_began_at - SAFETY_MARGIN_S
+
+        def work() -> LakeState:
+            with writing(self._lake) as writer:
+                if _snapshots(writer.state()) != self._built_over:
+                    raise LakeBusy("another process is building the lake")
+                writer.clear()
+                return writer.fill(found.parts, watermark)
+
+        try:
+            await self._set_state(await self._blocking(work))
+        except LakeBusy:
+            await self._wait_for_other_build(found.row_count)
+        except LakeBroken:
+            if found.row_count > TAIL_ROWS_LIMIT:
+                raise
+        else:
+            return True
+        return False
 
     async def _relieve_build(self, tail: Tail) -> None:
         try:
             await self._commit_build(tail)
         except LakeBusy:
-            await self._wait_for_other_build(tail)
+            await self._wait_for_other_build(len(tail))
         except LakeBroken:
             if len(tail) > TAIL_ROWS_LIMIT:
                 raise
@@ -331,7 +355,7 @@ class Current:
         if tail.final_rows > TAIL_ROWS_LIMIT:
             raise LakeBusy("another process is writing the lake; try again")
 
-    async def _wait_for_other_build(self, tail: Tail) -> None:
+    async def _wait_for_other_build(self, rows: int) -> None:
         """Wait for another process that builds the lake; then raise :class:`_TailReplaced`, to use its lake."""
         waited_s = 0.0
         while waited_s < OTHER_WRITER_WAIT_S:
@@ -340,7 +364,7 @@ class Current:
                 raise _TailReplaced
             await asyncio.sleep(OTHER_WRITER_POLL_S)
             waited_s += OTHER_WRITER_POLL_S
-        if len(tail) > TAIL_ROWS_LIMIT:
+        if rows > TAIL_ROWS_LIMIT:
             raise LakeBusy("another process is building the lake; try again")
 
     # States of the lake ---------------------------------------------------------------------------------------

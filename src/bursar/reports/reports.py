@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from bursar.clock import Clock
 from bursar.reports.current import Current, Look
 from bursar.reports.errors import LakeBroken
+from bursar.reports.fast_arrow import use_system_memory
 from bursar.reports.lake.lake import Lake
 from bursar.reports.lake.lake_state import LakeState
 from bursar.reports.lake.retention import Retention
@@ -73,6 +74,7 @@ class Reports:
 
         Raises ``ValueError`` if ``lake_url`` is not the URL of a lake.
         """
+        use_system_memory()
         self.clock = self._clock = clock
         self._known_names = known_names
         self._lake = Lake.at(lake_url)

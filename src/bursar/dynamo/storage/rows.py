@@ -82,6 +82,10 @@ class ItemRows:
         """Return (id, key, size, item) of every row, in no particular order."""
         return self._connection.execute(f"SELECT id, key, size, item FROM {self._items}")
 
+    def inserted_after(self, row_id: int) -> Iterator[tuple[int, bytes]]:
+        """Return (id, item) of the rows with greater ids, by id; the caller stops when it has enough."""
+        return self._connection.execute(f"SELECT id, item FROM {self._items} WHERE id > ? ORDER BY id", (row_id,))
+
     def partition_bytes(self, span: Span) -> int:
         """Return the summed size of the items in a range."""
         where, bindings = _bounds("key", span)

@@ -21,7 +21,11 @@ from bursar.reports.lake.rows import RowKey, TableRow, court_day, public_detail,
 from bursar.reports.lake.schema import PAYMENTS, TABLES, Column, TableSchema
 
 _SECOND_CHARS: Final = len("2026-11-22T19:30:00")
-_HOUR_CHARS: Final = len("2026-11-22T19")
+HOUR_CHARS: Final = len("2026-11-22T19")
+ABSENT_JSON: Final = "{}"
+"""The JSON of an absent attribute: metadata that were erased, or an event without details."""
+SECRET_MARK: Final = '"token"'
+"""A detail without this text has no secrets."""
 _MICROS: Final = 1_000_000
 
 
@@ -43,7 +47,8 @@ def _micros_of_second(text: str) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _day_of_hour(text: str) -> date:
+def day_of_hour(text: str) -> date:
+    """Return the day in New York of an hour: the first ``HOUR_CHARS`` characters of a stored time."""
     return court_day(from_iso_ms(f"{text}:00:00.000Z"))
 
 
@@ -60,7 +65,7 @@ def _time(value: Mapping[str, Any] | None) -> int | None:
 
 
 def _day(value: Mapping[str, Any] | None) -> date | None:
-    return None if value is None else _day_of_hour(value["S"][:_HOUR_CHARS])
+    return None if value is None else day_of_hour(value["S"][:HOUR_CHARS])
 
 
 def _text(value: Mapping[str, Any] | None) -> str | None:
@@ -68,21 +73,27 @@ def _text(value: Mapping[str, Any] | None) -> str | None:
 
 
 def _metadata(value: Mapping[str, Any] | None) -> str:
-    return "{}" if value is None else value["S"]  # absent: they were erased
+    return ABSENT_JSON if value is None else value["S"]
 
 
 def _detail(value: Mapping[str, Any] | None) -> str:
-    text: str = "{}" if value is None else value["S"]
-    return text if '"token"' not in text else public_detail(json.loads(text))
+    return ABSENT_JSON if value is None else public_detail_text(value["S"])
 
 
-_PAYMENT_STATUS: Final = {status: payment_status((status,)) for status in STATUSES}
+def public_detail_text(text: str) -> str:
+    """Return the JSON of an event's detail without secrets."""
+    return text if SECRET_MARK not in text else public_detail(json.loads(text))
+
+
+PAYMENT_STATUS: Final[dict[str, str]] = {status: payment_status((status,)) for status in STATUSES}
+"""Status of an attempt → the status in three words."""
+REPORTED_DAYS: Final = frozenset({"effective_on", "deposited_on"})
+"""The columns with a day as text in their attributes."""
 _BY_NAME: Final[dict[str, Callable[[Any], Any]]] = {
-    "payment_status": lambda value: _PAYMENT_STATUS[value["S"]],
+    "payment_status": lambda value: PAYMENT_STATUS[value["S"]],
     "metadata": _metadata,
     "detail": _detail,
-    "effective_on": lambda value: reported_day(_text(value)),
-    "deposited_on": lambda value: reported_day(_text(value)),
+    **dict.fromkeys(REPORTED_DAYS, lambda value: reported_day(_text(value))),
 }
 _BY_TYPE: Final[dict[str, Callable[[Any], Any]]] = {
     "text": _text,
@@ -98,9 +109,14 @@ _Conversions = tuple[tuple[str, Callable[[Any], Any]], ...]
 _ATTRIBUTES: Final = {**ATTRIBUTE_OF, REVERSAL: REVERSAL_ATTRIBUTES, DEPOSIT: DEPOSIT_ATTRIBUTES}
 
 
+def stored_attribute(schema: TableSchema, column: Column) -> str:
+    """Return the attribute from which a column is made."""
+    return _ATTRIBUTES[schema.kind][column.source]
+
+
 def _conversions(schema: TableSchema) -> _Conversions:
     def conversion(column: Column) -> tuple[str, Callable[[Any], Any]]:
-        return _ATTRIBUTES[schema.kind][column.source], _BY_NAME.get(column.name, _BY_TYPE[column.type])
+        return stored_attribute(schema, column), _BY_NAME.get(column.name, _BY_TYPE[column.type])
 
     return tuple(map(conversion, schema.columns))
 

@@ -36,7 +36,8 @@ def _tasks(table: "Table", rows: "pa.Table") -> "Iterator[WriteTask]":
 
     numbers, written_as = count(), pyarrow_to_schema(rows.schema, name_mapping=table.schema().name_mapping)
     uuid = uuid4()
-    for month, of_month in _by_month(table, rows):
+    (field,) = table.spec().fields
+    for month, of_month in by_month(rows, table.schema().find_column_name(field.source_id) or ""):
         for batches in bin_pack_arrow_table(of_month, TableProperties.WRITE_TARGET_FILE_SIZE_BYTES_DEFAULT):
             yield WriteTask(
                 write_uuid=uuid,
@@ -47,12 +48,11 @@ def _tasks(table: "Table", rows: "pa.Table") -> "Iterator[WriteTask]":
             )
 
 
-def _by_month(table: "Table", rows: "pa.Table") -> "Iterator[tuple[int | None, pa.Table]]":
-    """Yield each month with its rows; the month None has the rows without a partition day."""
+def by_month(rows: "pa.Table", day: str) -> "Iterator[tuple[int | None, pa.Table]]":
+    """Yield each month of the column ``day`` with its rows; the month None has the rows without a day."""
     import pyarrow.compute as pc
 
-    (field,) = table.spec().fields
-    months = months_since_1970(rows[table.schema().find_column_name(field.source_id)])
+    months = months_since_1970(rows[day])
     for month in pc.unique(months).to_pylist():
         chosen = pc.is_null(months) if month is None else pc.equal(months, month)
         yield month, rows.filter(chosen).combine_chunks()

@@ -247,9 +247,8 @@ def table_named(name: str) -> TableSchema:
 _BY_NAME: Final = {schema.name: schema for schema in TABLES}
 
 
-@cache
-def arrow_schema(table: TableSchema) -> "pa.Schema":
-    """Return the table's Arrow schema: times as ``timestamp[us, UTC]``, days as ``date32``, money as decimals."""
+def arrow_type(column: Column) -> "pa.DataType":
+    """Return a column's Arrow type: times are ``timestamp[us, UTC]``, days ``date32``, money decimals."""
     import pyarrow as pa
 
     types: dict[ColumnType, Any] = {
@@ -260,8 +259,16 @@ def arrow_schema(table: TableSchema) -> "pa.Schema":
         "whole": pa.int64(),
         "boolean": pa.bool_(),
     }
+    return types[column.type]
+
+
+@cache
+def arrow_schema(table: TableSchema) -> "pa.Schema":
+    """Return the table's Arrow schema."""
+    import pyarrow as pa
+
     return pa.schema(
-        [pa.field(column.name, types[column.type], nullable=not column.required) for column in table.columns]
+        [pa.field(column.name, arrow_type(column), nullable=not column.required) for column in table.columns]
     )
 
 

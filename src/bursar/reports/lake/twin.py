@@ -27,7 +27,9 @@ TWIN_FORMAT: Final = _TWIN_LAYOUT * 1000 + sum(len(schema.columns) for schema in
 """The version of the twin's layout. A twin with another version, or with fewer columns, is made again."""
 NEW_ROWS_MIN: Final = 20_000
 """A new twin is made when this many rows are missing in the old one. Until then they are read from Parquet."""
-MEMORY_MAX: Final = "256MB"
+MEMORY_MAX: Final = "128MB"
+ROWS_AT_ONCE_MAX: Final = 200_000
+"""The most rows that are sorted at once, unless one file has more: DuckDB sorts them in ``MEMORY_MAX``."""
 DAYS: Final = "payment_days"
 DAY_COLUMNS: Final = ("created_on", "final_on", "client", "fee", "payment_method", "status", "payment_status")
 """The columns by which ``payment_days`` counts attempts and sums amounts."""
@@ -90,7 +92,8 @@ def refresh_twin(folder: Path, written: LakeState, merged: LakeState) -> bool:
     try:
         with _new_twin(path if kept is not None else None, part) as connection:
             for schema in TABLES:
-                _add_rows(connection, schema, lacking[schema.name])
+                for files in _groups(lacking[schema.name], written[schema.name].files):
+                    _add_rows(connection, schema, files)
             _set_days(connection)
             _set_files(connection, merged)
         part.rename(path)
@@ -144,13 +147,23 @@ def _columns_of(schema: TableSchema) -> str:
     )
 
 
+def _groups(files: Sequence[str], rows: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield the files in groups of few rows, those of a month side by side: the path of a file has its month."""
+    group: list[str] = []
+    for file in sorted(files):
+        if group and sum(rows[each] for each in group) + rows[file] > ROWS_AT_ONCE_MAX:
+            yield group
+            group = []
+        group.append(file)
+    if group:
+        yield group
+
+
 def _add_rows(connection: "DuckDBPyConnection", schema: TableSchema, files: Sequence[str]) -> None:
-    if files:
-        columns = ", ".join(schema.column_names)
-        connection.execute(
-            f"INSERT INTO {schema.name} SELECT {columns} FROM {parquet_source(schema, files)} "
-            f"ORDER BY {schema.change_time}"
-        )
+    columns = ", ".join(schema.column_names)
+    connection.execute(
+        f"INSERT INTO {schema.name} SELECT {columns} FROM {parquet_source(schema, files)} ORDER BY {schema.change_time}"
+    )
 
 
 def _set_days(connection: "DuckDBPyConnection") -> None:

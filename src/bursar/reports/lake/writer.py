@@ -16,7 +16,7 @@ the process dies. If two writers meet on S3, Iceberg refuses the commit of the s
 import fcntl
 import sys
 import time
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -87,6 +87,16 @@ class LakeWriter:
             summary[WATERMARK] = iso_ms(watermark)
         for schema in TABLES:
             self._commit_batch(schema, batch, summary)
+        return self.state()
+
+    def fill(self, parts: "Callable[[TableSchema], Iterable[pa.Table]]", watermark: float) -> LakeState:
+        """Add the final rows of a lake that is being built, without a position. Return the new state.
+
+        ``parts`` returns the rows of a table in parts, which are in memory one at a time. Raises as :meth:`commit`.
+        """
+        for schema in TABLES:
+            added = (in_stored_order(schema, rows) for rows in parts(schema))
+            self._commit(schema, [], added, {WATERMARK: iso_ms(watermark), COLUMNS: str(len(schema.columns))})
         return self.state()
 
     def replace_month(self, schema: TableSchema, month: int, rows: "pa.Table") -> LakeState:

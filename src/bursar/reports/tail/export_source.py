@@ -66,6 +66,9 @@ class ExportSource:
             yield ChangePage(page, position)
         yield ChangePage([], self._end)
 
+    def scan_columns(self) -> None:
+        """Return None: the rows of an export have orders."""
+
     async def scan(self, *, consistent: bool = True) -> AsyncIterator[Sequence[RowChange]]:
         """Yield every row of a full export. Raises :class:`BadExport` for an incremental one.
 

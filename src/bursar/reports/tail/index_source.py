@@ -86,6 +86,9 @@ class IndexSource:
             page.append(change)
         yield ChangePage(page, Position(SOURCE, min(newest, settled)))
 
+    def scan_columns(self) -> None:
+        """Return None: the rows of a scan have orders."""
+
     def scan(self, *, consistent: bool = True) -> AsyncIterator[Sequence[RowChange]]:
         """Yield every row of the table."""
         return scan_table(

@@ -3,14 +3,18 @@
     position ──► scan all rows ──► changes since the position, each a suspect ──► built at the end of the changes
 
 The position is taken first, so a row that changes during the scan is read again as a change. A store with few rows is
-built in memory and needs no lake. Otherwise rows go to the lake in batches, without a position: a build that died
-begins again.
+built in memory and needs no lake. Otherwise the final rows go to the lake by month, without a position: a build that
+died begins again.
 """
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final, Protocol
 
-from bursar.reports.tail.sources import ChangeSource
+from bursar.reports.lake.rows import plain_rows
+from bursar.reports.tail.found_rows import FoundRows
+from bursar.reports.tail.scan import found_pages
+from bursar.reports.tail.sources import FOUND_ORDER, ChangeSource, RowChange
 from bursar.reports.tail.tail import Tail
 
 BATCH_ROWS_MAX: Final = 50_000
@@ -18,6 +22,8 @@ BATCH_ROWS_MAX: Final = 50_000
 
 Relieve = Callable[[Tail], Awaitable[None]]
 """A function that moves the rows of a tail to the lake that is being built."""
+Fill = Callable[[FoundRows], Awaitable[bool]]
+"""A function that writes rows to the lake that is being built. It returns False if they must stay in memory."""
 
 
 class Resolve(Protocol):
@@ -28,17 +34,22 @@ class Resolve(Protocol):
         ...
 
 
-async def build(source: ChangeSource, relieve: Relieve, resolve: Resolve) -> Tail:
+async def build(source: ChangeSource, folder: Path | None, fill: Fill, relieve: Relieve, resolve: Resolve) -> Tail:
     """Return a tail whose lake, if any, holds every row that the tail does not.
 
-    Raises the store's errors and those of ``relieve`` and ``resolve``.
+    ``folder``: where to keep found rows until the scan ends. Raises the store's errors and those of the functions.
     """
     begun = await source.position()
     tail = Tail.at(begun)
-    async for page in source.scan():
-        tail.put_found(page)
-        if tail.final_rows > BATCH_ROWS_MAX:
-            await relieve(tail)
+    with FoundRows(folder) as found:
+        async for page in found_pages(source, begun.order):
+            tail.put_found(page.others)
+            found.add(page.finals)
+        if found.row_count <= BATCH_ROWS_MAX or not await fill(found):
+            for schema, rows in found.tables():
+                tail.put_found(
+                    RowChange(schema, schema.key_of(row), row, FOUND_ORDER) for row in plain_rows(schema, rows)
+                )
     # Until here, a change may be of a row that the scan has read, so it is not known to be new.
     scanned = await source.position()
     tail.positions = dict.fromkeys(tail.positions, scanned)

@@ -5,15 +5,40 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from bursar.reports.lake.fast_rows import item_row
-from bursar.reports.lake.rows import TableRow
-from bursar.reports.lake.schema import TableSchema
-from bursar.reports.tail.sources import RowChange
+from bursar.reports.lake.rows import TableRow, arrow_table
+from bursar.reports.lake.schema import TableSchema, table_named
+from bursar.reports.tail.sources import ChangeSource, FoundPage, RowChange
 
 if TYPE_CHECKING:
     from bursar.dynamo import Store
 
 PAGE_ITEMS: Final = 500
 """The items of one page. Between two pages, the event loop of this process runs other work."""
+
+
+async def found_pages(source: ChangeSource, below: int) -> AsyncIterator[FoundPage]:
+    """Yield every row of the source, the final ones with an order before ``below`` as Arrow.
+
+    The store's errors are raised.
+    """
+    columns = source.scan_columns()
+    if columns is not None:
+        async for found in columns:
+            yield found
+        return
+    async for page in source.scan():
+        yield _as_columns(page, below)
+
+
+def _as_columns(page: Sequence[RowChange], below: int) -> FoundPage:
+    finals: dict[str, list[TableRow]] = {}
+    others = []
+    for change in page:
+        if change.order < below and not change.schema.is_live(change.row):
+            finals.setdefault(change.schema.name, []).append(change.row)
+        else:
+            others.append(change)
+    return FoundPage({name: arrow_table(table_named(name), rows) for name, rows in finals.items()}, others)
 
 
 async def scan_table(

@@ -4,12 +4,15 @@ Two sources exist: the change stream of the embedded engine (:mod:`bursar.report
 changes of any other DynamoDB (:mod:`bursar.reports.tail.index_source`).
 """
 
-from collections.abc import AsyncIterator, Sequence
-from typing import Final, NamedTuple, Protocol
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.rows import RowKey, TableRow
 from bursar.reports.lake.schema import TableSchema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class SourceLost(Exception):
@@ -51,6 +54,13 @@ class ChangePage(NamedTuple):
     position: Position
 
 
+class FoundPage(NamedTuple):
+    """Rows that a scan found: final ones as Arrow by table name, which the lake gets first, and all others."""
+
+    finals: "Mapping[str, pa.Table]"
+    others: Sequence[RowChange]
+
+
 class ChangeSource(Protocol):
     """The source of changes of one store."""
 
@@ -85,5 +95,12 @@ class ChangeSource(Protocol):
         """Yield every row that changed at or after ``since`` (Unix microseconds), each once; rows of live attempts too.
 
         A store with an index of changes reads only this index and the attempts of its events.
+        """
+        ...
+
+    def scan_columns(self) -> AsyncIterator[FoundPage] | None:
+        """Return the pages of :meth:`scan`, made without a Python object for each row; None if the source cannot.
+
+        Every row has the order :data:`FOUND_ORDER`.
         """
         ...

@@ -4,16 +4,23 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+import orjson
+
+from bursar.reports.lake.fast_columns import columns_of
 from bursar.reports.lake.fast_rows import item_row
 from bursar.reports.lake.position import Position
+from bursar.reports.lake.schema import PAYMENTS
 from bursar.reports.tail.scan import scan_table
-from bursar.reports.tail.sources import FOUND_ORDER, ChangePage, RowChange, SourceLost
+from bursar.reports.tail.sources import FOUND_ORDER, ChangePage, FoundPage, RowChange, SourceLost
 
 if TYPE_CHECKING:
     from bursar.dynamo import AsyncEngine
     from bursar.dynamo.engine.change_feed import ChangedItem, ChangeFeed, FeedPosition
+    from bursar.dynamo.engine.stored_items import ItemPage
 
 PAGE_CHANGES: Final = 1_000
+PAGE_BYTES_MAX: Final = 2 << 20
+"""The bytes of items that are converted at once. Between two pages, the event loop of this process runs other work."""
 SOURCE: Final = "stream"
 
 
@@ -68,12 +75,41 @@ class StreamSource:
         async for page in self.scan():
             yield [change for change in page if change.changed_at >= since]
 
+    async def scan_columns(self) -> AsyncIterator[FoundPage]:
+        """Yield every row of the table, in the order in which the items were inserted.
+
+        The rows of a table with one page are not Arrow: loading its functions takes longer than making the rows.
+        """
+        from bursar.dynamo.engine.stored_items import BEFORE_ALL
+
+        page, pages = self._items_after(BEFORE_ALL), 0
+        while page is not None:
+            following, pages = self._items_after(page.last), pages + 1
+            yield _few_rows(page.items) if pages == 1 and following is None else _many_rows(page.items)
+            page = following
+            await asyncio.sleep(0)
+
+    def _items_after(self, row_id: int) -> "ItemPage | None":
+        from bursar.dynamo.engine.stored_items import stored_items
+
+        return stored_items(self._store.engine, self._table, row_id, PAGE_BYTES_MAX)
+
     def _feed(self) -> "ChangeFeed":
         from bursar.dynamo.engine.change_feed import ChangeFeed
 
         if self._feed_of_table is None:
             self._feed_of_table = ChangeFeed(self._store.engine, self._table)
         return self._feed_of_table
+
+
+def _few_rows(items: Sequence[bytes]) -> FoundPage:
+    found = (item_row(orjson.loads(item)) for item in items)
+    return FoundPage({}, [RowChange(*each, order=FOUND_ORDER) for each in found if each is not None])
+
+
+def _many_rows(items: Sequence[bytes]) -> FoundPage:
+    found = columns_of(items)
+    return FoundPage(found.finals, [RowChange(PAYMENTS, row[:1], row, FOUND_ORDER) for row in found.live])
 
 
 def _change(item: "ChangedItem") -> list[RowChange]:
