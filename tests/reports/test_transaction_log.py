@@ -73,6 +73,8 @@ async def test_pages_tile_the_log_whatever_the_sort(book: Book, reports: Reports
             values = [entry[sort] for entry in listed]
             known = [value for value in values if value is not None]
             assert values[: len(known)] == sorted(known, reverse=order == "desc")
+            long = await log.page(*FOREVER, sort=sort, order=order, limit=5_000, offset=0, counted=False)
+            assert long.entries == listed
 
 
 async def test_ties_are_in_the_order_of_agency_tracking_id(book: Book, log: SqlTransactionLog) -> None:

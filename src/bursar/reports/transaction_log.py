@@ -18,6 +18,7 @@ from bursar.reports.errors import InstantToCome
 from bursar.reports.log_sorts import LOG_SORTS
 from bursar.reports.port import Answers
 from bursar.reports.sql.answer import Question, SqlAnswer
+from bursar.reports.sql.fast_top_rows import TOP_ROWS_MAX
 
 RECENT_MAX: Final = 100
 PAGE_ROWS_MAX: Final = 5_000
@@ -40,8 +41,14 @@ _FIELDS: Final[dict[str, str]] = {
     "returnCode": "return_code",
     "returnDetail": "return_detail",
 }
+
+
+def _time_text(column: str) -> str:
+    return f"strftime({column}, '%Y-%m-%dT%H:%M:%S.%gZ')"
+
+
 # DuckDB writes the times of a page in a fraction of the time that Python needs to make them from datetimes.
-_AS_TEXT: Final = {name: f"strftime({name}, '%Y-%m-%dT%H:%M:%S.%gZ')" for name in ("created_at", "updated_at")}
+_AS_TEXT: Final = {name: _time_text(name) for name in ("created_at", "updated_at")}
 NO_LABELS: Final[Mapping[str, str]] = {}
 _ORDERS: Final = {"asc": "ASC", "desc": "DESC"}
 _IN_FRAME: Final = (
@@ -176,10 +183,22 @@ def _entries(
     if status is not None:
         conditions = (*conditions, "payment_status = $status")
         parameters["status"] = status
-    fields = ", ".join(f'{_AS_TEXT.get(column, column)} AS "{name}"' for name, column in _FIELDS.items())
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    # For few rows, only the first rows of each part of the table are read: bursar.reports.sql.fast_top_rows.
-    return Question(f"SELECT {fields} FROM payments{where} ORDER BY {by} LIMIT {limit:d} OFFSET {offset:d}", parameters)
+    rest = f"FROM payments{where} ORDER BY {by} LIMIT {limit:d} OFFSET {offset:d}"
+    if limit + offset <= TOP_ROWS_MAX:
+        # Only the first rows of each part of the table are read: bursar.reports.sql.fast_top_rows.
+        return Question(f"SELECT {_fields(_AS_TEXT)} {rest}", parameters)
+    # DuckDB would write the times of all rows of the frame, and then choose those of the page.
+    shown = ", ".join(
+        f'{_time_text(f"page.{name}")} AS "{name}"' if column in _AS_TEXT else f'"{name}"'
+        for name, column in _FIELDS.items()
+    )
+    return Question(f"SELECT {shown} FROM (SELECT {_fields({})} {rest}) AS page", parameters)
+
+
+def _fields(texts: Mapping[str, str]) -> str:
+    """Return the columns of an entry under the API's names; ``texts``: column → what to select instead of it."""
+    return ", ".join(f'{texts.get(column, column)} AS "{name}"' for name, column in _FIELDS.items())
 
 
 def _newest(asked_at: float) -> Question:
