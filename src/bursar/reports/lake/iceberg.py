@@ -30,6 +30,7 @@ def commit_files(
     table: "Table", removed: "Sequence[DataFile]", added: "Iterable[pa.Table]", summary: Mapping[str, str]
 ) -> None:
     """Commit one snapshot. Each table of ``added`` becomes one file per partition before the next one is asked for."""
+    import pyarrow as pa
     from pyiceberg.table.snapshots import Operation
 
     register_encodings()
@@ -47,6 +48,8 @@ def commit_files(
                 if rows.num_rows:
                     for file in written_files(table, rows):
                         snapshot.append_data_file(file)
+                    # Sorting leaves holes, and without this each table would make the process a little larger.
+                    pa.default_memory_pool().release_unused()
 
 
 def read_files(schema: TableSchema, table: "Table", files: "Iterable[DataFile]") -> "pa.Table":

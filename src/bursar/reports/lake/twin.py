@@ -27,8 +27,8 @@ TWIN_FORMAT: Final = _TWIN_LAYOUT * 1000 + sum(len(schema.columns) for schema in
 """The version of the twin's layout. A twin with another version, or with fewer columns, is made again."""
 NEW_ROWS_MIN: Final = 20_000
 """A new twin is made when this many rows are missing in the old one. Until then they are read from Parquet."""
-MEMORY_MAX: Final = "128MB"
-ROWS_AT_ONCE_MAX: Final = 200_000
+MEMORY_MAX: Final = "96MB"
+ROWS_AT_ONCE_MAX: Final = 100_000
 """The most rows that are sorted at once, unless one file has more: DuckDB sorts them in ``MEMORY_MAX``."""
 DAYS: Final = "payment_days"
 DAY_COLUMNS: Final = ("created_on", "final_on", "client", "fee", "payment_method", "status", "payment_status")

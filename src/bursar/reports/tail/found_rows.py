@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 BUFFER_BYTES_MAX: Final = 24 << 20
 """The bytes of rows in memory before they are moved to the file."""
-PART_BYTES_MAX: Final = 32 << 20
+PART_BYTES_MAX: Final = 24 << 20
 """The most bytes of a part, unless one piece has more."""
 UNWRITTEN_ROWS_MAX: Final = 400_000
 """The most rows in memory if the file cannot be written."""
