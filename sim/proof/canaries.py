@@ -169,8 +169,8 @@ def _unusable_is_definite() -> AbstractContextManager[Any]:
 
 
 def _expires_unasked() -> AbstractContextManager[Any]:
-    async def fail(portal: Portal, attempt: Attempt, **how: Any) -> Attempt:
-        return await portal.ledger.fail(attempt, **how)
+    async def fail(portal: Portal, attempt: Attempt, **how: Any) -> resolution.LookupResult:
+        return resolution.LookupResult(await portal.ledger.fail(attempt, **how), answered=True, reached=True)
 
     stack = ExitStack()
     for module in (init_payment, process_payment, sweep):
@@ -179,16 +179,16 @@ def _expires_unasked() -> AbstractContextManager[Any]:
     honest = after_restore._look_up_all
 
     async def without_the_live_one(portal: Portal, attempts: Any) -> Any:
-        _, *lost = await honest(portal, attempts)
-        return [(), *lost]
+        (_, *lost), reached = await honest(portal, attempts)
+        return [(), *lost], reached
 
     stack.enter_context(patch.object(after_restore, "_look_up_all", without_the_live_one))
     return stack
 
 
 def _restored_unasked() -> AbstractContextManager[Any]:
-    async def unchecked(portal: Portal, like: Attempt, **how: Any) -> bool:
-        return False
+    async def unchecked(portal: Portal, like: Attempt, **how: Any) -> after_restore.ObligationCheck:
+        return after_restore.ObligationCheck(changed=False)
 
     stack = ExitStack()
     for module in (init_payment, process_payment, payment_details, sweep):

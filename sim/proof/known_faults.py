@@ -12,7 +12,7 @@ REFUSED_LOOKUP_MEANS_NONE: Final[Fault] = (
     f"{USE_CASES}.completion:look_up",
     "            if lookup.confirmed:\n                unanswered",
     "            if getattr(error, 'token_unusable', False):\n"
-    "                return ()\n"
+    "                return LookupAnswer(rules_out=True, reached=True)\n"
     "            if lookup.confirmed:\n                unanswered",
 )
 REFUSED_DETAILS_MEAN_FAILED: Final[Fault] = (

@@ -22,7 +22,14 @@ from typing import Final, TypeVar
 from bursar.clock import Clock
 from bursar.reports.errors import LakeBroken, LakeBusy
 from bursar.reports.lake.lake import Lake
-from bursar.reports.lake.lake_state import LakeState, no_state
+from bursar.reports.lake.lake_state import (
+    LakeState,
+    earliest_of,
+    is_empty,
+    no_state,
+    positions_of,
+    snapshots_of,
+)
 from bursar.reports.lake.position import Position
 from bursar.reports.lake.retention import FirstDays, has_older_months
 from bursar.reports.lake.rows import TableRow, arrow_table
@@ -195,7 +202,7 @@ class Current:
 
             def written() -> LakeState | None:
                 with writing(self._lake) as writer:
-                    if not _snapshots(writer.state()) == _snapshots(self._state) == _snapshots(before):
+                    if not snapshots_of(writer.state()) == snapshots_of(self._state) == snapshots_of(before):
                         return None
                     state = work(writer, tail)
                     self._make_twin(state, state)
@@ -283,11 +290,11 @@ class Current:
         """Return a tail at the lake's position; build the lake if it has no position at which the source continues."""
         state = await self._blocking(self._lake.state)
         self._checked_at = self._clock()
-        positions = _positions(state)
-        if not self._must_build and positions is not None and self._source.accepts(_earliest(positions)):
+        positions = positions_of(state)
+        if not self._must_build and positions is not None and self._source.accepts(earliest_of(positions)):
             await self._set_state(state)
             self._build_began_at = None
-            tail = Tail(_earliest(positions), positions)
+            tail = Tail(earliest_of(positions), positions)
             rows = await self._blocking(lambda: self._sessions.live_rows(state))
             tail.put_found(RowChange(PAYMENTS, row[:1], row, FOUND_ORDER) for row in rows)
             return tail
@@ -295,7 +302,7 @@ class Current:
 
     async def _built(self, state: LakeState) -> Tail:
         await self._set_state(no_state())
-        self._build_began_at, self._built_over = self._clock(), _snapshots(state)
+        self._build_began_at, self._built_over = self._clock(), snapshots_of(state)
         _log.debug("building the lake by a scan of the table")
         return await build(self._source, self._lake.folder, self._fill, self._relieve_build, self._resolve)
 
@@ -306,7 +313,7 @@ class Current:
 
         def work() -> LakeState:
             with writing(self._lake) as writer:
-                if _snapshots(writer.state()) != self._built_over:
+                if snapshots_of(writer.state()) != self._built_over:
                     raise LakeBusy("another process is building the lake")
                 writer.clear()
                 return writer.fill(found.parts, watermark)
@@ -360,7 +367,7 @@ class Current:
         waited_s = 0.0
         while waited_s < OTHER_WRITER_WAIT_S:
             state = await self._blocking(self._lake.state)
-            if _positions(state) is not None and _snapshots(state) != self._built_over:
+            if positions_of(state) is not None and snapshots_of(state) != self._built_over:
                 raise _TailReplaced
             await asyncio.sleep(OTHER_WRITER_POLL_S)
             waited_s += OTHER_WRITER_POLL_S
@@ -372,7 +379,7 @@ class Current:
     async def _adopt(self, state: LakeState) -> None:
         """Take a newer state of the lake that another process wrote. Raise :class:`_TailReplaced` if it is ahead."""
         self._checked_at = self._clock()
-        tail, positions = self._tail, _positions(state)
+        tail, positions = self._tail, positions_of(state)
         if tail is None or positions is None or self._build_began_at is not None or state == self._state:
             return  # a lake that another process is building does not concern this tail yet
         if any(at.source != tail.position.source or at.order > tail.position.order for at in positions.values()):
@@ -411,7 +418,7 @@ class Current:
     def _commit_of(self, tail: Tail) -> _Commit | None:
         """Return the commit of the rows before the tail's position; None if the lake has them all, and the position."""
         moved = {name: rows.below(tail.position.order) for name, rows in tail.finals.items()}
-        if not any(moved.values()) and _positions(self._state) == {schema.name: tail.position for schema in TABLES}:
+        if not any(moved.values()) and positions_of(self._state) == {schema.name: tail.position for schema in TABLES}:
             return None
         work = self._work(tail, tail.position, moved)
         return _Commit(tail.position, {name: len(rows) for name, rows in moved.items()}, work)
@@ -433,15 +440,15 @@ class Current:
     def _work(self, tail: Tail, position: Position | None, moved: dict[str, list[TableRow]]) -> Callable[[], LakeState]:
         """Return the work that writes rows to the lake. It uses nothing that a look may change."""
         is_building = self._build_began_at is not None
-        is_first = is_building and _is_empty(self._state)
-        before = self._built_over if is_first else _snapshots(self._state)
+        is_first = is_building and is_empty(self._state)
+        before = self._built_over if is_first else snapshots_of(self._state)
         live = None if position is None else tail.live.arrow()
         replaced, watermark = tuple(tail.replaced), self._watermark(moved)
 
         def work() -> LakeState:
             batch = Batch({schema.name: arrow_table(schema, moved[schema.name]) for schema in TABLES}, live, replaced)
             with writing(self._lake) as writer:
-                if _snapshots(writer.state()) != before:
+                if snapshots_of(writer.state()) != before:
                     if is_building and not is_first:
                         raise LakeBusy("another process is building the lake")
                     raise _TailReplaced
@@ -491,21 +498,3 @@ class Current:
 
     async def _written(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._write_thread, work)
-
-
-def _positions(state: LakeState) -> dict[str, Position] | None:
-    """Return the position of each table; None if a table has none, so that the lake is not built."""
-    found = {name: table.position for name, table in state.items() if table.position is not None}
-    return found if len(found) == len(state) else None
-
-
-def _earliest(positions: dict[str, Position]) -> Position:
-    return min(positions.values(), key=lambda position: position.order)
-
-
-def _snapshots(state: LakeState) -> list[int | None]:
-    return [table.snapshot_id for table in state.values()]
-
-
-def _is_empty(state: LakeState) -> bool:
-    return all(table.snapshot_id is None for table in state.values())

@@ -38,3 +38,24 @@ def no_state() -> LakeState:
 def nothing_of(schema: TableSchema) -> TableState:
     """Return the state of an empty table."""
     return TableState(schema, None, None, None, {}, ())
+
+
+def positions_of(state: LakeState) -> dict[str, Position] | None:
+    """Return the position of each table; None if a table has none, so that the lake is not built."""
+    found = {name: table.position for name, table in state.items() if table.position is not None}
+    return found if len(found) == len(state) else None
+
+
+def earliest_of(positions: dict[str, Position]) -> Position:
+    """Return the position before all others."""
+    return min(positions.values(), key=lambda position: position.order)
+
+
+def snapshots_of(state: LakeState) -> list[int | None]:
+    """Return the snapshot of each table. Two states with equal snapshots are one state."""
+    return [table.snapshot_id for table in state.values()]
+
+
+def is_empty(state: LakeState) -> bool:
+    """Return whether nothing was ever written."""
+    return all(table.snapshot_id is None for table in state.values())
