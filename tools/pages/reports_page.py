@@ -199,16 +199,21 @@ Rows that are wider than the terminal are turned on their side, one column a lin
 - **Build.**
   The first writer of a lake reads the whole table by a scan.
   The age of the table does not matter: a table may have been restored, copied or loaded.
+  Found rows wait in a file without a name in the lake's folder, and each month is then sorted and stored once, in parts of at most 200,000 rows.
+  So the memory does not grow with the table or with its months.
   A lake is also built again when its position is lost.
   That is so when the store was replaced, or when its stream was not read for 24 hours.
   A lake of an older version gets the tables and columns that it lacks, and is built again.
   On Amazon's DynamoDB a lake can also be built from an export ([below](#from-exports-to-s3)).
 - **The twin** holds rows of the lake in DuckDB's own format, which is several times faster to read than Parquet.
   It is derived: it may be deleted, and is made again with the next {NEW_ROWS_MIN:,} rows.
+  Until then, a process that is asked more than once keeps the newer rows in its memory.
+  The ids of payments are not compressed in it: that makes it a quarter larger, and a search by id four times as fast.
 - `bursar up` and `bursar portal` commit after {COMMIT_ROWS_MIN:,} rows or {COMMIT_AGE_MAX_S / 60:.0f} minutes.
   `bursar lake write` commits at once.
   The writer may be killed at any point, and the next one continues.
   Small files are merged, and a month that has ended becomes one file.
+  Questions are answered meanwhile, except over Amazon's DynamoDB, where they wait for the write.
 - Payments get the processor first: the reports process has the lowest priority (niceness 19).
   So have commands that read or write the lake without it.
 - `bursar lake verify` reads table and lake completely and compares them by month: counts, sums, a checksum.

@@ -39,9 +39,9 @@ __all__ = [
 __getattr__ = lazy_names(
     __name__,
     {
-        "Portal": "use_cases.portal",
+        "Portal": "state.portal",
         "PortalError": "contract.errors",
-        "PortalSettings": "use_cases.portal",
+        "PortalSettings": "state.portal",
         "SweepReport": "upkeep.sweep",
         "details": "use_cases.payment_details",
         "events": "use_cases.payment_details",

@@ -8,7 +8,7 @@ import pytest
 
 from bursar.reports.errors import LakeBroken, LakeBusy
 from bursar.reports.lake import vacuum
-from bursar.reports.lake.lake import Lake
+from bursar.reports.lake.lake import S3_FILES, Lake
 from bursar.reports.lake.merging import CLASS_FACTOR
 from bursar.reports.lake.rows import arrow_table, attempt_row
 from bursar.reports.lake.schema import PAYMENTS, TABLES, arrow_schema
@@ -20,9 +20,10 @@ from tests.support.reports.book import DAY_S, Book
 def test_where_a_lake_is(tmp_path: Path) -> None:
     assert Lake.at(f"file:{tmp_path}/lake").folder == tmp_path / "lake"
     assert Lake.at("s3://bucket/some/prefix").warehouse == "s3://bucket/some/prefix"
-    assert Lake.at("s3://bucket/p").properties == {"type": "glue"}
+    assert Lake.at("s3://bucket/p").properties == {"type": "glue", "py-io-impl": S3_FILES}
     assert Lake.at("s3://bucket/p?catalog=sqlite:////c.db&s3.endpoint=http://127.0.0.1:1").properties == {
         "type": "sql",
+        "py-io-impl": S3_FILES,
         "uri": "sqlite:////c.db",
         "s3.endpoint": "http://127.0.0.1:1",
     }
