@@ -199,7 +199,8 @@ Rows that are wider than the terminal are turned on their side, one column a lin
 - **Build.**
   The first writer of a lake reads the whole table by a scan.
   The age of the table does not matter: a table may have been restored, copied or loaded.
-  Found rows wait in a file without a name in the lake's folder, and each month is then sorted and stored once, in parts of at most 200,000 rows.
+  Found rows wait in a file without a name in the lake's folder.
+  Each month is then sorted and stored once, in parts of at most 200,000 rows.
   So the memory does not grow with the table or with its months.
   A lake is also built again when its position is lost.
   That is so when the store was replaced, or when its stream was not read for 24 hours.
