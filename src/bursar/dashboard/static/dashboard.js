@@ -22,7 +22,7 @@ function openKeys() {
 }
 
 function onKey(event) {
-  const typing = event.target.closest("input, select, textarea, dialog");
+  const typing = event.target.closest("input, select, textarea, dialog[open]");
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   if (document.documentElement.dataset.keys !== "on") return;
   const actions = {
