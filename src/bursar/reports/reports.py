@@ -75,7 +75,7 @@ class Reports:
         Raises ``ValueError`` if ``lake_url`` is not the URL of a lake.
         """
         use_system_memory()
-        self.clock = self._clock = clock
+        self.clock = clock
         self._known_names = known_names
         self._lake = Lake.at(lake_url)
         self._retention = retention or Retention()
@@ -113,7 +113,7 @@ class Reports:
     async def answers(self, questions: Sequence[Question]) -> list[SqlAnswer]:
         """Return the answers to several statements on one state of all payments. Raises as :meth:`sql`."""
         for question in questions:
-            self._retention.check_instant(question.as_of, self._clock())
+            self._retention.check_instant(question.as_of, self.clock())
         try:
             return await self._ask(questions)
         except LakeBroken:
@@ -132,7 +132,7 @@ class Reports:
 
         The ``rows_max`` of the question is ignored. Opening it and reading a batch raise as :meth:`sql`.
         """
-        self._retention.check_instant(question.as_of, self._clock())
+        self._retention.check_instant(question.as_of, self.clock())
         async with AsyncExitStack() as stack:
             yield await self._opened(stack, question)
 
@@ -186,7 +186,7 @@ class Reports:
         :class:`bursar.reports.errors.LakeBusy` if another process is writing the lake.
         """
         rows = await self._current.write(only_if_due=only_if_due)
-        await self._current.expire(self._retention.first_days(self._clock()))
+        await self._current.expire(self._retention.first_days(self.clock()))
         if self._upkeep is not None and self._current.complete_at is not None:
             self._upkeep.note_complete(self._current.complete_at)
         return Written(rows, await self.lake_watermark(), self._current.oldest_moved)
@@ -204,12 +204,12 @@ class Reports:
         the lake again and again.
         """
         thread = self._verify_thread  # on the other thread, answers would wait until the lake has been read
-        since = None if recent_s is None else (self._clock() - recent_s) // HOUR_S * HOUR_S
+        since = None if recent_s is None else (self.clock() - recent_s) // HOUR_S * HOUR_S
         found = await verified(
-            self._current, self._source, self._lake, self._clock, thread, self._retention, repairs=repairs, since=since
+            self._current, self._source, self._lake, self.clock, thread, self._retention, repairs=repairs, since=since
         )
         if self._upkeep is not None and found.since is None:
-            self._upkeep.note_verified(self._clock(), found.differences)
+            self._upkeep.note_verified(self.clock(), found.differences)
         return found
 
     async def lake_state(self) -> LakeState:
